@@ -1,0 +1,127 @@
+"""The snapshot room: freeze what each source has, read each lever, seal it all."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.failures import as_failures, beating
+from firestation.errors import Denied, DriverError, Gone, Nonsense
+from firestation.evidence import ArtifactRef, Collected, Gap, LeverState, Sealed, statement
+from firestation.model import canonical_json
+from firestation.orders import CollectOrder, KeepOrder, ReadOrder, SealOrder
+from firestation.ports import Bench, EvidenceStore, Signer
+
+TRIES = 3
+
+
+class SnapshotActivities:
+    """Reads only. Everything that is kept is content-addressed, so doing it twice changes nothing."""
+
+    def __init__(self, bench: Bench, store: EvidenceStore, signer: Signer) -> None:
+        self.bench, self.store, self.signer = bench, store, signer
+
+    @activity.defn(name="collect")
+    async def collect(self, order: CollectOrder) -> Collected:
+        """Freeze one source. What it could not give becomes a gap; what it gave before that is kept."""
+        kept: list[ArtifactRef] = []
+        trouble: tuple[str, str] | None = None
+        async with beating():
+            try:
+                async with asyncio.timeout(order.source.time_box.total_seconds()):
+                    await self._freeze(order, kept)
+            except TimeoutError:
+                trouble = ("timed-out", f"not done within {order.source.time_box}")
+            except DriverError as error:
+                if error.retryable and activity.info().attempt < TRIES:
+                    with as_failures():
+                        raise
+                trouble = (_reason(error), str(error))
+        return Collected(source=order.source.id, artifacts=tuple(kept), gaps=_gaps(order, kept, trouble))
+
+    async def _freeze(self, order: CollectOrder, kept: list[ArtifactRef]) -> None:
+        with as_failures():
+            source = self.bench.source(order.source)
+        async for artifact in source.collect(order.scope):
+            stored = await self.store.put(artifact.content)
+            kept.append(
+                ArtifactRef(
+                    digest=stored.digest,
+                    size=stored.size,
+                    media_type=artifact.media_type,
+                    name=artifact.name,
+                    source=order.source.id,
+                    provides=artifact.provides,
+                    collected_at=datetime.now(UTC),
+                )
+            )
+
+    @activity.defn(name="read_lever")
+    async def read_lever(self, order: ReadOrder) -> LeverState:
+        """Read one lever's own position. A lever that cannot be read in a few tries has none."""
+        async with beating():
+            try:
+                with as_failures():
+                    lever = self.bench.lever(order.lever)
+                position = await lever.read()
+            except DriverError as error:
+                if error.retryable and activity.info().attempt < TRIES:
+                    with as_failures():
+                        raise
+                activity.logger.warning("lever %s cannot be read: %s", order.lever.id, error)
+                position = None
+        return LeverState(lever=order.lever.id, position=position, read_at=datetime.now(UTC))
+
+    @activity.defn(name="seal")
+    async def seal(self, order: SealOrder) -> Sealed:
+        """Sign the manifest and keep it; only when it is safely kept does the seal exist."""
+        with as_failures():
+            made = statement(order.snapshot)
+            manifest = await self.store.put(canonical_json(made))
+            envelope = await self.store.put(self.signer.seal(made))
+        return Sealed(
+            manifest=manifest.digest,
+            envelope=envelope.digest,
+            artifacts=order.snapshot.artifacts(),
+            gaps=order.snapshot.gaps(),
+            levers=order.snapshot.levers,
+        )
+
+    @activity.defn(name="keep")
+    async def keep(self, order: KeepOrder) -> ArtifactRef:
+        """Keep a text that the engine wrote."""
+        with as_failures():
+            stored = await self.store.put(order.text.encode())
+        return ArtifactRef(
+            digest=stored.digest,
+            size=stored.size,
+            media_type=order.media_type,
+            name=order.name,
+            source=order.source,
+            collected_at=datetime.now(UTC),
+        )
+
+
+def _reason(error: DriverError) -> str:
+    match error:
+        case Denied():
+            return "forbidden"
+        case Gone():
+            return "gone"
+        case Nonsense():
+            return "nonsense"
+        case _:
+            return "unreachable"
+
+
+def _gaps(order: CollectOrder, kept: list[ArtifactRef], trouble: tuple[str, str] | None) -> tuple[Gap, ...]:
+    """A gap for each thing that the source was to give and did not."""
+    given = {item for artifact in kept for item in artifact.provides}
+    reason, detail = trouble or ("gone", f"the source {order.source.id} has nothing in scope")
+    return tuple(
+        Gap.model_validate(
+            {"item": item, "reason": reason, "detail": detail[:4000], "source": order.source.id}
+        )
+        for item in order.source.provides
+        if item not in given
+    )

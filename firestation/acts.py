@@ -1,0 +1,182 @@
+"""What people do in an incident. Every act names who does it; whether they may is decided in `incident.py`.
+
+The same models arrive as Temporal updates, as signals, and over HTTP, so there is one validation.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from firestation.authority import Role
+from firestation.model import Id, Model, Sha256, Text, Time
+from firestation.severity import Severity
+
+
+class _Act(Model):
+    by: Id
+
+
+class Acknowledge(_Act):
+    """I have the page, and I take this role."""
+
+    kind: Literal["acknowledge"] = "acknowledge"
+    role: Role = Role.CAPTAIN
+
+
+class Declare(_Act):
+    """This is how bad it is."""
+
+    kind: Literal["declare"] = "declare"
+    severity: Severity
+    reason: Text
+
+
+class Propose(_Act):
+    """Put this firebreak of the runbook before me (again)."""
+
+    kind: Literal["propose"] = "propose"
+    step: Id
+
+
+class Approve(_Act):
+    """Do exactly this action."""
+
+    kind: Literal["approve"] = "approve"
+    action: Sha256
+    reason: Text | None = None
+
+
+class Refuse(_Act):
+    """Do not do this action."""
+
+    kind: Literal["refuse"] = "refuse"
+    action: Sha256
+    reason: Text
+
+
+class Note(_Act):
+    """For the record: a fact, or a hypothesis. A fact may be marked as the cause, by the captain only."""
+
+    kind: Literal["note"] = "note"
+    text: Text
+    standing: Literal["fact", "hypothesis"] = "hypothesis"
+    cause: bool = False
+
+
+class Update(_Act):
+    """A word to the people inside or outside: what is known, what is not, what is done, when the next word comes."""
+
+    kind: Literal["update"] = "update"
+    audience: Literal["internal", "public"] = "internal"
+    known: Text
+    unknown: Text | None = None
+    doing: Text | None = None
+
+
+class Handover(_Act):
+    """Offer the captaincy to somebody."""
+
+    kind: Literal["handover"] = "handover"
+    to: Id
+
+
+class Accept(_Act):
+    """Take the captaincy that was offered to me."""
+
+    kind: Literal["accept"] = "accept"
+
+
+class Lift(_Act):
+    """Put the lever of this firebreak back to where it stood."""
+
+    kind: Literal["lift"] = "lift"
+    action: Sha256
+    reason: Text
+
+
+class Adopt(_Act):
+    """Keep this firebreak's position for good."""
+
+    kind: Literal["adopt"] = "adopt"
+    action: Sha256
+    reason: Text
+
+
+class Waive(_Act):
+    """Do without the snapshot because harm is still spreading, or without the lock until a date."""
+
+    kind: Literal["waive"] = "waive"
+    what: Literal["snapshot", "lock"]
+    reason: Text
+    until: Time | None = None
+
+
+class Prove(_Act):
+    """Run the lock again."""
+
+    kind: Literal["prove"] = "prove"
+
+
+class Dismiss(_Act):
+    """This is no fire."""
+
+    kind: Literal["dismiss"] = "dismiss"
+    reason: Text
+
+
+class Merge(_Act):
+    """This is the same fire as another incident."""
+
+    kind: Literal["merge"] = "merge"
+    into: Id
+    reason: Text
+
+
+class Close(_Act):
+    """The incident has become a lock, and is over."""
+
+    kind: Literal["close"] = "close"
+
+
+Act = Annotated[
+    Acknowledge
+    | Declare
+    | Propose
+    | Approve
+    | Refuse
+    | Note
+    | Update
+    | Handover
+    | Accept
+    | Lift
+    | Adopt
+    | Waive
+    | Prove
+    | Dismiss
+    | Merge
+    | Close,
+    Field(discriminator="kind"),
+]
+
+ACTS: dict[str, type[_Act]] = {
+    act.model_fields["kind"].default: act
+    for act in (
+        Acknowledge,
+        Declare,
+        Propose,
+        Approve,
+        Refuse,
+        Note,
+        Update,
+        Handover,
+        Accept,
+        Lift,
+        Adopt,
+        Waive,
+        Prove,
+        Dismiss,
+        Merge,
+        Close,
+    )
+}
+"""Every act by its name: the names of the updates, of the signals (`signal-…`) and of the HTTP paths."""

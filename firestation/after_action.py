@@ -1,0 +1,69 @@
+"""The after-action: the tasks that outlive the incident, and the lock that it becomes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from firestation.evidence import ArtifactRef
+from firestation.model import Id, Line, Model, Sha256, Text, Time
+
+
+class Task(Model):
+    """Something that a person must do after the fire."""
+
+    incident: Id
+    kind: Literal["postmortem", "eval-lock"]
+    title: Line
+    text: Text
+
+
+class Ticket(Model):
+    """A task as the tracker keeps it."""
+
+    kind: Literal["postmortem", "eval-lock"]
+    tracker: Id
+    reference: Line
+
+
+class Run(Model):
+    """One run of the lock: against the frozen evidence, or against the live system."""
+
+    against: Literal["frozen", "live"]
+    outcome: Literal["failed", "passed", "error"]
+    detail: Text
+
+
+class LockProof(Model):
+    """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired."""
+
+    lock: ArtifactRef
+    evidence: Sha256
+    report: ArtifactRef
+    runs: tuple[Run, ...] = Field(min_length=1)
+    at: Time
+
+    @property
+    def proved(self) -> bool:
+        """Whether the runs prove the lock. An error proves nothing."""
+        frozen = [run.outcome for run in self.runs if run.against == "frozen"]
+        live = [run.outcome for run in self.runs if run.against == "live"]
+        return bool(frozen) and bool(live) and set(frozen) == {"failed"} and set(live) == {"passed"}
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence, what the runs showed."""
+        frozen = ", ".join(run.outcome for run in self.runs if run.against == "frozen")
+        live = ", ".join(run.outcome for run in self.runs if run.against == "live")
+        return f"on the frozen evidence: {frozen}; on the live system: {live}"
+
+
+class SoakReport(Model):
+    """What the checks showed over a soak. `held` only when every reading of every check passed, without a hole."""
+
+    held: bool
+    since: Time
+    until: Time
+    readings: int = Field(ge=0)
+    widest_hole_s: float = Field(ge=0)
+    checks: tuple[Id, ...]
+    detail: Text

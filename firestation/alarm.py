@@ -1,0 +1,38 @@
+"""The alarm: one signal that something may be wrong, normalized from any source."""
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field
+
+from firestation.model import Id, Line, Model, Text, Time, canonical_json
+
+
+class Alarm(Model):
+    """One alarm. `key` is its identity at its source: the same alarm sent again has the same key."""
+
+    source: Id
+    key: str = Field(min_length=1, max_length=300)
+    system: Id
+    name: Line
+    status: Literal["firing", "resolved"] = "firing"
+    summary: Text
+    started_at: Time
+    labels: dict[str, str] = Field(default_factory=dict, max_length=64)
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
+    request_ids: tuple[str, ...] = Field(default=(), max_length=50)
+    url: str | None = Field(default=None, max_length=2000)
+
+    @property
+    def delivery(self) -> str:
+        """What a redelivery repeats: the alarm and its status, whatever else the source rewrites."""
+        return f"{self.source}/{self.key}/{self.status}"
+
+
+def incident_id(alarm: Alarm, fire_labels: tuple[str, ...]) -> str:
+    """The id of the fire that this alarm belongs to: same system and same fire labels, same incident.
+
+    `fire_labels` come from the system file. An alarm that lacks one of them counts as having it empty.
+    """
+    fire = [alarm.system, alarm.name, *(alarm.labels.get(label, "") for label in fire_labels)]
+    return f"{alarm.system}-{hashlib.sha256(canonical_json(fire)).hexdigest()[:8]}"

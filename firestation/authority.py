@@ -1,0 +1,109 @@
+"""Authority: who the people are, what they may be, and what this person may do now."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from firestation.model import Duration, Id, Line, Model
+
+SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
+"""Names a credential: `env:NAME`, or `file:PATH` (a relative path is relative to the state folder)."""
+
+
+class Role(StrEnum):
+    """What a person may be asked to be. Only one person is captain at a time."""
+
+    CAPTAIN = "captain"
+    SCRIBE = "scribe"
+    COMMS = "comms"
+    INVESTIGATOR = "investigator"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+
+
+class Person(Model):
+    """Somebody who may act. `address` is where the pager channel reaches them; never a secret."""
+
+    id: Id
+    name: Line
+    roles: tuple[Role, ...] = Field(min_length=1)
+    address: Line
+
+
+class Roster(Model):
+    """The people of a station and the order in which they are paged. Pinned into each incident."""
+
+    station: Id
+    people: tuple[Person, ...] = Field(min_length=1)
+    escalation: tuple[Id, ...] = Field(min_length=1)
+    page_every: Duration = Field(default="2m", validate_default=True)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        ids = [person.id for person in self.people]
+        if len(set(ids)) != len(ids):
+            msg = "two people have the same id; give each their own"
+            raise ValueError(msg)
+        for name in self.escalation:
+            person = self.person(name)
+            if person is None or Role.CAPTAIN not in person.roles:
+                msg = f"escalation names {name!r}, who is not one of the people with the role captain"
+                raise ValueError(msg)
+        return self
+
+    def person(self, name: str) -> Person | None:
+        """The person of this id."""
+        return next((each for each in self.people if each.id == name), None)
+
+
+class Member(Person):
+    """A person as the station file has them. `token` is a reference, `env:NAME` or `file:PATH`, never the token."""
+
+    token: SecretReference | None = None
+
+    @property
+    def token_reference(self) -> str:
+        """Where this person's access token is kept; without a setting, in the station's own state folder."""
+        return self.token or f"file:tokens/{self.id}"
+
+
+class Bell(Model):
+    """A machine that may ring: an alert system and the reference of its bearer token."""
+
+    id: Id
+    token: SecretReference | None = None
+
+    @property
+    def token_reference(self) -> str:
+        """Where this bell's token is kept."""
+        return self.token or f"file:tokens/bell-{self.id}"
+
+
+class Station(Model):
+    """The station file: the people, who is paged in which order, and which machines may ring."""
+
+    station: Id
+    people: tuple[Member, ...] = Field(min_length=1)
+    escalation: tuple[Id, ...] = Field(min_length=1)
+    page_every: Duration = Field(default="2m", validate_default=True)
+    bells: tuple[Bell, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self.roster()
+        return self
+
+    def roster(self) -> Roster:
+        """What an incident needs to know of the station, without anything that leads to a token."""
+        people = tuple(
+            Person(id=each.id, name=each.name, roles=each.roles, address=each.address) for each in self.people
+        )
+        return Roster(
+            station=self.station, people=people, escalation=self.escalation, page_every=self.page_every
+        )
+
+
+Authority = Literal["captain", "preauthorized", "expiry"]
+"""On whose word a lever moves: the captain's decision, the pinned runbook's pre-authorization, or the expiry
+that the captain (or the runbook) approved together with the move."""

@@ -1,0 +1,130 @@
+"""Evidence: artifacts named by their SHA-256, the gaps beside them, and the manifest that seals both."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from firestation.model import Id, Line, Model, Sha256, Text, Time
+from firestation.system import MINIMUM_SNAPSHOT, Position, System
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+MANIFEST_TYPE = "https://firestation.dev/snapshot-manifest/v1"
+
+
+class ArtifactRef(Model):
+    """A frozen piece of evidence in the store. `name` says what it is; the digest is what it is called."""
+
+    digest: Sha256
+    size: int = Field(ge=0)
+    media_type: Line
+    name: Line
+    source: Id
+    provides: tuple[str, ...] = ()
+    collected_at: Time
+
+
+class Gap(Model):
+    """Something that could not be had, and why."""
+
+    item: str
+    reason: Literal["not-configured", "timed-out", "unreachable", "forbidden", "gone", "nonsense"]
+    detail: Text
+    source: Id | None = None
+
+
+class LeverState(Model):
+    """Where a lever stood when it was read, or why it could not be read."""
+
+    lever: Id
+    position: Position | None
+    read_at: Time
+
+
+class Collected(Model):
+    """What one source gave."""
+
+    source: Id
+    artifacts: tuple[ArtifactRef, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+class Snapshot(Model):
+    """Everything that was collected, before it is sealed."""
+
+    incident: Id
+    run: str
+    system: Id
+    system_digest: Sha256
+    runbook: Id
+    runbook_digest: Sha256
+    collected: tuple[Collected, ...]
+    levers: tuple[LeverState, ...]
+
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """Every artifact, in a settled order."""
+        found = [artifact for each in self.collected for artifact in each.artifacts]
+        return tuple(sorted(found, key=lambda artifact: (artifact.source, artifact.name, artifact.digest)))
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """The gaps of the sources, and every item of the minimum snapshot that nothing covers."""
+        named = [gap for each in self.collected for gap in each.gaps]
+        held = {item for artifact in self.artifacts() for item in artifact.provides}
+        if self.levers and all(lever.position is not None for lever in self.levers):
+            held.add("levers")
+        excused = {gap.item for gap in named}
+        missing = [
+            Gap(item=item, reason="not-configured", detail=f"no source gave {meaning}")
+            for item, meaning in MINIMUM_SNAPSHOT.items()
+            if item not in held | excused
+        ]
+        return tuple(named + missing)
+
+
+class Sealed(Model):
+    """The seal: the digest of the signed manifest, and what the workflow must know of its content."""
+
+    manifest: Sha256
+    envelope: Sha256
+    artifacts: tuple[ArtifactRef, ...]
+    gaps: tuple[Gap, ...]
+    levers: tuple[LeverState, ...]
+
+    def lever(self, name: str) -> Position | None:
+        """The sealed position of a lever."""
+        return next((state.position for state in self.levers if state.lever == name), None)
+
+
+def statement(snapshot: Snapshot) -> dict[str, Any]:
+    """The in-toto statement over a snapshot: subjects are the artifacts, the predicate is everything else."""
+    artifacts = snapshot.artifacts()
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": each.name, "digest": {"sha256": each.digest}} for each in artifacts],
+        "predicateType": MANIFEST_TYPE,
+        "predicate": {
+            **snapshot.model_dump(mode="json", exclude={"collected", "levers"}),
+            "artifacts": [each.model_dump(mode="json") for each in artifacts],
+            "gaps": [gap.model_dump(mode="json") for gap in snapshot.gaps()],
+            "levers": [lever.model_dump(mode="json") for lever in snapshot.levers],
+        },
+    }
+
+
+def readiness(system: System) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """For each item of the minimum snapshot, the sources that would give it. Empty means: tomorrow's gap."""
+    return tuple(
+        (item, tuple(each.id for each in system.sources if item in each.provides))
+        if item != "levers"
+        else (item, tuple(lever.id for lever in system.levers))
+        for item in MINIMUM_SNAPSHOT
+    )
+
+
+class Scope(Model):
+    """What a source is asked for: these requests, this span of time."""
+
+    incident: Id
+    request_ids: tuple[str, ...]
+    since: Time
+    until: Time
+    labels: dict[str, str] = Field(default_factory=dict)

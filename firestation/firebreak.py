@@ -1,0 +1,154 @@
+"""The firebreak: a lever moved to a safer position for the length of an incident.
+
+An `Action` is the exact effect that is decided on; its digest is what the captain approves. A `Firebreak` is
+what became of it. The functions at the end say what the engine owes a lever next; they decide, others act.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from firestation.authority import Authority
+from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
+from firestation.severity import Severity
+from firestation.system import Position
+
+
+class Action(Model):
+    """One exact effect. Change any field and it is another action with another digest."""
+
+    incident: Id
+    run: str
+    step: Id
+    attempt: int = Field(ge=1)
+    lever: Id
+    origin: Position
+    to: Position
+    scope: Line
+    severity: Severity
+    expires_after: Duration
+    manifest: Sha256 | None
+
+
+class Reading(Model):
+    """What a check measured. No data is inconclusive, and inconclusive is not passed."""
+
+    check: Id
+    verdict: Literal["passed", "failed", "inconclusive"]
+    detail: Text
+    at: Time
+
+
+class Lease(StrEnum):
+    """How far a firebreak has come."""
+
+    PROPOSED = "proposed"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    AUTHORIZED = "authorized"
+    DRIFTED = "drifted"
+    MOVING = "moving"
+    APPLIED = "applied"
+    EFFECTIVE = "effective"
+    INEFFECTIVE = "ineffective"
+    UNCERTAIN = "uncertain"
+    LIFTING = "lifting"
+    LIFTED = "lifted"
+    ADOPTED = "adopted"
+
+
+HOLDING = frozenset({Lease.APPLIED, Lease.EFFECTIVE, Lease.INEFFECTIVE, Lease.UNCERTAIN})
+"""The lever has left its place, or may have: somebody must put it back or adopt it."""
+
+UNDERWAY = frozenset({Lease.PROPOSED, Lease.AUTHORIZED, Lease.MOVING, Lease.APPLIED, Lease.LIFTING})
+"""Something is still to be decided or done before anyone can say how this stands."""
+
+ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.LIFTED, Lease.ADOPTED})
+"""Nothing of this firebreak is left to do."""
+
+
+class Firebreak(Model):
+    """One action and what became of it. `digest` is the action's."""
+
+    digest: Sha256
+    action: Action
+    state: Lease
+    proposed_at: Time
+    decide_by: Time
+    approvals_needed: int
+    approved_by: tuple[Id, ...] = ()
+    authority: Authority | None = None
+    moved_at: Time | None = None
+    effective_at: Time | None = None
+    expires_at: Time | None = None
+    lift_wanted_by: Id | None = None
+    lifts: int = 0
+    found: Position | None = None
+    trouble: Text | None = None
+
+
+class MoveOrder(Model):
+    """What the lever activity is told: move `action.lever` from `expected` to `to`, once, under `key`."""
+
+    purpose: Literal["move", "lift"]
+    action: Action
+    to: Position
+    expected: Position
+    authority: Authority
+    key: Line
+
+
+class MoveOutcome(Model):
+    """What came of a move order. `done`: the lever, read again, shows the wanted position.
+
+    `drifted`: it stood elsewhere and nothing was overwritten. `uncertain`: it could not be moved or read back.
+    """
+
+    result: Literal["done", "drifted", "uncertain"]
+    found: Position | None
+    detail: Text
+
+
+def order_move(firebreak: Firebreak, authority: Authority) -> MoveOrder:
+    """The order that moves the lever as approved."""
+    action = firebreak.action
+    return MoveOrder(
+        purpose="move",
+        action=action,
+        to=action.to,
+        expected=action.origin,
+        authority=authority,
+        key=effect_key(action.incident, action.run, f"move-{action.step}-{action.attempt}"),
+    )
+
+
+def order_lift(firebreak: Firebreak, authority: Authority) -> MoveOrder:
+    """The order that puts the lever back to the position that we read, never by the product's own undo."""
+    action = firebreak.action
+    return MoveOrder(
+        purpose="lift",
+        action=action,
+        to=action.origin,
+        expected=action.to,
+        authority=authority,
+        key=effect_key(
+            action.incident, action.run, f"lift-{action.step}-{action.attempt}-{firebreak.lifts + 1}"
+        ),
+    )
+
+
+def effect_key(incident: str, run: str, step: str) -> str:
+    """The idempotency key of one outside effect: the same step of the same incident, the same key."""
+    return f"{incident}/{run[:8]}/{step}"
+
+
+def has_lapsed(firebreak: Firebreak, now: datetime) -> bool:
+    """Whether the time to decide is over with no decision."""
+    return firebreak.state is Lease.PROPOSED and now >= firebreak.decide_by
+
+
+def has_expired(firebreak: Firebreak, now: datetime) -> bool:
+    """Whether a firebreak that holds has outlived its expiry."""
+    return firebreak.state in HOLDING and firebreak.expires_at is not None and now >= firebreak.expires_at

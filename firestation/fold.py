@@ -1,0 +1,388 @@
+"""The fold: a record in, a state out. What happened, happened: nothing is refused here."""
+
+from functools import reduce, singledispatch
+
+from firestation import acts, record
+from firestation.authority import Role
+from firestation.board import Entry, Word
+from firestation.clock import Deadline, Milestone
+from firestation.firebreak import Firebreak, Lease
+from firestation.model import Model
+from firestation.notices import notices
+from firestation.record import Event, Opened, Record
+from firestation.severity import propose
+from firestation.state import Incident, Parcel, Rung, Waiver
+
+
+def fold(events: Record) -> Incident:
+    """The state after these events; the first of them must be `Opened`."""
+    first, *rest = events
+    if not isinstance(first, Opened):
+        msg = f"a record begins with opened, not with {first.kind}"
+        raise TypeError(msg)
+    return reduce(follow, rest, begin(first))
+
+
+def begin(event: Opened) -> Incident:
+    """The state of an incident that has just opened."""
+    clock = event.brief.runbook.clock
+    deadlines = tuple(Deadline(milestone=each, due=clock.due(each, event.at)) for each in Milestone)
+    return Incident(
+        brief=event.brief,
+        run=event.run,
+        opened_at=event.at,
+        now=event.at,
+        predecessor=event.predecessor,
+        deadlines=deadlines,
+        proposal=propose(event.brief.runbook.severity),
+    )
+
+
+def follow(incident: Incident, event: Event) -> Incident:
+    """The state after one more event."""
+    after = _apply(event, incident)
+    after = after.changed(now=max(incident.now, event.at))
+    after = after.changed(deadlines=_met(after))
+    return after.changed(outbox=after.outbox + _parcels(after, event))
+
+
+def _met(incident: Incident) -> tuple[Deadline, ...]:
+    decided = any(each.state is not Lease.PROPOSED for each in incident.firebreaks)
+    reached = {
+        Milestone.ACKNOWLEDGED: incident.captain is not None,
+        Milestone.STAFFED: incident.captain is not None and incident.scribe is not None,
+        Milestone.DECLARED: incident.severity is not None,
+        Milestone.SEALED: incident.sealed is not None,
+        Milestone.DECIDED: decided or incident.ready_to_soak,
+        Milestone.FIRST_UPDATE: incident.last_word("internal") is not None,
+    }
+    return tuple(
+        each.changed(met_at=incident.now) if each.met_at is None and reached[each.milestone] else each
+        for each in incident.deadlines
+    )
+
+
+def _parcels(incident: Incident, event: Event) -> tuple[Parcel, ...]:
+    system = incident.brief.system
+    return tuple(
+        Parcel(
+            key=f"{incident.id}/{incident.run[:8]}/{notice.step}/{channel.id}",
+            channel=channel.id,
+            message=notice.message,
+        )
+        for notice in notices(incident, event)
+        for channel in system.channels_for(notice.audience)
+        or (system.channels_for("internal") if notice.audience == "pager" else ())
+    )
+
+
+@singledispatch
+def _apply(event: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fallback of a dispatch
+    raise TypeError(type(event).__name__)
+
+
+@_apply.register
+def _(event: record.Rang, incident: Incident) -> Incident:
+    known = next((each for each in incident.rung if each.alarm.key == event.alarm.key), None)
+    if known is None:
+        rung = Rung(alarm=event.alarm, first_at=event.at, last_at=event.at)
+        return incident.changed(rung=(*incident.rung, rung))
+    again = known.changed(alarm=event.alarm, last_at=event.at, times=known.times + 1)
+    return incident.changed(rung=tuple(again if each is known else each for each in incident.rung))
+
+
+@_apply.register
+def _(event: record.Acted, incident: Incident) -> Incident:
+    return _act(event.act, incident.changed(now=event.at))
+
+
+@_apply.register
+def _(event: record.TurnedAway, incident: Incident) -> Incident:  # noqa: ARG001 - it stays on the record only
+    return incident
+
+
+@_apply.register
+def _(event: record.Sent | record.Unsent, incident: Incident) -> Incident:
+    rest = tuple(parcel for parcel in incident.outbox if parcel.key != event.key)
+    return incident.changed(outbox=rest, done_keys=incident.done_keys | {event.key})
+
+
+@_apply.register
+def _(event: record.Paged, incident: Incident) -> Incident:
+    return incident.changed(pages=event.step, paged=event.person)
+
+
+@_apply.register
+def _(event: record.Said, incident: Incident) -> Incident:
+    return incident.changed(words=(*incident.words, event.word))
+
+
+@_apply.register
+def _(event: record.Measured, incident: Incident) -> Incident:
+    if incident.changed_at or incident.holding:
+        return incident  # too late to say how it was before the first move
+    return incident.changed(baseline={**incident.baseline, event.reading.check: event.reading})
+
+
+@_apply.register
+def _(event: record.SealedUp, incident: Incident) -> Incident:
+    read = {state.lever: state for state in event.sealed.levers if state.position is not None}
+    positions = {name: state.position for name, state in read.items() if name not in incident.kept}
+    return incident.changed(
+        sealed=event.sealed,
+        seal_trouble=None,
+        positions={**incident.positions, **positions},
+        kept={**{name: state.read_at for name, state in read.items()}, **incident.kept},
+    )
+
+
+@_apply.register
+def _(event: record.NotSealed, incident: Incident) -> Incident:
+    return incident.changed(seal_trouble=event.detail)
+
+
+@_apply.register
+def _(event: record.LeverRead, incident: Incident) -> Incident:
+    if event.position is None:
+        return incident.changed(trouble={**incident.trouble, event.lever: event.detail})
+    trouble = {name: text for name, text in incident.trouble.items() if name != event.lever}
+    return incident.changed(
+        positions={**incident.positions, event.lever: event.position},
+        kept={**incident.kept, event.lever: event.at},
+        trouble=trouble,
+    )
+
+
+@_apply.register
+def _(event: record.Proposed, incident: Incident) -> Incident:
+    firebreak = Firebreak(
+        digest=event.action.sha256(),
+        action=event.action,
+        state=Lease.AUTHORIZED if event.preauthorized else Lease.PROPOSED,
+        proposed_at=event.at,
+        decide_by=event.at + event.decide_within,
+        approvals_needed=event.approvals,
+        authority="preauthorized" if event.preauthorized else None,
+    )
+    wanted = tuple(step for step in incident.wanted if step != event.action.step)
+    return incident.changed(firebreaks=(*incident.firebreaks, firebreak), wanted=wanted)
+
+
+@_apply.register
+def _(event: record.Skipped, incident: Incident) -> Incident:
+    wanted = tuple(step for step in incident.wanted if step != event.step)
+    return incident.changed(skipped={**incident.skipped, event.step: event.reason}, wanted=wanted)
+
+
+@_apply.register
+def _(event: record.Lapsed, incident: Incident) -> Incident:
+    return _lease(incident, event.action, state=Lease.LAPSED)
+
+
+@_apply.register
+def _(event: record.Ordered, incident: Incident) -> Incident:
+    digest = event.order.action.sha256()
+    firebreak = incident.firebreak(digest)
+    if event.order.purpose == "move" or firebreak is None:
+        return _lease(incident, digest, state=Lease.MOVING, authority=event.order.authority)
+    return _lease(incident, digest, state=Lease.LIFTING, lifts=firebreak.lifts + 1)
+
+
+@_apply.register
+def _(event: record.Moved, incident: Incident) -> Incident:
+    order, outcome = event.order, event.outcome
+    digest = order.action.sha256()
+    positions = incident.positions
+    if outcome.found is not None:
+        positions = {**positions, order.action.lever: outcome.found}
+    incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
+    if outcome.result == "drifted" and order.purpose == "move":
+        # Nothing was overwritten: ask again, with what the lever shows now.
+        incident = incident.changed(wanted=(*incident.wanted, order.action.step))
+        return _lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
+    incident = incident.changed(changed_at=event.at, restored_at=None)
+    if outcome.result == "done" and order.purpose == "lift":
+        return _lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)
+    if outcome.result == "done":
+        state, trouble = Lease.APPLIED, None
+    else:
+        state, trouble = Lease.UNCERTAIN, outcome.detail
+    fields: dict[str, object] = {
+        "state": state,
+        "trouble": trouble,
+        "found": outcome.found,
+        "lift_wanted_by": None,
+    }
+    if order.purpose == "move":
+        fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
+    return _lease(incident, digest, **fields)
+
+
+@_apply.register
+def _(event: record.Probed, incident: Incident) -> Incident:
+    if event.reading.verdict == "passed":
+        return _lease(incident, event.action, state=Lease.EFFECTIVE, effective_at=event.at, trouble=None)
+    return _lease(incident, event.action, state=Lease.INEFFECTIVE, trouble=event.reading.detail)
+
+
+@_apply.register
+def _(event: record.Expired, incident: Incident) -> Incident:
+    firebreak = incident.firebreak(event.action)
+    if firebreak is None:
+        return incident
+    if event.then == "lift":
+        return _lease(incident, event.action, expires_at=None, lift_wanted_by="engine")
+    return _lease(incident, event.action, expires_at=event.at + firebreak.action.expires_after)
+
+
+@_apply.register
+def _(event: record.Soaked, incident: Incident) -> Incident:
+    if event.report.held:
+        return incident.changed(restored_at=event.at, soak_trouble=None)
+    return incident.changed(soak_trouble=event.report.detail)
+
+
+@_apply.register
+def _(event: record.Missed, incident: Incident) -> Incident:
+    deadlines = tuple(
+        each.changed(missed=True) if each.milestone is event.milestone else each
+        for each in incident.deadlines
+    )
+    return incident.changed(deadlines=deadlines)
+
+
+@_apply.register
+def _(event: record.Drafted, incident: Incident) -> Incident:
+    return incident.changed(postmortem=event.artifact)
+
+
+@_apply.register
+def _(event: record.TaskOpened, incident: Incident) -> Incident:
+    return incident.changed(tickets=(*incident.tickets, event.ticket))
+
+
+@_apply.register
+def _(event: record.LockTried, incident: Incident) -> Incident:
+    return incident.changed(lock=event.proof, lock_wanted=False)
+
+
+@_apply.register
+def _(event: record.Failed, incident: Incident) -> Incident:
+    incident = incident.changed(trouble={**incident.trouble, event.step: event.detail})
+    return incident.changed(lock_wanted=False) if event.step == "lock" else incident
+
+
+def _lease(incident: Incident, digest: str, **fields: object) -> Incident:
+    """The incident with one firebreak changed."""
+    return incident.changed(
+        firebreaks=tuple(
+            each.changed(**fields) if each.digest == digest else each for each in incident.firebreaks
+        )
+    )
+
+
+@singledispatch
+def _act(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fallback of a dispatch
+    raise TypeError(type(act).__name__)
+
+
+@_act.register
+def _(act: acts.Acknowledge, incident: Incident) -> Incident:
+    if act.role is Role.CAPTAIN:
+        return incident.changed(captain=act.by)
+    return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident
+
+
+@_act.register
+def _(act: acts.Declare, incident: Incident) -> Incident:
+    return incident.changed(severity=act.severity)
+
+
+@_act.register
+def _(act: acts.Propose, incident: Incident) -> Incident:
+    step = incident.brief.runbook.step(act.step)
+    trouble = {name: text for name, text in incident.trouble.items() if step is None or name != step.lever}
+    return incident.changed(wanted=(*incident.wanted, act.step), trouble=trouble)
+
+
+@_act.register
+def _(act: acts.Approve, incident: Incident) -> Incident:
+    firebreak = incident.firebreak(act.action)
+    if firebreak is None:
+        return incident
+    approved_by = (*firebreak.approved_by, act.by)
+    enough = len(set(approved_by)) >= firebreak.approvals_needed
+    state = Lease.AUTHORIZED if enough else firebreak.state
+    authority = "captain" if enough else None
+    return _lease(incident, act.action, approved_by=approved_by, state=state, authority=authority)
+
+
+@_act.register
+def _(act: acts.Refuse, incident: Incident) -> Incident:
+    return _lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason)
+
+
+@_act.register
+def _(act: acts.Note, incident: Incident) -> Incident:
+    entry = Entry(text=act.text, standing=act.standing, cause=act.cause, by=act.by, at=incident.now)
+    return incident.changed(entries=(*incident.entries, entry))
+
+
+@_act.register
+def _(act: acts.Update, incident: Incident) -> Incident:
+    word = Word(
+        audience=act.audience,
+        known=act.known,
+        unknown=act.unknown,
+        doing=act.doing,
+        next_due=incident.now + incident.cadence,
+        by=act.by,
+        at=incident.now,
+    )
+    return incident.changed(words=(*incident.words, word))
+
+
+@_act.register
+def _(act: acts.Handover, incident: Incident) -> Incident:
+    return incident.changed(offered_to=act.to)
+
+
+@_act.register
+def _(act: acts.Accept, incident: Incident) -> Incident:
+    return incident.changed(captain=act.by, offered_to=None)
+
+
+@_act.register
+def _(act: acts.Lift, incident: Incident) -> Incident:
+    return _lease(incident, act.action, lift_wanted_by=act.by)
+
+
+@_act.register
+def _(act: acts.Adopt, incident: Incident) -> Incident:
+    return _lease(incident, act.action, state=Lease.ADOPTED, expires_at=None)
+
+
+@_act.register
+def _(act: acts.Waive, incident: Incident) -> Incident:
+    waiver = Waiver(what=act.what, by=act.by, reason=act.reason, until=act.until, at=incident.now)
+    return incident.changed(waivers=(*incident.waivers, waiver))
+
+
+@_act.register
+def _(act: acts.Prove, incident: Incident) -> Incident:  # noqa: ARG001 - the act is its own meaning
+    return incident.changed(lock_wanted=True, trouble={})
+
+
+@_act.register
+def _(act: acts.Dismiss, incident: Incident) -> Incident:  # noqa: ARG001
+    return incident.changed(ended="dismissed", ended_at=incident.now)
+
+
+@_act.register
+def _(act: acts.Merge, incident: Incident) -> Incident:
+    return incident.changed(ended="merged", ended_at=incident.now, merged_into=act.into)
+
+
+@_act.register
+def _(act: acts.Close, incident: Incident) -> Incident:  # noqa: ARG001
+    return incident.changed(ended="closed", ended_at=incident.now)

@@ -1,0 +1,309 @@
+"""The state machine: what may come next, what must come next, and what is waited for.
+
+`advance` is the only door: (state, event) -> state, or a refusal that names the rule. `settle` says what time
+and the runbook alone make happen: deadlines missed, proposals due, expiries, pages, the engine's own words.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal
+
+from firestation import acts, record
+from firestation.authority import Role
+from firestation.board import Word
+from firestation.clock import Milestone
+from firestation.errors import Refused
+from firestation.firebreak import ENDED, HOLDING, Action, Firebreak, Lease, has_expired, has_lapsed
+from firestation.fold import follow
+from firestation.model import show_duration
+from firestation.record import Acted, Event
+from firestation.rules import objections
+from firestation.runbook import FirebreakStep
+from firestation.state import Incident, Phase
+from firestation.system import Position
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+ORDER = "the order of things"
+ROUNDS_BEFORE_SLOWING = 2
+SLOWER = 5
+
+
+def advance(incident: Incident, event: Event) -> Incident:
+    """The state after this event.
+
+    Raises `Refused` with the first rule that objects, or with rule 0 when the act makes no sense now.
+    """
+    if isinstance(event, Acted):
+        missing = _out_of_order(incident, event.act)
+        if missing:
+            raise Refused(0, ORDER, missing)
+    for refusal in objections(incident, event):
+        raise refusal
+    return follow(incident, event)
+
+
+def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C901 - one case an act
+    """Why this act makes no sense now, whoever does it; None when it does."""
+    person = incident.brief.roster.person(act.by)
+    if incident.ended:
+        return f"the incident is {incident.ended}"
+    if person is None:
+        return f"{act.by} is not on the roster of the station {incident.brief.roster.station}"
+    match act:
+        case acts.Acknowledge():
+            taken = act.role is Role.SCRIBE and incident.scribe == act.by
+            return _lacks(act.by, person.roles, act.role) or (
+                f"{act.by} is the scribe already" if taken else None
+            )
+        case acts.Declare():
+            same = incident.severity is act.severity
+            return f"it is declared {act.severity} already" if same else None
+        case acts.Propose():
+            return _cannot_propose(incident, act.step)
+        case acts.Note() if set(person.roles) == {Role.AUDITOR}:
+            return "an auditor reads and does not write"
+        case acts.Update() if act.by != incident.captain:
+            return _lacks(act.by, person.roles, Role.COMMS)
+        case acts.Handover():
+            return _cannot_offer(incident, act)
+        case acts.Lift() | acts.Adopt():
+            return _cannot_end(incident, act)
+        case acts.Prove():
+            ready = incident.phase is Phase.AFTER_ACTION
+            return None if ready else "the lock is proved after recovery, when every firebreak has ended"
+        case acts.Merge() if act.into == incident.id:
+            return "an incident cannot be merged into itself"
+        case _:
+            return None
+
+
+def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:
+    return None if role in roles else f"{name} does not hold the role {role}"
+
+
+def _cannot_propose(incident: Incident, name: str) -> str | None:
+    steps = [step.id for step in incident.brief.runbook.firebreaks]
+    if name not in steps:
+        return f"the runbook has no firebreak {name!r}; it has {', '.join(steps) or 'none'}"
+    taken = _taken(incident, name)
+    return f"{taken.action.lever} is {taken.state} already ({taken.digest[:12]})" if taken else None
+
+
+def _taken(incident: Incident, name: str) -> Firebreak | None:
+    """The firebreak that this step would have to share its lever with."""
+    step = incident.brief.runbook.step(name)
+    same = (each for each in incident.firebreaks if step and each.action.lever == step.lever)
+    return next((each for each in same if each.state not in ENDED), None)
+
+
+def _cannot_offer(incident: Incident, act: acts.Handover) -> str | None:
+    person = incident.brief.roster.person(act.to)
+    if person is None:
+        return f"{act.to} is not on the roster"
+    if act.to == act.by:
+        return "the captaincy is yours already"
+    return _lacks(act.to, person.roles, Role.CAPTAIN)
+
+
+def _cannot_end(incident: Incident, act: acts.Lift | acts.Adopt) -> str | None:
+    firebreak = incident.firebreak(act.action)
+    if firebreak is None:
+        return f"no firebreak has the digest {act.action[:12]}"
+    if firebreak.state not in HOLDING:
+        return f"the firebreak {act.action[:12]} is {firebreak.state}"
+    if firebreak.lift_wanted_by:
+        return f"{firebreak.lift_wanted_by} has asked to lift it already"
+    newer = [each for each in incident.holding if each.action.lever == firebreak.action.lever][-1]
+    if newer is not firebreak:
+        return f"a newer firebreak ({newer.digest[:12]}) holds the same lever; lift the newest first"
+    return None
+
+
+def settle(incident: Incident, now: datetime) -> Iterator[Event]:
+    """Every event that time and the runbook alone have made due by `now`, one after the other.
+
+    The caller follows each event before it asks for the next, so an event may make another one due.
+    """
+    if not incident.ended:
+        yield from _overdue(incident, now)
+        yield from filter(
+            None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
+        )
+        yield from _due_words(incident, now)
+
+
+def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
+    for deadline in incident.deadlines:
+        if deadline.met_at is None and not deadline.missed and now >= deadline.due:
+            yield record.Missed(at=now, milestone=deadline.milestone)
+    for firebreak in incident.firebreaks:
+        if has_lapsed(firebreak, now):
+            yield record.Lapsed(at=now, action=firebreak.digest)
+        if has_expired(firebreak, now) and firebreak.lift_wanted_by is None:
+            step = incident.brief.runbook.step(firebreak.action.step)
+            yield record.Expired(at=now, action=firebreak.digest, then=step.at_expiry if step else "keep")
+
+
+def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
+    if now >= next_page(incident):
+        ranks = incident.brief.roster.escalation
+        yield record.Paged(at=now, step=incident.pages + 1, person=ranks[incident.pages % len(ranks)])
+    if now >= next_word(incident):
+        yield record.Said(at=now, word=_own_word(incident, now))
+
+
+def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, ...]]:
+    """The state when everything due by `now` has happened, and what happened."""
+    happened: list[Event] = []
+    while event := next(settle(incident, now), None):
+        incident = follow(incident, event)
+        happened.append(event)
+    return incident, tuple(happened)
+
+
+def next_page(incident: Incident) -> datetime:
+    """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds."""
+    if incident.captain or incident.ended:
+        return NEVER
+    every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
+    quick = min(incident.pages, ROUNDS_BEFORE_SLOWING * ranks)
+    return incident.opened_at + every * (quick + SLOWER * (incident.pages - quick))
+
+
+def next_word(incident: Incident) -> datetime:
+    """When the engine speaks by itself: when the seal is there (or most of the time is gone), then on the cadence."""
+    last = incident.last_word("internal")
+    if last and last.next_due:
+        return last.next_due
+    if incident.sealed:
+        return incident.opened_at
+    allowed = incident.deadline(Milestone.FIRST_UPDATE).due - incident.opened_at
+    return incident.opened_at + allowed * 2 / 3
+
+
+def next_wake(incident: Incident) -> datetime:
+    """The next moment at which `settle` may have something, as far as it can be known now."""
+    if incident.ended:
+        return NEVER
+    moments = [next_page(incident), next_word(incident)]
+    moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
+    moments += [each.decide_by for each in incident.firebreaks if each.state is Lease.PROPOSED]
+    moments += [
+        each.expires_at
+        for each in incident.firebreaks
+        if each.state in HOLDING and each.expires_at and each.lift_wanted_by is None
+    ]
+    return min(moments)
+
+
+def _due_step(
+    incident: Incident, step: FirebreakStep, now: datetime
+) -> record.Proposed | record.Skipped | None:
+    """The proposal of a runbook step, once the evidence is safe; or why the step makes no sense here."""
+    latest = incident.latest(step.id)
+    asked = step.id in incident.wanted
+    if not (incident.sealed or incident.snapshot_waiver):
+        return None
+    if not asked and (latest or step.id in incident.skipped):
+        return None
+    lever = incident.brief.system.lever(step.lever)
+    origin = incident.positions.get(step.lever)
+    obstacle = _obstacle(incident, step)
+    if obstacle:
+        return record.Skipped(at=now, step=step.id, reason=obstacle)
+    if lever is None or origin is None:
+        return None  # the lever's own position is being read
+    to = Position(value=lever.positions[step.to])
+    if origin.same_as(to):
+        return record.Skipped(at=now, step=step.id, reason=f"{step.lever} stands at {to} already")
+    attempt = latest.action.attempt + 1 if latest else 1
+    action = Action(
+        incident=incident.id,
+        run=incident.run,
+        step=step.id,
+        attempt=attempt,
+        lever=step.lever,
+        origin=origin,
+        to=to,
+        severity=incident.weight,
+        scope=f"{lever.title} of {incident.brief.system.title}: {step.why}"[:300],
+        expires_after=step.expires_after,
+        manifest=incident.sealed.manifest if incident.sealed else None,
+    )
+    return record.Proposed(
+        at=now,
+        action=action,
+        decide_within=step.decide_within,
+        approvals=step.approvals,
+        preauthorized=attempt == 1 and incident.weight in step.preauthorized,
+    )
+
+
+def _obstacle(incident: Incident, step: FirebreakStep) -> str | None:
+    """Why this step cannot be put to the captain now; asking for it with `propose` tries again."""
+    if incident.brief.system.lever(step.lever) is None:
+        return f"the system has no lever {step.lever}"
+    taken = _taken(incident, step.id)
+    if taken:
+        return f"{step.lever} is taken by {taken.action.step}; propose this when that one has ended"
+    sealed_here = incident.sealed and incident.sealed.lever(step.lever)
+    if not sealed_here and not incident.snapshot_waiver:
+        return f"the manifest lacks the position of {step.lever}; waive the snapshot to move it, then propose this"
+    if step.lever not in incident.positions and step.lever in incident.trouble:
+        return f"{step.lever} cannot be read: {incident.trouble[step.lever]}"
+    return None
+
+
+Job = Literal["read", "move", "probe", "lift"]
+
+
+def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | None:
+    """What the engine owes this lever now: one thing at a time, or nothing."""
+    if incident.ended:
+        return None
+    unread = lever not in incident.positions and lever not in incident.trouble
+    if incident.snapshot_waiver and unread:
+        return "read", None
+    for firebreak in reversed(incident.firebreaks):
+        if firebreak.action.lever != lever:
+            continue
+        if firebreak.state is Lease.AUTHORIZED:
+            return "move", firebreak
+        if firebreak.state is Lease.APPLIED:
+            return "probe", firebreak
+        if firebreak.state in HOLDING and firebreak.lift_wanted_by:
+            return "lift", firebreak
+    return None
+
+
+def _own_word(incident: Incident, now: datetime) -> Word:
+    """What the engine can say without a guess: what rang, what was frozen, what was moved, what is not known."""
+    rung = ", ".join(each.alarm.name for each in incident.rung[:3]) or "an alarm"
+    known = [f"{rung} rang at {incident.opened_at:%H:%M:%S} UTC; severity {_severity(incident)}."]
+    if incident.sealed:
+        held, gaps = len(incident.sealed.artifacts), len(incident.sealed.gaps)
+        known.append(
+            f"Evidence is frozen: manifest {incident.sealed.manifest[:12]}, {held} artifacts, {gaps} gaps."
+        )
+    known += [f"{each.action.lever} is at {each.action.to} ({each.state})." for each in incident.holding]
+    facts = [entry.text for entry in incident.entries if entry.standing == "fact"]
+    known += facts[-3:]
+    cadence = incident.cadence
+    return Word(
+        audience="internal",
+        known=" ".join(known)[:4000],
+        unknown=None if incident.cause_is_fact else "The cause. Whom else it reached.",
+        doing=f"Phase {incident.phase}; {'captain ' + incident.captain if incident.captain else 'no captain yet'}; "
+        f"next word in {show_duration(cadence)}.",
+        next_due=now + cadence,
+        by=None,
+        at=now,
+    )
+
+
+def _severity(incident: Incident) -> str:
+    return (
+        str(incident.severity)
+        if incident.severity
+        else f"not declared ({incident.proposal.severity} proposed)"
+    )

@@ -1,0 +1,155 @@
+"""Who is told what, when something happens: the text of every page, decision request, escalation and update."""
+
+from typing import Literal, NamedTuple
+
+from firestation import record
+from firestation.acts import Close, Dismiss, Handover, Merge, Update
+from firestation.board import Message, Word, render
+from firestation.clock import Milestone
+from firestation.firebreak import Firebreak
+from firestation.model import Line, Model, show_duration
+from firestation.record import Acted, Event
+from firestation.state import Incident
+
+
+class Notice(Model):
+    """A message for an audience; `step` makes its idempotency key."""
+
+    step: Line
+    audience: Literal["internal", "public", "pager"]
+    message: Message
+
+
+def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
+    """What this event makes us say. `incident` is the state just after it."""
+    match event:
+        case record.Paged():
+            return (_page(incident, event),)
+        case record.Proposed():
+            firebreak = incident.firebreaks[-1]
+            return (_to_captain(incident, _ask(incident, firebreak)),)
+        case record.Said():
+            return (_word(incident, event.word),)
+        case Acted(act=Update()):
+            return (_word(incident, incident.words[-1]),)
+        case Acted(act=Handover() as act):
+            return (_offer(incident, act, event),)
+        case record.Missed():
+            title = f"{incident.id}: overdue: {event.milestone}"
+            return (
+                _to_captain(
+                    incident, Draft(f"missed-{event.milestone.name.lower()}", title, _help(incident, event))
+                ),
+            )
+        case Acted(act=Close() | Dismiss() | Merge()):
+            return (_ended(incident),)
+        case _:
+            draft = _trouble(event)
+            return (_to_captain(incident, draft),) if draft else ()
+
+
+class Draft(NamedTuple):
+    """A message that has no addressee yet."""
+
+    step: str
+    title: str
+    text: str
+    purpose: Literal["page", "decision", "escalation"] = "escalation"
+
+
+def _trouble(event: Event) -> Draft | None:
+    at = f"{event.at.timestamp():.0f}"
+    match event:
+        case record.Lapsed():
+            text = f"nobody decided on {event.action[:12]} in time; ask again with: firestation propose"
+            return Draft(f"lapsed-{event.action[:12]}", "a decision lapsed", text)
+        case record.Expired():
+            text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
+            return Draft(f"expired-{event.action[:12]}-{at}", "a firebreak expired", text)
+        case record.Moved() if event.outcome.result != "done":
+            title = f"{event.order.purpose} of {event.order.action.lever}: {event.outcome.result}"
+            return Draft(f"trouble-{event.order.key.rsplit('/', 1)[-1]}", title, event.outcome.detail)
+        case record.Probed() if event.reading.verdict != "passed":
+            text = f"{event.reading.check}: {event.reading.detail}"
+            return Draft(f"ineffective-{event.action[:12]}", "a firebreak does not stop the harm", text)
+        case record.NotSealed():
+            return Draft(f"not-sealed-{at}", "the snapshot could not be sealed", event.detail)
+        case record.Failed():
+            return Draft(f"failed-{event.step}-{at}", f"{event.step} failed", event.detail)
+        case _:
+            return None
+
+
+def _page(incident: Incident, event: record.Paged) -> Notice:
+    alarm = incident.rung[0].alarm if incident.rung else None
+    title = f"{incident.weight} {incident.brief.system.title}: {alarm.name if alarm else incident.id}"
+    text = f"{alarm.summary if alarm else 'no alarm text'}\nTake it: firestation ack {incident.id}"
+    return _to(incident, event.person, Draft(f"page-{event.step}", title, text, "page"))
+
+
+def _offer(incident: Incident, act: Handover, event: Event) -> Notice:
+    title = f"{act.by} offers you the captaincy of {incident.id}"
+    step = f"offer-{event.at.timestamp():.0f}"
+    return _to(incident, act.to, Draft(step, title, f"firestation accept {incident.id}", "page"))
+
+
+def _ask(incident: Incident, firebreak: Firebreak) -> Draft:
+    action = firebreak.action
+    step = incident.brief.runbook.step(action.step)
+    title = f"{action.incident}: move {action.lever} from {action.origin} to {action.to}?"
+    text = (
+        f"{action.scope}\nCost: {step.cost if step else 'unknown'}\n"
+        f"For {show_duration(action.expires_after)}, digest {firebreak.digest}\n"
+    )
+    if firebreak.authority == "preauthorized":
+        title = (
+            f"{action.incident}: moving {action.lever} from {action.origin} to {action.to}, pre-authorized"
+        )
+    else:
+        text += f"firestation approve {action.incident} {firebreak.digest[:12]}"
+    return Draft(f"decide-{firebreak.digest[:12]}", title, text, "decision")
+
+
+def _overdue(incident: Incident, event: record.Missed) -> Draft:
+    acts = {
+        Milestone.ACKNOWLEDGED: "nobody has acknowledged: the incident has no captain; firestation ack",
+        Milestone.STAFFED: "a captain and a scribe are needed: firestation ack --role scribe",
+        Milestone.DECLARED: "no severity was declared: firestation declare",
+        Milestone.SEALED: "the snapshot is not sealed",
+        Milestone.DECIDED: "no firebreak was decided: firestation approve or refuse",
+        Milestone.FIRST_UPDATE: "no update went out: firestation update",
+    }
+    text = f"{acts[event.milestone]} (due {incident.deadline(event.milestone).due:%H:%M:%S} UTC)"
+    return Draft(f"missed-{event.milestone.name.lower()}", f"{incident.id}: overdue: {event.milestone}", text)
+
+
+def _word(incident: Incident, word: Word) -> Notice:
+    title = f"{incident.brief.system.title}: {incident.phase}"
+    message = Message(incident=incident.id, purpose="update", title=title, text=render(word))
+    return Notice(step=f"word-{len(incident.words)}", audience=word.audience, message=message)
+
+
+def _ended(incident: Incident) -> Notice:
+    into = f" into {incident.merged_into}" if incident.merged_into else ""
+    text = f"The incident is {incident.ended}{into}. There will be no further word on it."
+    title = f"{incident.brief.system.title}: {incident.ended}"
+    message = Message(incident=incident.id, purpose="update", title=title, text=text)
+    return Notice(step="ended", audience="internal", message=message)
+
+
+def _to_captain(incident: Incident, draft: Draft) -> Notice:
+    """To the captain; while there is none, to whoever was paged last."""
+    person = incident.captain or incident.paged or incident.brief.roster.escalation[0]
+    return _to(incident, person, draft)
+
+
+def _to(incident: Incident, person: str, draft: Draft) -> Notice:
+    found = incident.brief.roster.person(person)
+    message = Message(
+        incident=incident.id,
+        purpose=draft.purpose,
+        title=draft.title[:300],
+        text=draft.text[:4000],
+        to=found.address if found else None,
+    )
+    return Notice(step=draft.step, audience="pager", message=message)

@@ -1,0 +1,97 @@
+"""What the workflow orders from the outside world, one model an activity. The auditor reads them back from history."""
+
+from pydantic import Field
+
+from firestation.after_action import Task
+from firestation.board import Message
+from firestation.evidence import ArtifactRef, Scope, Snapshot
+from firestation.firebreak import MoveOrder
+from firestation.model import Duration, Id, Line, Model, Sha256, Time
+from firestation.runbook import LockPlan
+from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
+
+
+class CollectOrder(Model):
+    """Freeze what this source has in scope. Answer: `Collected`."""
+
+    source: SourceFitting
+    scope: Scope
+
+
+class ReadOrder(Model):
+    """Read this lever. Answer: `LeverState`."""
+
+    lever: LeverFitting
+
+
+class MeasureOrder(Model):
+    """Measure this check once. Answer: `Reading`."""
+
+    check: CheckFitting
+    since: Time
+
+
+class SealOrder(Model):
+    """Sign and keep the manifest of this snapshot. Answer: `Sealed`."""
+
+    snapshot: Snapshot
+
+
+class LeverOrder(Model):
+    """Move or put back this lever. Answer: `MoveOutcome`."""
+
+    lever: LeverFitting
+    order: MoveOrder
+
+
+class ProbeOrder(Model):
+    """Measure until the check passes or the deadline is over. Answer: `Reading`."""
+
+    action: Sha256
+    check: CheckFitting
+    moved_at: Time
+    deadline: Time
+    every: Duration
+
+
+class SoakOrder(Model):
+    """Measure until all checks have held for `soak`, or have not for `patience`. Answer: `SoakReport`."""
+
+    checks: tuple[CheckFitting, ...] = Field(min_length=1)
+    soak: Duration
+    every: Duration
+    patience: Duration
+
+
+class SendOrder(Model):
+    """Send this message once. Answer: `Receipt`."""
+
+    channel: ChannelFitting
+    message: Message
+    key: Line
+
+
+class TaskOrder(Model):
+    """Open this task once. Answer: `Ticket`."""
+
+    tracker: TrackerFitting
+    task: Task
+    key: Line
+
+
+class KeepOrder(Model):
+    """Keep this text in the evidence store. Answer: `ArtifactRef`."""
+
+    name: Line
+    media_type: Line
+    text: str
+    source: Id
+
+
+class LockOrder(Model):
+    """Write the lock, run it against the frozen evidence and against the live system. Answer: `LockProof`."""
+
+    incident: Id
+    plan: LockPlan
+    check: CheckFitting
+    evidence: tuple[ArtifactRef, ...]

@@ -1,0 +1,289 @@
+"""The picture: an incident as people look at it. What is known, what is waited for, what to type next."""
+
+from datetime import datetime
+
+from firestation import record
+from firestation.after_action import LockProof, Ticket
+from firestation.board import Entry, Word
+from firestation.clock import Deadline
+from firestation.evidence import ArtifactRef, Sealed
+from firestation.firebreak import Firebreak, Lease, Reading
+from firestation.model import Id, Line, Model, Text, Time, show_duration
+from firestation.record import Event, Record
+from firestation.runbook import FirebreakStep
+from firestation.severity import Proposal, Severity
+from firestation.state import Incident, Phase, Rung, Waiver
+
+
+class Waiting(Model):
+    """Something that the incident waits for: who can do it, since when, by when, and the command that does it."""
+
+    what: Line
+    who: Line
+    since: Time
+    due: Time | None = None
+    command: Line | None = None
+
+
+class Moment(Model):
+    """One line of the timeline."""
+
+    at: Time
+    kind: Line
+    text: Text
+
+
+class Picture(Model):
+    """Everything that a board or a terminal shows of one incident."""
+
+    incident: Id
+    run: str
+    predecessor: str | None
+    system: Id
+    title: Line
+    runbook: Id
+    matched: tuple[str, ...]
+    phase: Phase
+    severity: Severity | None
+    proposal: Proposal
+    captain: Id | None
+    scribe: Id | None
+    offered_to: Id | None
+    opened_at: Time
+    as_of: Time
+    alarms: tuple[Rung, ...]
+    deadlines: tuple[Deadline, ...]
+    sealed: Sealed | None
+    baseline: tuple[Reading, ...]
+    firebreaks: tuple[Firebreak, ...]
+    steps: tuple[FirebreakStep, ...]
+    skipped: dict[Id, Text]
+    entries: tuple[Entry, ...]
+    words: tuple[Word, ...]
+    waivers: tuple[Waiver, ...]
+    trouble: dict[str, Text]
+    restored_at: Time | None
+    postmortem: ArtifactRef | None
+    tickets: tuple[Ticket, ...]
+    lock: LockProof | None
+    lock_proved: bool
+    ended_at: Time | None
+    merged_into: Id | None
+    waiting: tuple[Waiting, ...]
+    timeline: tuple[Moment, ...]
+
+
+def picture(incident: Incident, events: Record) -> Picture:
+    """Draw the picture from the state and its record."""
+    shared = set(Picture.model_fields) & set(Incident.model_fields) - {"baseline"}
+    brief = incident.brief
+    return Picture(
+        **{name: getattr(incident, name) for name in shared},
+        incident=incident.id,
+        system=brief.system.system,
+        title=brief.system.title,
+        runbook=brief.runbook.runbook,
+        matched=brief.matched,
+        phase=incident.phase,
+        as_of=incident.now,
+        alarms=incident.rung,
+        baseline=tuple(incident.baseline.values()),
+        steps=brief.runbook.firebreaks,
+        lock_proved=incident.lock is not None and incident.lock.proved,
+        waiting=waiting_for(incident),
+        timeline=tuple(Moment(at=event.at, kind=event.kind, text=tell(event)) for event in events),
+    )
+
+
+def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
+    """What stands between this incident and its end, the most urgent first."""
+    if incident.ended:
+        return ()
+    return (*_people(incident), *_decisions(incident), *_engine(incident), *_after(incident))
+
+
+def _people(incident: Incident) -> list[Waiting]:
+    due = {deadline.milestone.name: deadline.due for deadline in incident.deadlines}
+    found, name = [], incident.id
+    if incident.captain is None:
+        found.append(
+            Waiting(
+                what="a captain: nobody has acknowledged",
+                who=incident.paged or "anyone on call",
+                since=incident.opened_at,
+                due=due["ACKNOWLEDGED"],
+                command=f"firestation ack {name}",
+            )
+        )
+    elif incident.severity is None:
+        command = f"firestation declare {name} {incident.proposal.severity} --reason '...'"
+        found.append(
+            Waiting(
+                what=f"a severity ({incident.proposal.severity} is proposed)",
+                who=incident.captain,
+                since=incident.opened_at,
+                due=due["DECLARED"],
+                command=command,
+            )
+        )
+    if incident.offered_to:
+        found.append(
+            Waiting(
+                what="the handover to be accepted",
+                who=incident.offered_to,
+                since=incident.now,
+                command=f"firestation accept {name}",
+            )
+        )
+    return found
+
+
+def _decisions(incident: Incident) -> list[Waiting]:
+    who = incident.captain or "a captain"
+    return [
+        Waiting(
+            what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
+            who=who,
+            since=each.proposed_at,
+            due=each.decide_by,
+            command=f"firestation approve {incident.id} {each.digest[:12]}",
+        )
+        for each in incident.pending
+    ]
+
+
+def _engine(incident: Incident) -> list[Waiting]:
+    found = []
+    if incident.sealed is None:
+        what = "the snapshot" + (f" ({incident.seal_trouble})" if incident.seal_trouble else "")
+        found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
+    doing = {
+        Lease.AUTHORIZED: "move",
+        Lease.MOVING: "move",
+        Lease.APPLIED: "probe",
+        Lease.LIFTING: "put back",
+    }
+    found += [
+        Waiting(
+            what=f"the engine to {doing[each.state]} {each.action.lever}", who="engine", since=incident.now
+        )
+        for each in incident.firebreaks
+        if each.state in doing
+    ]
+    if incident.phase is Phase.RECOVERING:
+        recovery = incident.brief.runbook.recovery
+        trouble = f"; {incident.soak_trouble}" if incident.soak_trouble else ""
+        what = f"the checks {', '.join(recovery.checks)} to hold for {show_duration(recovery.soak)}{trouble}"
+        found.append(Waiting(what=what[:300], who="engine", since=incident.changed_at or incident.opened_at))
+    return found
+
+
+def _after(incident: Incident) -> list[Waiting]:
+    name, captain = incident.id, incident.captain or "a captain"
+    found = []
+    if incident.restored_at or incident.phase is Phase.RECOVERING:
+        found += [
+            Waiting(
+                what=f"{each.action.lever} to be lifted (back to {each.action.origin}) or adopted for good"[
+                    :300
+                ],
+                who=captain,
+                since=each.moved_at or each.proposed_at,
+                due=each.expires_at,
+                command=f"firestation lift {name} {each.digest[:12]} --reason '...'",
+            )
+            for each in reversed(incident.holding)
+            if each.state is not Lease.LIFTING
+        ]
+    if incident.phase is not Phase.AFTER_ACTION or incident.restored_at is None:
+        return found
+    if incident.lock_wanted:
+        what = "the postmortem to be drafted and the lock to be proved"
+        return [*found, Waiting(what=what, who="engine", since=incident.restored_at)]
+    if incident.lock_waiver or (incident.lock and incident.lock.proved):
+        what, command = "the incident to be closed", f"firestation close {name}"
+    else:
+        verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")
+        what, command = f"a lock that is proved ({verdict})", f"firestation prove {name}"
+    return [*found, Waiting(what=what[:300], who=captain, since=incident.restored_at, command=command)]
+
+
+def tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
+    """One event as one sentence."""
+    match event:
+        case record.Opened():
+            why = "; ".join(event.brief.matched)
+            return f"opened for {event.brief.system.title} with the runbook {event.brief.runbook.runbook} ({why})"
+        case record.Rang():
+            return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"[:4000]
+        case record.Acted():
+            return _tell_act(event)
+        case record.TurnedAway():
+            rule = f"rule {event.rule}: " if event.rule else ""
+            return f"{event.by} was refused {event.act}: {rule}{event.missing}"[:4000]
+        case record.Sent():
+            return f"{event.message.purpose} sent through {event.receipt.channel}: {event.message.title}"
+        case record.Unsent():
+            return f"{event.message.purpose} could not be sent: {event.detail}"[:4000]
+        case record.Paged():
+            return f"page {event.step} to {event.person}"
+        case record.Said():
+            return f"the engine's word: {event.word.known}"[:4000]
+        case record.Measured():
+            return f"before any move, {event.reading.check} {event.reading.verdict}: {event.reading.detail}"[
+                :4000
+            ]
+        case record.SealedUp():
+            sealed = event.sealed
+            held = f"{len(sealed.artifacts)} artifacts, {len(sealed.levers)} levers, {len(sealed.gaps)} gaps"
+            return f"evidence sealed: manifest {sealed.manifest[:12]}, {held}"
+        case record.NotSealed():
+            return f"the snapshot could not be sealed: {event.detail}"[:4000]
+        case record.LeverRead():
+            return f"lever {event.lever} read: {event.position or event.detail}"[:4000]
+        case record.Proposed():
+            action = event.action
+            word = "pre-authorized by the runbook" if event.preauthorized else "put before the captain"
+            return f"{word}: {action.lever} from {action.origin} to {action.to} ({action.sha256()[:12]})"
+        case record.Skipped():
+            return f"step {event.step} skipped: {event.reason}"[:4000]
+        case record.Lapsed():
+            return f"nobody decided on {event.action[:12]} in time"
+        case record.Ordered():
+            order = event.order
+            return f"{order.purpose} {order.action.lever} to {order.to} on the word of: {order.authority}"
+        case record.Moved():
+            order = event.order
+            return f"{order.purpose} of {order.action.lever}: {event.outcome.result}: {event.outcome.detail}"[
+                :4000
+            ]
+        case record.Probed():
+            return f"probe {event.reading.check} {event.reading.verdict}: {event.reading.detail}"[:4000]
+        case record.Expired():
+            return f"firebreak {event.action[:12]} expired: {event.then}"
+        case record.Soaked():
+            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"[:4000]
+        case record.Missed():
+            return f"overdue: {event.milestone}"
+        case record.Drafted():
+            return f"postmortem drafted: {event.artifact.digest[:12]}"
+        case record.TaskOpened():
+            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
+        case record.LockTried():
+            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
+        case record.Failed():
+            return f"{event.step} failed: {event.detail}"[:4000]
+
+
+def _tell_act(event: record.Acted) -> str:
+    act = event.act
+    fields = act.model_dump(mode="json", exclude={"kind", "by"}, exclude_none=True, exclude_defaults=True)
+    said = ", ".join(
+        f"{name} {str(value)[:12] if name == 'action' else value}" for name, value in fields.items()
+    )
+    return f"{act.by}: {act.kind}{' ' + said if said else ''}"[:4000]
+
+
+def overdue(incident: Picture, now: datetime) -> tuple[Waiting, ...]:
+    """What should have happened by now."""
+    return tuple(each for each in incident.waiting if each.due and now >= each.due)

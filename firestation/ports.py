@@ -1,0 +1,180 @@
+"""The ports: five protocols for drivers and one for the evidence store.
+
+A driver is a small class with its own frozen configuration. It raises only `DriverError`s; it never sees Temporal.
+`firestation.testing` holds in-memory drivers and the conformance suites that every driver must pass.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import Field, JsonValue
+
+from firestation.after_action import Task, Ticket
+from firestation.authority import SecretReference
+from firestation.board import Message, Receipt
+from firestation.evidence import Scope
+from firestation.expect import Expectation
+from firestation.firebreak import Reading
+from firestation.model import Line, Model, Sha256, Time
+from firestation.system import (
+    ChannelFitting,
+    CheckFitting,
+    LeverFitting,
+    Position,
+    SourceFitting,
+    TrackerFitting,
+)
+
+
+class Artifact(Model):
+    """A piece of evidence on its way into the store. `name` is a relative label, never used as a path."""
+
+    name: Line
+    media_type: Line
+    content: bytes
+    provides: tuple[str, ...] = ()
+
+
+class Window(Model):
+    """The span of time that a check looks at; a check that asks afresh may ignore `since`."""
+
+    since: Time
+    until: Time
+
+
+class Stored(Model):
+    """Where an artifact went: its digest is its name."""
+
+    digest: Sha256
+    size: int = Field(ge=0)
+
+
+class Source(Protocol):
+    """A place where evidence is read from. It only reads."""
+
+    def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
+        """Yield the artifacts in scope, as they come. Raises `DriverError`; what was yielded before is kept."""
+        ...
+
+
+class Lever(Protocol):
+    """Something that can be read, moved and put back."""
+
+    async def read(self) -> Position:
+        """The present position, from the product itself and never from a cache of ours."""
+        ...
+
+    async def move(self, to: Position, expected: Position, key: str) -> Position:
+        """Move from `expected` to `to` and return the position read back.
+
+        `key` is the idempotency key; a repeated call with the same key must not move twice.
+        Raises `Drifted` when the lever is neither at `expected` nor already moved by this key (nothing is
+        written then), `NotApplied` when the read-back does not show `to`, `Unreachable`, `Denied`, `Gone`,
+        `Nonsense` as named.
+        """
+        ...
+
+
+class Check(Protocol):
+    """A measurement that says whether the product keeps its promise."""
+
+    async def measure(self, window: Window) -> Reading:
+        """Passed, failed or inconclusive. No data, a time-out or an odd answer is inconclusive, never raised."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to reach people."""
+
+    async def send(self, message: Message, key: str) -> Receipt:
+        """Send once: the same key sent again must not reach people twice where the product can tell."""
+        ...
+
+
+class Tracker(Protocol):
+    """A place where tasks are kept."""
+
+    async def open(self, task: Task, key: str) -> Ticket:
+        """Open the task once: the same key returns the same ticket."""
+        ...
+
+
+class LockCase(Model):
+    """What a check asks and expects, as plain data from which a test file can be written.
+
+    `token` is the reference of the bearer token, if the request needs one; `path` expectations are on the JSON answer.
+    """
+
+    method: Line
+    url: Line
+    body: JsonValue
+    expect: tuple[Expectation, ...] = Field(min_length=1)
+    token: SecretReference | None = None
+
+
+@runtime_checkable
+class Lockable(Protocol):
+    """A check that can be written down as a test."""
+
+    def lock_case(self) -> LockCase:
+        """The request that this check makes and what it expects of the answer."""
+        ...
+
+
+class Bench(Protocol):
+    """Where activities get their drivers: a fitting in, the driver that it names out.
+
+    Raises `NotConfigured` or `InvalidInput` when the fitting names no driver or its configuration is wrong.
+    """
+
+    def source(self, fitting: SourceFitting) -> Source:
+        """The source."""
+        ...
+
+    def lever(self, fitting: LeverFitting) -> Lever:
+        """The lever."""
+        ...
+
+    def check(self, fitting: CheckFitting) -> Check:
+        """The check."""
+        ...
+
+    def channel(self, fitting: ChannelFitting) -> Channel:
+        """The channel."""
+        ...
+
+    def tracker(self, fitting: TrackerFitting) -> Tracker:
+        """The tracker."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs a statement into a DSSE envelope."""
+
+    def seal(self, statement: dict[str, Any]) -> bytes:
+        """The envelope, as canonical JSON."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """A content-addressed, create-only store."""
+
+    async def put(self, content: bytes) -> Stored:
+        """Keep these bytes under their SHA-256. Putting the same bytes again changes nothing."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes of this digest, checked against it. Raises `Gone`, or `Nonsense` when they were altered."""
+        ...
+
+    def address(self, digest: str) -> str:
+        """Where a person finds the bytes of this digest: a path or a URL."""
+        ...
+
+
+class Secrets(Protocol):
+    """Turns a reference into a credential, inside an activity or the gateway and nowhere else."""
+
+    def resolve(self, reference: str) -> str:
+        """The secret that `env:NAME` or `file:PATH` names. Raises `NotConfigured` naming the reference only."""
+        ...

@@ -1,0 +1,264 @@
+"""The record of an incident: everything that happened, in order, as plain values.
+
+The state of an incident is a fold of its record and nothing else. The live workflow appends to the record;
+the auditor makes the same record again from the raw Temporal history. Each event says what it is made of there.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from firestation.acts import Act
+from firestation.after_action import LockProof, SoakReport, Ticket
+from firestation.alarm import Alarm
+from firestation.authority import Roster
+from firestation.board import Message, Receipt, Word
+from firestation.clock import Milestone
+from firestation.evidence import ArtifactRef, Sealed
+from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
+from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
+from firestation.runbook import Runbook
+from firestation.system import Position, System
+
+
+class Brief(Model):
+    """What an incident is opened with, pinned: a change on disk never changes a running incident."""
+
+    incident: Id
+    system: System
+    runbook: Runbook
+    matched: tuple[str, ...]
+    roster: Roster
+
+
+class _Event(Model):
+    at: Time
+
+
+class Opened(_Event):
+    """The bell rang and there was no incident yet. From WorkflowExecutionStarted."""
+
+    kind: Literal["opened"] = "opened"
+    brief: Brief
+    run: str
+    predecessor: str | None = None
+
+
+class Rang(_Event):
+    """An alarm joined. From the update or signal `ring`."""
+
+    kind: Literal["rang"] = "rang"
+    alarm: Alarm
+
+
+class Acted(_Event):
+    """A person did something, and it was accepted. From the update or signal of that name."""
+
+    kind: Literal["acted"] = "acted"
+    act: Act
+
+
+class TurnedAway(_Event):
+    """A person tried something, and it was refused. From the same."""
+
+    kind: Literal["turned-away"] = "turned-away"
+    by: Id
+    act: Line
+    rule: int
+    missing: Text
+
+
+class Sent(_Event):
+    """A message reached a channel. From the activity `send`."""
+
+    kind: Literal["sent"] = "sent"
+    message: Message
+    key: Line
+    receipt: Receipt
+
+
+class Unsent(_Event):
+    """A message reached no channel in spite of all retries. From the failed activity `send`."""
+
+    kind: Literal["unsent"] = "unsent"
+    message: Message
+    key: Line
+    detail: Text
+
+
+class Paged(_Event):
+    """It was time to page this person. Derived from the clock."""
+
+    kind: Literal["paged"] = "paged"
+    step: int
+    person: Id
+
+
+class Said(_Event):
+    """It was time for the engine to put a word on the board by itself. Derived from the clock."""
+
+    kind: Literal["said"] = "said"
+    word: Word
+
+
+class Measured(_Event):
+    """A check was measured before any lever moved. From the activity `measure`."""
+
+    kind: Literal["measured"] = "measured"
+    reading: Reading
+
+
+class SealedUp(_Event):
+    """The manifest is signed and stored. From the activity `seal`."""
+
+    kind: Literal["sealed"] = "sealed"
+    sealed: Sealed
+
+
+class NotSealed(_Event):
+    """The snapshot could not be sealed; it is tried again. From the failed activity `seal`."""
+
+    kind: Literal["not-sealed"] = "not-sealed"
+    detail: Text
+
+
+class LeverRead(_Event):
+    """A lever's own position was read and kept, apart from the snapshot. From the activity `read_lever`."""
+
+    kind: Literal["lever-read"] = "lever-read"
+    lever: Id
+    position: Position | None
+    detail: Text
+
+
+class Proposed(_Event):
+    """An exact action was put before the captain, or is pre-authorized. Derived from runbook and snapshot."""
+
+    kind: Literal["proposed"] = "proposed"
+    action: Action
+    decide_within: Duration
+    approvals: int
+    preauthorized: bool
+
+
+class Skipped(_Event):
+    """A step of the runbook makes no sense here (no such lever, already there). Derived."""
+
+    kind: Literal["skipped"] = "skipped"
+    step: Id
+    reason: Text
+
+
+class Lapsed(_Event):
+    """The time to decide passed. Derived from the clock."""
+
+    kind: Literal["lapsed"] = "lapsed"
+    action: Sha256
+
+
+class Ordered(_Event):
+    """A lever is about to be moved or put back. From ActivityTaskScheduled of `move_lever`."""
+
+    kind: Literal["ordered"] = "ordered"
+    order: MoveOrder
+
+
+class Moved(_Event):
+    """What came of it. From the end of the activity `move_lever`."""
+
+    kind: Literal["moved"] = "moved"
+    order: MoveOrder
+    outcome: MoveOutcome
+
+
+class Probed(_Event):
+    """Whether the harm stopped. From the activity `probe`."""
+
+    kind: Literal["probed"] = "probed"
+    action: Sha256
+    reading: Reading
+
+
+class Expired(_Event):
+    """A firebreak outlived its expiry; what follows was approved with it. Derived from the clock."""
+
+    kind: Literal["expired"] = "expired"
+    action: Sha256
+    then: Literal["lift", "keep"]
+
+
+class Soaked(_Event):
+    """What the checks showed over the soak. From the activity `soak`."""
+
+    kind: Literal["soaked"] = "soaked"
+    report: SoakReport
+
+
+class Missed(_Event):
+    """A milestone was not reached in time. Derived from the clock."""
+
+    kind: Literal["missed"] = "missed"
+    milestone: Milestone
+
+
+class Drafted(_Event):
+    """The postmortem was drafted and kept. From the activity `keep`."""
+
+    kind: Literal["drafted"] = "drafted"
+    artifact: ArtifactRef
+
+
+class TaskOpened(_Event):
+    """A task stands in the tracker. From the activity `open_task`."""
+
+    kind: Literal["task-opened"] = "task-opened"
+    ticket: Ticket
+
+
+class LockTried(_Event):
+    """The lock was run against the frozen evidence and the live system. From the activity `prove_lock`."""
+
+    kind: Literal["lock-tried"] = "lock-tried"
+    proof: LockProof
+
+
+class Failed(_Event):
+    """Something that the engine owes could not be done, and waits for a person. From a failed activity."""
+
+    kind: Literal["failed"] = "failed"
+    step: Literal["soak", "draft", "task", "lock"]
+    detail: Text
+
+
+Event = Annotated[
+    Opened
+    | Rang
+    | Acted
+    | TurnedAway
+    | Sent
+    | Unsent
+    | Paged
+    | Said
+    | Measured
+    | SealedUp
+    | NotSealed
+    | LeverRead
+    | Proposed
+    | Skipped
+    | Lapsed
+    | Ordered
+    | Moved
+    | Probed
+    | Expired
+    | Soaked
+    | Missed
+    | Drafted
+    | TaskOpened
+    | LockTried
+    | Failed,
+    Field(discriminator="kind"),
+]
+
+Record = tuple[Event, ...]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

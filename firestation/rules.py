@@ -1,0 +1,325 @@
+"""The rules of the house, each stated once: a pure predicate over the incident so far and the event that comes next.
+
+A rule returns what is missing, or None. The live workflow refuses an event that a rule objects to, the property
+tests try to get one past, and the audit judges the raw history with the same functions.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from firestation import acts, record
+from firestation.authority import Role
+from firestation.board import names_cause
+from firestation.clock import Milestone
+from firestation.errors import Refused
+from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder
+from firestation.model import Model
+from firestation.record import Acted, Event
+from firestation.state import Incident
+
+CAPTAINS_ACTS = (
+    acts.Declare,
+    acts.Propose,
+    acts.Refuse,
+    acts.Handover,
+    acts.Lift,
+    acts.Adopt,
+    acts.Waive,
+    acts.Prove,
+    acts.Dismiss,
+    acts.Merge,
+    acts.Close,
+)
+
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far the clocks of a worker and of the Temporal server may be apart before a reading's time is disbelieved."""
+
+MEASURING = timedelta(seconds=30)
+"""How long the measuring itself may take, on top of the pause between two readings."""
+
+FEWEST_READINGS = 2
+
+SECRETS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|"
+    r"\bsk-[A-Za-z0-9_-]{20,}\b|\bxox[abposr]-[A-Za-z0-9-]{10,}\b|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}|"
+    r"(?i:\bbearer\s+[\w.~+/-]{20,})"
+)
+"""Forms that are a credential and nothing else. A rule must not cry wolf: the fine sieve is the snapshot's."""
+
+
+class Rule(Model):
+    """One rule: its number in DESIGN.md §3, its title, and the predicate."""
+
+    number: int
+    title: str
+    objection: Callable[[Incident, Event], str | None]
+
+
+def snapshot_before_mutate(incident: Incident, event: Event) -> str | None:
+    """No lever moves before the manifest with its own state is sealed, or a waiver and its own reading are kept."""
+    if isinstance(event, Acted) and isinstance(event.act, acts.Propose):
+        if incident.sealed or incident.snapshot_waiver:
+            return None
+        return "the snapshot is not sealed yet; wait for it, or waive it by name with a reason"
+    if not isinstance(event, record.Ordered) or event.order.purpose != "move":
+        return None
+    action = event.order.action
+    if action.lever not in incident.kept:
+        return f"the position of the lever {action.lever} was never read and kept"
+    if incident.snapshot_waiver:
+        return None
+    if incident.sealed is None:
+        return "no manifest is sealed, and nobody waived it"
+    if incident.sealed.lever(action.lever) is None:
+        return f"the sealed manifest does not hold the position of the lever {action.lever}"
+    if action.manifest != incident.sealed.manifest:
+        return "the action names another manifest than the one that is sealed"
+    return None
+
+
+def one_captain(incident: Incident, event: Event) -> str | None:
+    """At most one captain; a handover is offered and accepted; only the captain's word counts."""
+    if not isinstance(event, Acted):
+        return None
+    act, captain = event.act, incident.captain
+    if isinstance(act, acts.Acknowledge) and act.role is Role.CAPTAIN and captain:
+        return f"{captain} is the captain; {act.by} can take over only by handover and accept"
+    if isinstance(act, acts.Accept) and act.by != incident.offered_to:
+        return f"the captaincy was not offered to {act.by}"
+    if isinstance(act, CAPTAINS_ACTS) and act.by != captain:
+        return f"{act.kind} is the captain's word, and {_captain(incident)}"
+    return None
+
+
+def authority(incident: Incident, event: Event) -> str | None:
+    """Every move carries the decision of the then captain, with a second person where asked, or a pre-authorization."""
+    if isinstance(event, Acted) and isinstance(event.act, acts.Approve):
+        return _may_approve(incident, event.act)
+    if (
+        isinstance(event, record.Proposed)
+        and event.preauthorized
+        and event.action.severity != incident.weight
+    ):
+        return f"pre-authorized at {event.action.severity}, and the incident weighs {incident.weight}"
+    if not isinstance(event, record.Ordered):
+        return None
+    order = event.order
+    firebreak = incident.firebreak(order.action.sha256())
+    if firebreak is None:
+        return "nobody was ever asked about this action"
+    if order.purpose == "lift":
+        return _may_lift(firebreak, order)
+    if order.authority == "preauthorized":
+        step = incident.brief.runbook.step(order.action.step)
+        if step and step.lever == order.action.lever and order.action.severity in step.preauthorized:
+            return None
+        return f"the pinned runbook does not pre-authorize {order.action.step} at {order.action.severity}"
+    if order.authority != "captain" or len(set(firebreak.approved_by)) < firebreak.approvals_needed:
+        return f"{firebreak.approvals_needed} approval(s) needed, {len(set(firebreak.approved_by))} given"
+    return None
+
+
+def _may_approve(incident: Incident, act: acts.Approve) -> str | None:
+    firebreak = incident.firebreak(act.action)
+    needed = firebreak.approvals_needed if firebreak else 1
+    given = firebreak.approved_by if firebreak else ()
+    if act.by in given:
+        return f"{act.by} has already approved this; a second person is needed"
+    if act.by == incident.captain:
+        return None
+    person = incident.brief.roster.person(act.by)
+    second = needed > 1 and person is not None and Role.APPROVER in person.roles
+    if second and needed - len(given) > (0 if incident.captain in given else 1):
+        return None
+    return f"approve is the captain's word, and {_captain(incident)}"
+
+
+def _may_lift(firebreak: Firebreak, order: MoveOrder) -> str | None:
+    if order.authority == "expiry":
+        return None if firebreak.lift_wanted_by == "engine" else "the firebreak has not expired"
+    return None if firebreak.lift_wanted_by else "no captain asked for this firebreak to be lifted"
+
+
+def approved_is_applied(incident: Incident, event: Event) -> str | None:
+    """A decision names the digest of an action that waits for it, once; what is ordered is that action."""
+    if isinstance(event, Acted) and isinstance(event.act, acts.Approve | acts.Refuse):
+        firebreak = incident.firebreak(event.act.action)
+        if firebreak is None:
+            return f"no action of this incident has the digest {event.act.action[:12]}"
+        if firebreak.state is not Lease.PROPOSED:
+            return f"the action {event.act.action[:12]} is {firebreak.state} and waits for no decision"
+    if isinstance(event, record.Proposed):
+        ours = (incident.id, incident.run)
+        named = (event.action.incident, event.action.run)
+        return None if named == ours else "the action belongs to another incident or run"
+    if not isinstance(event, record.Ordered):
+        return None
+    order, firebreak = event.order, incident.firebreak(event.order.action.sha256())
+    if firebreak is None:
+        return "the ordered action is not one that was decided on"
+    action, wanted = firebreak.action, (firebreak.action.origin, firebreak.action.to)
+    if order.purpose == "move":
+        if firebreak.state is not Lease.AUTHORIZED:
+            return f"the action is {firebreak.state}; a decision moves a lever once"
+        return None if (order.expected, order.to) == wanted else "the order differs from what was approved"
+    if firebreak.state not in HOLDING:
+        return f"the firebreak is {firebreak.state}; there is nothing to put back"
+    return None if (order.expected, order.to) == (action.to, action.origin) else "the lift does not go back"
+
+
+def read_back_then_probe(incident: Incident, event: Event) -> str | None:
+    """Applied only when the lever shows it; effective only when its probe passed within its deadline."""
+    if isinstance(event, record.Ordered) and event.order.purpose == "move":
+        shown = incident.positions.get(event.order.action.lever)
+        if shown is None or not shown.same_as(event.order.expected):
+            return f"the lever was last seen at {shown}, not at {event.order.expected}: ask again"
+    if isinstance(event, record.Moved) and event.outcome.result == "done":
+        found = event.outcome.found
+        if found is None or not found.same_as(event.order.to):
+            return f"the lever read back shows {found}, not {event.order.to}"
+    if isinstance(event, record.Probed):
+        firebreak = incident.firebreak(event.action)
+        if firebreak is None or firebreak.state is not Lease.APPLIED or firebreak.moved_at is None:
+            return "only an applied firebreak can be probed"
+        step = incident.brief.runbook.step(firebreak.action.step)
+        limit = firebreak.moved_at + step.probe.deadline if step else firebreak.moved_at
+        earliest, latest = firebreak.moved_at - CLOCK_SKEW, limit + CLOCK_SKEW
+        if event.reading.verdict == "passed" and not earliest <= event.reading.at <= latest:
+            return "the probe's reading is not from the time between the move and its deadline"
+    if isinstance(event, Acted) and isinstance(event.act, acts.Adopt):
+        firebreak = incident.firebreak(event.act.action)
+        if firebreak and firebreak.state is Lease.UNCERTAIN and firebreak.found is None:
+            return "nobody knows where the lever stands; lift it, or make it readable first"
+    return None
+
+
+def every_firebreak_ends(incident: Incident, event: Event) -> str | None:
+    """An incident ends only when each firebreak is put back and confirmed, or adopted."""
+    if not _ends(event) or not incident.holding:
+        return None
+    names = ", ".join(f"{each.action.lever} ({each.digest[:12]}, {each.state})" for each in incident.holding)
+    return f"still to be lifted or adopted: {names}"
+
+
+def communicate_before_certainty(incident: Incident, event: Event) -> str | None:
+    """The first word is out in time, or the breach stands on the record; no public cause before the captain's fact."""
+    deadline = incident.deadline(Milestone.FIRST_UPDATE)
+    said = isinstance(event, record.Missed | record.Said) or (
+        isinstance(event, Acted) and isinstance(event.act, acts.Update)
+    )
+    if deadline.met_at is None and not deadline.missed and event.at > deadline.due and not said:
+        return "the first update is overdue and the breach is not on the record"
+    if not isinstance(event, Acted):
+        return None
+    if isinstance(event.act, acts.Note) and event.act.cause:
+        if event.act.by != incident.captain or event.act.standing != "fact":
+            return "only the captain marks a cause, and only as a fact"
+        return None
+    if isinstance(event.act, acts.Update) and event.act.audience == "public" and not incident.cause_is_fact:
+        words = " ".join(filter(None, (event.act.known, event.act.unknown, event.act.doing)))
+        cause = names_cause(words)
+        return (
+            f"the public text names a cause ({cause!r}) that the captain has not marked as a fact"
+            if cause
+            else None
+        )
+    if isinstance(event.act, acts.Close) and incident.last_word("internal") is None:
+        return "no update ever went out"
+    return None
+
+
+def recovery_is_measured(incident: Incident, event: Event) -> str | None:
+    """Restored only when all checks held for the whole soak after the last move, and had not all passed before."""
+    if isinstance(event, record.Soaked) and event.report.held:
+        return _soak_objection(incident, event)
+    if isinstance(event, Acted) and isinstance(event.act, acts.Close) and incident.restored_at is None:
+        return "recovery has not been measured since the last lever was moved"
+    return None
+
+
+def _soak_objection(incident: Incident, event: record.Soaked) -> str | None:
+    plan, report = incident.brief.runbook.recovery, event.report
+    if set(report.checks) != set(plan.checks):
+        return f"the soak measured {', '.join(report.checks)}, the runbook asks for {', '.join(plan.checks)}"
+    if report.until - report.since < plan.soak:
+        return f"the checks held for {report.until - report.since}, the runbook asks for {plan.soak}"
+    if incident.changed_at and report.since < incident.changed_at - CLOCK_SKEW:
+        return "the soak began before the last lever was moved"
+    widest = timedelta(seconds=report.widest_hole_s)
+    if report.readings < FEWEST_READINGS or widest > 2 * plan.every + MEASURING:
+        return "the soak has a hole: no data is not a pass"
+    before = [incident.baseline.get(check) for check in plan.checks]
+    if all(reading is not None and reading.verdict == "passed" for reading in before):
+        return "every check passed before anything was moved, so they cannot show a recovery"
+    return None
+
+
+def no_close_without_lock(incident: Incident, event: Event) -> str | None:
+    """The lock is proved, or waived by name with a reason and a date."""
+    if isinstance(event, Acted) and isinstance(event.act, acts.Waive) and event.act.what == "lock":
+        if event.act.until is None or event.act.until <= event.at:
+            return "a waiver of the lock needs a date in the future: --until"
+        return None
+    if not (isinstance(event, Acted) and isinstance(event.act, acts.Close)) or incident.lock_waiver:
+        return None
+    if incident.lock is None:
+        return "there is no lock yet"
+    return None if incident.lock.proved else f"the lock is not proved ({incident.lock.verdict})"
+
+
+def exactly_once(incident: Incident, event: Event) -> str | None:
+    """Each outside effect has its own key, and no key takes effect twice."""
+    key = event.order.key if isinstance(event, record.Ordered) else None
+    if isinstance(event, record.Sent):
+        key = event.key
+    if key is None:
+        return None
+    if key in incident.done_keys:
+        return f"the effect {key} has already happened"
+    if not key.startswith(f"{incident.id}/{incident.run[:8]}/"):
+        return f"the key {key} belongs to another incident"
+    return None
+
+
+def no_secrets(incident: Incident, event: Event) -> str | None:  # noqa: ARG001 - a rule's form
+    """Nothing that people or machines put on the record has the form of a credential."""
+    if not isinstance(event, Acted | record.Rang):
+        return None
+    found = SECRETS.search(event.model_dump_json())
+    return (
+        "the text holds a credential; refer to it by name and revoke it, since it was sent" if found else None
+    )
+
+
+def _captain(incident: Incident) -> str:
+    return (
+        f"the captain is {incident.captain}"
+        if incident.captain
+        else "there is no captain yet: acknowledge first"
+    )
+
+
+def _ends(event: Event) -> bool:
+    return isinstance(event, Acted) and isinstance(event.act, acts.Close | acts.Dismiss | acts.Merge)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(number=1, title="snapshot before mutate", objection=snapshot_before_mutate),
+    Rule(number=2, title="one captain", objection=one_captain),
+    Rule(number=3, title="no move without authority", objection=authority),
+    Rule(number=4, title="what was approved is what was applied", objection=approved_is_applied),
+    Rule(number=5, title="read back, then probe", objection=read_back_then_probe),
+    Rule(number=6, title="every firebreak ends", objection=every_firebreak_ends),
+    Rule(number=7, title="communicate before certainty", objection=communicate_before_certainty),
+    Rule(number=8, title="recovery is measured", objection=recovery_is_measured),
+    Rule(number=9, title="no close without a lock", objection=no_close_without_lock),
+    Rule(number=10, title="exactly once, whatever dies", objection=exactly_once),
+    Rule(number=11, title="no secrets in history", objection=no_secrets),
+)
+
+
+def objections(incident: Incident, event: Event) -> tuple[Refused, ...]:
+    """Every rule that objects to this event coming next."""
+    found = ((rule, rule.objection(incident, event)) for rule in RULES)
+    return tuple(Refused(rule.number, rule.title, missing) for rule, missing in found if missing)

@@ -1,0 +1,184 @@
+"""The state of an incident, and what follows from it directly.
+
+`fold.py` makes it from the record, `rules.py` judges by it, `incident.py` says what may and must come next.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal
+
+from firestation.after_action import LockProof, Ticket
+from firestation.alarm import Alarm
+from firestation.board import Entry, Message, Word
+from firestation.clock import Deadline, Milestone
+from firestation.evidence import ArtifactRef, Sealed
+from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
+from firestation.model import Id, Line, Model, Text, Time
+from firestation.record import Brief
+from firestation.severity import Proposal, Severity
+from firestation.system import Position
+
+
+class Phase(StrEnum):
+    """Where the incident is in its life (DESIGN.md §4)."""
+
+    OPEN = "open"
+    DECLARED = "declared"
+    CONTAINED = "contained"
+    RECOVERING = "recovering"
+    RESTORED = "restored"
+    AFTER_ACTION = "after-action"
+    CLOSED = "closed"
+    DISMISSED = "dismissed"
+    MERGED = "merged"
+
+
+class Rung(Model):
+    """One alarm on the record, with its last status and how often it joined."""
+
+    alarm: Alarm
+    first_at: Time
+    last_at: Time
+    times: int = 1
+
+
+class Waiver(Model):
+    """A rule that a captain waived, by name, with a reason. It stands on the record for ever."""
+
+    what: Literal["snapshot", "lock"]
+    by: Id
+    reason: Text
+    until: Time | None
+    at: Time
+
+
+class Parcel(Model):
+    """A message that is still to be sent, under its idempotency key, by a channel."""
+
+    key: Line
+    channel: Id
+    message: Message
+
+
+class Incident(Model):
+    """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree."""
+
+    brief: Brief
+    run: str
+    opened_at: Time
+    now: Time
+    predecessor: str | None = None
+    rung: tuple[Rung, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+    captain: Id | None = None
+    scribe: Id | None = None
+    offered_to: Id | None = None
+    severity: Severity | None = None
+    proposal: Proposal
+    pages: int = 0
+    paged: Id | None = None
+    sealed: Sealed | None = None
+    seal_trouble: Text | None = None
+    positions: dict[Id, Position] = {}
+    kept: dict[Id, Time] = {}
+    baseline: dict[Id, Reading] = {}
+    waivers: tuple[Waiver, ...] = ()
+    firebreaks: tuple[Firebreak, ...] = ()
+    wanted: tuple[Id, ...] = ()
+    skipped: dict[Id, Text] = {}
+    changed_at: Time | None = None
+    restored_at: Time | None = None
+    soak_trouble: Text | None = None
+    entries: tuple[Entry, ...] = ()
+    words: tuple[Word, ...] = ()
+    outbox: tuple[Parcel, ...] = ()
+    done_keys: frozenset[str] = frozenset()
+    postmortem: ArtifactRef | None = None
+    tickets: tuple[Ticket, ...] = ()
+    lock: LockProof | None = None
+    lock_wanted: bool = True
+    trouble: dict[str, Text] = {}
+    ended: Literal["closed", "dismissed", "merged"] | None = None
+    ended_at: Time | None = None
+    merged_into: Id | None = None
+
+    @property
+    def id(self) -> str:
+        """The incident's id, which is also its workflow id."""
+        return self.brief.incident
+
+    @property
+    def phase(self) -> Phase:
+        """Where the incident is in its life."""
+        if self.ended:
+            return Phase(self.ended)
+        if self.severity is None:
+            return Phase.OPEN
+        if self.restored_at:
+            return Phase.RESTORED if self.holding else Phase.AFTER_ACTION
+        if self.ready_to_soak:
+            return Phase.RECOVERING
+        if any(firebreak.effective_at for firebreak in self.firebreaks):
+            return Phase.CONTAINED
+        return Phase.DECLARED
+
+    @property
+    def weight(self) -> Severity:
+        """The declared severity, or the proposed one until somebody has declared."""
+        return self.severity or self.proposal.severity
+
+    @property
+    def holding(self) -> tuple[Firebreak, ...]:
+        """Firebreaks that are not back and not adopted, oldest first; being moved counts."""
+        away = HOLDING | {Lease.MOVING, Lease.LIFTING}
+        return tuple(each for each in self.firebreaks if each.state in away)
+
+    @property
+    def pending(self) -> tuple[Firebreak, ...]:
+        """Proposals that wait for a decision."""
+        return tuple(each for each in self.firebreaks if each.state is Lease.PROPOSED)
+
+    @property
+    def ready_to_soak(self) -> bool:
+        """Whether recovery can be measured: every step was put to the captain and nothing is under way."""
+        planned = {each.action.step for each in self.firebreaks} | set(self.skipped)
+        all_planned = all(step.id in planned for step in self.brief.runbook.firebreaks)
+        underway = any(each.state in UNDERWAY for each in self.firebreaks)
+        frozen = self.sealed is not None or self.snapshot_waiver is not None
+        return self.severity is not None and frozen and all_planned and not underway and not self.wanted
+
+    @property
+    def snapshot_waiver(self) -> Waiver | None:
+        """The waiver of rule 1, if there is one."""
+        return next((each for each in self.waivers if each.what == "snapshot"), None)
+
+    @property
+    def lock_waiver(self) -> Waiver | None:
+        """The waiver of rule 9, if there is one."""
+        return next((each for each in self.waivers if each.what == "lock"), None)
+
+    @property
+    def cadence(self) -> timedelta:
+        """How long until the next word is due: the runbook's cadence, and a day once only the after-action is left."""
+        return timedelta(days=1) if self.phase is Phase.AFTER_ACTION else self.brief.runbook.cadence
+
+    @property
+    def cause_is_fact(self) -> bool:
+        """Whether the captain has marked a fact as the cause."""
+        return any(entry.cause for entry in self.entries)
+
+    def firebreak(self, digest: str) -> Firebreak | None:
+        """The firebreak of this action."""
+        return next((each for each in self.firebreaks if each.digest == digest), None)
+
+    def latest(self, step: str) -> Firebreak | None:
+        """The last attempt at this step of the runbook."""
+        return next((each for each in reversed(self.firebreaks) if each.action.step == step), None)
+
+    def deadline(self, milestone: Milestone) -> Deadline:
+        """The deadline of a milestone."""
+        return next(each for each in self.deadlines if each.milestone is milestone)
+
+    def last_word(self, audience: str) -> Word | None:
+        """The last update to this audience."""
+        return next((word for word in reversed(self.words) if word.audience == audience), None)

@@ -1,0 +1,46 @@
+"""`python -m worker`: runs incidents until it is told to stop. Start as many as you like."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import structlog
+
+from firestation.errors import FirestationError
+from firestation.logging import set_up
+from firestation.settings import Settings
+from worker.wiring import station_worker
+from workflows.client import connect, ensure_search_attributes
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; what was begun is handed back to Temporal."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await connect()
+    await ensure_search_attributes(client)
+    async with station_worker(client, settings) as worker, worker:
+        log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence)
+        await stop.wait()
+    log.info("worker stopped")
+
+
+def main() -> int:
+    """Read the settings, say what is wrong with them, run."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        set_up(settings.log)
+        asyncio.run(run(settings))
+    except FirestationError as error:
+        print(f"firestation worker: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What is wired to what: drivers, store, signer and secrets into activities, activities and workflows into a worker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.checks import CheckActivities
+from activities.levers import LeverActivities
+from activities.lock import LockActivities
+from activities.snapshot import SnapshotActivities
+from activities.words import WordActivities
+from firestation.drivers import Drivers
+from firestation.drivers.store import open_store
+from firestation.ports import Bench, EvidenceStore, Secrets, Signer
+from firestation.secrets import ReferenceSecrets
+from firestation.settings import Settings
+from firestation.signing import KeySigner
+from workflows.client import TASK_QUEUE
+from workflows.incident import IncidentWorkflow
+
+PASSED_THROUGH = ("firestation", "activities")
+"""Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
+
+
+def incident_worker(
+    client: Client,
+    bench: Bench,
+    store: EvidenceStore,
+    signer: Signer,
+    secrets: Secrets,
+    *,
+    task_queue: str = TASK_QUEUE,
+    passed_through: tuple[str, ...] = PASSED_THROUGH,
+) -> Worker:
+    """A worker that runs incidents with these ports."""
+    snapshot = SnapshotActivities(bench, store, signer)
+    levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench)
+    lock = LockActivities(bench, store, secrets)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[IncidentWorkflow],
+        activities=[
+            snapshot.collect,
+            snapshot.read_lever,
+            snapshot.seal,
+            snapshot.keep,
+            levers.move_lever,
+            levers.probe,
+            checks.measure,
+            checks.soak,
+            words.send,
+            words.open_task,
+            lock.prove_lock,
+        ],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through)
+        ),
+    )
+
+
+@asynccontextmanager
+async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Worker]:
+    """The worker of a station: real drivers, the evidence store and the signing key that the settings name."""
+    secrets = ReferenceSecrets(Path(settings.state))
+    async with Drivers(secrets) as bench:
+        store = open_store(settings.evidence)
+        signer = KeySigner(Path(settings.key))
+        yield incident_worker(client, bench, store, signer, secrets)

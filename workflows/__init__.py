@@ -1,0 +1,1 @@
+"""Workflows: they sequence, they never reach out."""

@@ -1,0 +1,67 @@
+"""Contain before you theorize: each lever is moved, probed and put back by its own guard, one thing at a time."""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from firestation import record
+from firestation.firebreak import Firebreak, MoveOrder, MoveOutcome, Reading, order_lift, order_move
+from firestation.incident import next_job
+from firestation.orders import LeverOrder, ProbeOrder
+from firestation.system import LeverFitting
+from workflows.house import House, why
+from workflows.snapshot import read_lever
+
+
+async def guard(house: House, lever: LeverFitting) -> None:
+    """Do what this lever is owed, until the run ends. What was begun on a lever is finished first."""
+    while await house.until(lambda: next_job(house.incident, lever.id) is not None):
+        match next_job(house.incident, lever.id):
+            case "move", Firebreak() as firebreak:
+                await _move(house, lever, order_move(firebreak, firebreak.authority or "captain"))
+            case "lift", Firebreak(lift_wanted_by="engine") as firebreak:
+                await _move(house, lever, order_lift(firebreak, "expiry"))
+            case "lift", Firebreak() as firebreak:
+                await _move(house, lever, order_lift(firebreak, "captain"))
+            case "probe", Firebreak() as firebreak:
+                await _probe(house, firebreak)
+            case "read", _:
+                await _keep_position(house, lever)
+
+
+async def _move(house: House, lever: LeverFitting, order: MoveOrder) -> None:
+    house.happen(record.Ordered(at=workflow.now(), order=order))
+    what = f"{order.purpose} {lever.title}: {order.expected} to {order.to}"
+    try:
+        outcome = await house.do("move_lever", LeverOrder(lever=lever, order=order), MoveOutcome, what)
+    except ActivityError as error:
+        outcome = MoveOutcome(result="uncertain", found=None, detail=why(error))
+    house.happen(record.Moved(at=workflow.now(), order=order, outcome=outcome))
+
+
+async def _probe(house: House, firebreak: Firebreak) -> None:
+    """A move that is answered with 200 is not effective yet: the harm must be seen to stop."""
+    step = house.incident.brief.runbook.step(firebreak.action.step)
+    check = house.incident.brief.system.check(step.probe.check) if step else None
+    if step is None or check is None or firebreak.moved_at is None:  # no such brief is ever pinned
+        raise AssertionError(firebreak.action.step)
+    order = ProbeOrder(
+        action=firebreak.digest,
+        check=check,
+        moved_at=firebreak.moved_at,
+        deadline=firebreak.moved_at + step.probe.deadline,
+        every=step.probe.every,
+    )
+    try:
+        reading = await house.whilst(lambda: True, house.do("probe", order, Reading, f"probe {check.title}"))
+    except ActivityError as error:
+        reading = Reading(check=check.id, verdict="inconclusive", detail=why(error), at=workflow.now())
+    if reading is not None and house.incident.firebreak(firebreak.digest) == firebreak:
+        house.happen(record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading))
+
+
+async def _keep_position(house: House, lever: LeverFitting) -> None:
+    """The snapshot was waived: even then the lever's own position is read and kept before it moves."""
+    state = await read_lever(house, lever)
+    detail = "read and kept, since the snapshot was waived" if state.position else "it cannot be read"
+    event = record.LeverRead(at=workflow.now(), lever=lever.id, position=state.position, detail=detail)
+    house.happen(event)

@@ -1,0 +1,130 @@
+"""The house: the record of one incident, the one door to it, and the few ways in which a room may wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from firestation.acts import Act
+from firestation.errors import Refused
+from firestation.fold import fold
+from firestation.incident import advance, settled
+from firestation.record import Acted, Event, Opened, TurnedAway
+from firestation.rules import no_secrets
+from firestation.state import Incident
+from workflows.messages import Answer, IncidentStart
+from workflows.options import OPTIONS
+
+Result = TypeVar("Result")
+
+
+class House:
+    """What the rooms share. The record is the only state: whatever a room owes can be read from it again."""
+
+    def __init__(self, start: IncidentStart) -> None:
+        """Take up the record where the last run left it; in the first run it has one event, the opening."""
+        opened = Opened(
+            at=start.opened_at or workflow.now(),
+            brief=start.brief,
+            run=workflow.info().first_execution_run_id,
+            predecessor=start.predecessor,
+        )
+        self.record: list[Event] = [opened, *start.record]
+        self.incident: Incident = fold(tuple(self.record))
+        self.turning = False
+        self._events_per_run = start.events_per_run
+
+    @property
+    def leaving(self) -> bool:
+        """Whether this run ends: the incident has ended, or the page of the history is full."""
+        return self.incident.ended is not None or self.turning
+
+    # The door ----------------------------------------------------------------------------------------
+
+    def happen(self, event: Event) -> None:
+        """Add an event to the record, with all that time has made due before it and because of it.
+
+        Raises `Refused`, and then the event has not happened.
+        """
+        self.settle(event.at)
+        self.incident = advance(self.incident, event)
+        self.record.append(event)
+        self.settle(event.at)
+        info = workflow.info()
+        if info.is_continue_as_new_suggested() or info.get_current_history_length() > self._events_per_run:
+            self.turning = True
+
+    def settle(self, now: datetime) -> None:
+        """Let happen what time and the runbook alone have made due."""
+        self.incident, happened = settled(self.incident, now)
+        self.record.extend(happened)
+
+    def take(self, act: Act) -> Answer:
+        """An act of a person: on the record if the rules allow it, and its refusal on the record if not."""
+        now = workflow.now()
+        try:
+            self.happen(Acted(at=now, act=act))
+        except Refused as refusal:
+            self.happen(
+                TurnedAway(at=now, by=act.by, act=act.kind, rule=refusal.rule, missing=refusal.missing)
+            )
+            return Answer(
+                accepted=False,
+                phase=self.incident.phase,
+                rule=refusal.rule,
+                title=refusal.title,
+                missing=refusal.missing,
+            )
+        return Answer(accepted=True, phase=self.incident.phase)
+
+    def screen(self, event: Event) -> None:
+        """Keep out, before it is accepted, what must not even stand in the history. Raises `Refused`."""
+        if self.incident.ended:
+            raise Refused(0, "the order of things", f"the incident is {self.incident.ended}")
+        secret = no_secrets(self.incident, event)
+        if secret:
+            raise Refused(11, "no secrets in history", secret)
+
+    # The outside world -------------------------------------------------------------------------------
+
+    async def do(self, activity: str, order: Any, answer: type[Result], summary: str) -> Result:
+        """Run an activity with the options of the table. Raises `ActivityError` when it has finally failed."""
+        result: Result = await workflow.execute_activity(
+            activity, order, result_type=answer, summary=summary[:200], **OPTIONS[activity]
+        )
+        return result
+
+    # Waiting -----------------------------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], bool]) -> bool:
+        """Wait until the condition holds; False when the run ends first."""
+        await workflow.wait_condition(lambda: self.leaving or condition())
+        return not self.leaving
+
+    async def until_or_after(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until the condition holds, the run ends, or a durable timer has run off."""
+        try:
+            await workflow.wait_condition(lambda: self.leaving or condition(), timeout=max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+    async def whilst(self, condition: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
+        """The result of work that only reads; None, and the work cancelled, once the condition no longer holds."""
+        task = asyncio.ensure_future(work)
+        await workflow.wait_condition(lambda: task.done() or self.leaving or not condition())
+        if task.done():
+            return await task
+        task.cancel()
+        await workflow.wait_condition(task.done)
+        return None
+
+
+def why(error: ActivityError) -> str:
+    """The innermost reason of a failed activity, in words."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return (str(cause) or type(cause).__name__)[:4000]

@@ -1,0 +1,135 @@
+"""One incident, from the first alarm to the lock. `run` reads like the runbook wall.
+
+The record is the only state. People and activities add events to it through one door (`House.happen`), the pure
+core says what follows, and each room does what is owed in its part of the house, side by side with the others.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from firestation import picture, record
+from firestation.acts import ACTS
+from firestation.alarm import Alarm
+from firestation.errors import Refused
+from firestation.record import Acted
+from workflows import messages
+from workflows.after_action import make_the_lock
+from workflows.clock import keep_the_list, keep_time
+from workflows.firebreaks import guard
+from workflows.house import House
+from workflows.recovery import prove_recovery
+from workflows.snapshot import freeze_the_scene
+from workflows.words import PURPOSES, deliver
+
+FIRST_ALARM_SECONDS = 60.0
+
+
+@workflow.defn(name=messages.WORKFLOW)
+class IncidentWorkflow:
+    """The durable life of one incident."""
+
+    @workflow.init
+    def __init__(self, start: messages.IncidentStart) -> None:
+        """Open the house, and listen to every act as an update (answers at once) and as a signal."""
+        self.house = House(start)
+        for kind, model in ACTS.items():
+            workflow.set_update_handler(kind, self._answering(model), validator=self._screening(model))
+            workflow.set_signal_handler(kind, self._listening(model))
+
+    @workflow.run
+    async def run(self, start: messages.IncidentStart) -> messages.Closing:
+        """Everything at once from the first second, until the incident has ended."""
+        house = self.house
+        await self._first_alarm()
+        await asyncio.gather(
+            *(deliver(house, purpose) for purpose in PURPOSES),  # page, ask, escalate, inform
+            freeze_the_scene(house),  # snapshot before you mutate
+            *(guard(house, lever) for lever in start.brief.system.levers),  # contain before you theorize
+            prove_recovery(house),
+            make_the_lock(house),  # convert every incident into a lock
+            keep_time(house),
+            keep_the_list(house),
+        )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if house.incident.ended is None or house.incident.ended_at is None:
+            opened, *rest = house.record
+            workflow.continue_as_new(start.changed(opened_at=opened.at, record=tuple(rest)))
+        return messages.Closing(
+            incident=house.incident.id,
+            outcome=house.incident.phase,
+            ended_at=house.incident.ended_at,
+            merged_into=house.incident.merged_into,
+        )
+
+    @workflow.update(name=messages.RING)
+    def ring(self, alarm: Alarm) -> messages.Joined:
+        """An alarm starts the incident, or joins it."""
+        new = not self.house.incident.rung
+        self.house.happen(record.Rang(at=workflow.now(), alarm=alarm))
+        incident = self.house.incident
+        return messages.Joined(incident=incident.id, run=incident.run, phase=incident.phase, new=new)
+
+    @ring.validator
+    def screen_alarm(self, alarm: Alarm) -> None:
+        """Keep out, before it is accepted, what must not even stand in the history."""
+        with _refusals_as_failures():
+            self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
+
+    @workflow.signal(name=messages.TURN_PAGE)
+    def turn_page(self) -> None:
+        """Continue as new at the next safe point; nothing is lost by it."""
+        self.house.turning = True
+
+    @workflow.query(name=messages.PICTURE)
+    def picture(self) -> picture.Picture:
+        """Everything that is known of the incident."""
+        return picture.picture(self.house.incident, tuple(self.house.record))
+
+    async def _first_alarm(self) -> None:
+        """An incident without an alarm is none: the update that should have brought it was refused."""
+        house = self.house
+        if not house.incident.rung:
+            await house.until_or_after(lambda: bool(house.incident.rung), FIRST_ALARM_SECONDS)
+        if not house.incident.rung:
+            message = "no alarm came with the start; ring the bell again"
+            raise ApplicationError(message, type="NoAlarm", non_retryable=True)
+
+    # Every act, by its name, through one validation.
+
+    def _answering(self, model: type[Any]) -> Callable[[Any], messages.Answer]:
+        def answer(act: Any) -> messages.Answer:
+            return self.house.take(act)
+
+        return _typed(answer, act=model, result=messages.Answer)
+
+    def _screening(self, model: type[Any]) -> Callable[[Any], None]:
+        def screen(act: Any) -> None:
+            with _refusals_as_failures():
+                self.house.screen(Acted(at=workflow.now(), act=act))
+
+        return _typed(screen, act=model, result=None)
+
+    def _listening(self, model: type[Any]) -> Callable[[Any], None]:
+        def listen(act: Any) -> None:
+            self.house.take(act)
+
+        return _typed(listen, act=model, result=None)
+
+
+def _typed(handler: Callable[[Any], Any], act: type[Any], result: Any) -> Callable[[Any], Any]:
+    """Tell the SDK which model to read the argument as: the handlers of all acts share their code."""
+    handler.__annotations__ = {"act": act, "return": result}
+    return handler
+
+
+@contextmanager
+def _refusals_as_failures() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refusal:
+        raise ApplicationError(str(refusal), refusal.rule, type="Refused", non_retryable=True) from None

@@ -1,0 +1,55 @@
+"""What goes into an incident's workflow and what comes out: one model a start, update, signal and query.
+
+Every human act is an update of its own name (answers at once) and a signal of the same name; its model is in
+`firestation.acts`. An alarm is the update `ring`, delivered with update-with-start. The query `picture` answers
+with `firestation.picture.Picture`.
+"""
+
+from pydantic import Field
+
+from firestation.model import Id, Line, Model, Text, Time
+from firestation.record import Brief, Event
+from firestation.state import Phase
+
+WORKFLOW = "Incident"
+RING = "ring"
+PICTURE = "picture"
+TURN_PAGE = "turn-page"
+
+
+class IncidentStart(Model):
+    """The input of an incident's workflow: what it is pinned to, and after continue-as-new its record so far."""
+
+    brief: Brief
+    predecessor: str | None = None
+    opened_at: Time | None = None
+    record: tuple[Event, ...] = ()
+    events_per_run: int = Field(default=8000, ge=50)
+
+
+class Joined(Model):
+    """The answer to an alarm: which incident it started or joined."""
+
+    incident: Id
+    run: str
+    phase: Phase
+    new: bool
+
+
+class Answer(Model):
+    """The answer to an act: accepted, or refused with the rule and what is missing."""
+
+    accepted: bool
+    phase: Phase
+    rule: int = 0
+    title: Line | None = None
+    missing: Text | None = None
+
+
+class Closing(Model):
+    """How an incident ended."""
+
+    incident: Id
+    outcome: Phase
+    ended_at: Time
+    merged_into: Id | None = None

@@ -1,0 +1,56 @@
+"""Every timeout and every retry, in one table. A heartbeat time-out sets the pace of recovery from a dead worker."""
+
+from datetime import timedelta
+from typing import NotRequired, TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+BEAT = timedelta(seconds=2)
+QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
+PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
+
+
+class Options(TypedDict):
+    """The options of one activity, as Temporal takes them."""
+
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    schedule_to_close_timeout: NotRequired[timedelta]
+    start_to_close_timeout: NotRequired[timedelta]
+    cancellation_type: NotRequired[ActivityCancellationType]
+
+
+def _within(limit: timedelta, retry: RetryPolicy) -> Options:
+    return Options(heartbeat_timeout=BEAT, retry_policy=retry, schedule_to_close_timeout=limit)
+
+
+OPTIONS: dict[str, Options] = {
+    "collect": _within(timedelta(minutes=8), QUICK),
+    "read_lever": _within(timedelta(minutes=1), QUICK),
+    "measure": _within(timedelta(minutes=1), QUICK),
+    "seal": _within(timedelta(minutes=1), QUICK),
+    "keep": _within(timedelta(minutes=2), PATIENT),
+    "move_lever": _within(timedelta(minutes=3), QUICK),
+    "send": _within(timedelta(minutes=2), PATIENT),
+    "open_task": _within(timedelta(minutes=10), PATIENT),
+    "prove_lock": _within(timedelta(minutes=10), PATIENT),
+    # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
+    "probe": Options(
+        heartbeat_timeout=BEAT,
+        retry_policy=QUICK,
+        start_to_close_timeout=timedelta(days=1),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    ),
+    "soak": Options(
+        heartbeat_timeout=BEAT,
+        retry_policy=QUICK,
+        start_to_close_timeout=timedelta(days=7),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    ),
+}
+
+FIRST_ALARM = timedelta(minutes=1)
+SEAL_AGAIN = timedelta(seconds=30)
+LONGEST_SLEEP = timedelta(days=7)
+EVIDENCE_BEFORE = timedelta(minutes=15)

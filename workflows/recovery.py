@@ -1,0 +1,36 @@
+"""Recovery is measured: soak whenever nothing else is under way; any lever that moves later starts it again."""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from firestation import record
+from firestation.after_action import SoakReport
+from firestation.errors import Refused
+from firestation.orders import SoakOrder
+from workflows.house import House, why
+from workflows.snapshot import recovery_checks
+
+
+async def prove_recovery(house: House) -> None:
+    """Measure until the checks have held for the whole soak, again and again until they have."""
+
+    def due() -> bool:
+        return house.incident.ready_to_soak and house.incident.restored_at is None
+
+    plan = house.incident.brief.runbook.recovery
+    order = SoakOrder(
+        checks=recovery_checks(house),
+        soak=plan.soak,
+        every=plan.every,
+        patience=max(plan.soak, 10 * plan.every),
+    )
+    while await house.until(due):
+        try:
+            report = await house.whilst(due, house.do("soak", order, SoakReport, "soak the recovery checks"))
+            if report is not None and due():
+                house.happen(record.Soaked(at=workflow.now(), report=report))
+        except (ActivityError, Refused) as error:
+            detail = why(error) if isinstance(error, ActivityError) else str(error)
+            house.happen(record.Failed(at=workflow.now(), step="soak", detail=detail))
+            length = len(house.record)
+            await house.until(lambda length=length: len(house.record) > length)  # type: ignore[misc]
