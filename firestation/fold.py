@@ -109,7 +109,7 @@ def _(event: record.Sent | record.Unsent, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Paged, incident: Incident) -> Incident:
-    return incident.changed(pages=event.step, paged=event.person)
+    return incident.changed(pages=event.step, paged=event.person, paged_at=event.at)
 
 
 @_apply.register

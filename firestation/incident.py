@@ -42,6 +42,22 @@ def advance(incident: Incident, event: Event) -> Incident:
     return follow(incident, event)
 
 
+def believed(incident: Incident, event: record.Probed | record.Moved) -> record.Probed | record.Moved:
+    """What came from the outside world, as far as the rules believe it.
+
+    A reading from the wrong time is inconclusive, and a lever that does not show what it should is uncertain:
+    a lying target must not stop the engine, nor be taken at its word.
+    """
+    doubts = objections(incident, event)
+    if not doubts:
+        return event
+    if isinstance(event, record.Probed):
+        reading = event.reading.changed(verdict="inconclusive", detail=doubts[0].missing)
+        return event.changed(reading=reading)
+    outcome = event.outcome.changed(result="uncertain", detail=doubts[0].missing)
+    return event.changed(outcome=outcome)
+
+
 def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C901 - one case an act
     """Why this act makes no sense now, whoever does it; None when it does."""
     person = incident.brief.roster.person(act.by)
@@ -165,9 +181,10 @@ def next_page(incident: Incident) -> datetime:
     """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds."""
     if incident.captain or incident.ended:
         return NEVER
+    if incident.paged_at is None:
+        return incident.opened_at
     every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
-    quick = min(incident.pages, ROUNDS_BEFORE_SLOWING * ranks)
-    return incident.opened_at + every * (quick + SLOWER * (incident.pages - quick))
+    return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
 
 
 def next_word(incident: Incident) -> datetime:

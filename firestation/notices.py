@@ -35,12 +35,7 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case Acted(act=Handover() as act):
             return (_offer(incident, act, event),)
         case record.Missed():
-            title = f"{incident.id}: overdue: {event.milestone}"
-            return (
-                _to_captain(
-                    incident, Draft(f"missed-{event.milestone.name.lower()}", title, _help(incident, event))
-                ),
-            )
+            return (_to_captain(incident, _overdue(incident, event)),)
         case Acted(act=Close() | Dismiss() | Merge()):
             return (_ended(incident),)
         case _:

@@ -1,5 +1,7 @@
 """What the workflow orders from the outside world, one model an activity. The auditor reads them back from history."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from firestation.after_action import Task
@@ -19,9 +21,10 @@ class CollectOrder(Model):
 
 
 class ReadOrder(Model):
-    """Read this lever. Answer: `LeverState`."""
+    """Read this lever, for the snapshot or because the snapshot was waived. Answer: `LeverState`."""
 
     lever: LeverFitting
+    purpose: Literal["snapshot", "waived"] = "snapshot"
 
 
 class MeasureOrder(Model):

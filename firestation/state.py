@@ -77,6 +77,7 @@ class Incident(Model):
     proposal: Proposal
     pages: int = 0
     paged: Id | None = None
+    paged_at: Time | None = None
     sealed: Sealed | None = None
     seal_trouble: Text | None = None
     positions: dict[Id, Position] = {}

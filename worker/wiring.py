@@ -57,9 +57,14 @@ def incident_worker(
             words.open_task,
             lock.prove_lock,
         ],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through)
-        ),
+        workflow_runner=workflow_runner(passed_through),
+    )
+
+
+def workflow_runner(passed_through: tuple[str, ...] = PASSED_THROUGH) -> SandboxedWorkflowRunner:
+    """The sandbox that workflows run in, live and in a replay."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through)
     )
 
 

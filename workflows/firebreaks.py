@@ -5,7 +5,7 @@ from temporalio.exceptions import ActivityError
 
 from firestation import record
 from firestation.firebreak import Firebreak, MoveOrder, MoveOutcome, Reading, order_lift, order_move
-from firestation.incident import next_job
+from firestation.incident import believed, next_job
 from firestation.orders import LeverOrder, ProbeOrder
 from firestation.system import LeverFitting
 from workflows.house import House, why
@@ -35,7 +35,7 @@ async def _move(house: House, lever: LeverFitting, order: MoveOrder) -> None:
         outcome = await house.do("move_lever", LeverOrder(lever=lever, order=order), MoveOutcome, what)
     except ActivityError as error:
         outcome = MoveOutcome(result="uncertain", found=None, detail=why(error))
-    house.happen(record.Moved(at=workflow.now(), order=order, outcome=outcome))
+    house.happen(believed(house.incident, record.Moved(at=workflow.now(), order=order, outcome=outcome)))
 
 
 async def _probe(house: House, firebreak: Firebreak) -> None:
@@ -56,12 +56,13 @@ async def _probe(house: House, firebreak: Firebreak) -> None:
     except ActivityError as error:
         reading = Reading(check=check.id, verdict="inconclusive", detail=why(error), at=workflow.now())
     if reading is not None and house.incident.firebreak(firebreak.digest) == firebreak:
-        house.happen(record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading))
+        probed = record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading)
+        house.happen(believed(house.incident, probed))
 
 
 async def _keep_position(house: House, lever: LeverFitting) -> None:
     """The snapshot was waived: even then the lever's own position is read and kept before it moves."""
-    state = await read_lever(house, lever)
+    state = await read_lever(house, lever, "waived")
     detail = "read and kept, since the snapshot was waived" if state.position else "it cannot be read"
     event = record.LeverRead(at=workflow.now(), lever=lever.id, position=state.position, detail=detail)
     house.happen(event)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -37,10 +38,13 @@ def recovery_checks(house: House) -> tuple[CheckFitting, ...]:
     return tuple(check for check in system.checks if check.id in plan.checks)
 
 
-async def read_lever(house: House, lever: LeverFitting) -> LeverState:
+async def read_lever(
+    house: House, lever: LeverFitting, purpose: Literal["snapshot", "waived"] = "snapshot"
+) -> LeverState:
     """Where a lever stands; no position when it cannot be read."""
+    order = ReadOrder(lever=lever, purpose=purpose)
     try:
-        return await house.do("read_lever", ReadOrder(lever=lever), LeverState, f"read {lever.title}")
+        return await house.do("read_lever", order, LeverState, f"read {lever.title}")
     except ActivityError:
         return LeverState(lever=lever.id, position=None, read_at=workflow.now())
 

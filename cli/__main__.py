@@ -1,0 +1,5 @@
+"""`python -m cli` is `firestation`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,313 @@
+"""What people do in an incident, one command an act, in the order in which an incident needs them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli.desk import As, Desk, Incident, Json
+from cli.perform import digest, perform, until
+from firestation.authority import Role
+from firestation.severity import Severity
+
+TAKE = "1. Take it"
+CONTAIN = "2. Contain it"
+TELL = "3. Tell what is known"
+END = "4. End it"
+HAND = "Hand it over, or say that it is none"
+
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")]
+Digest = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
+]
+
+
+class Waivable(StrEnum):
+    """What a captain may do without."""
+
+    SNAPSHOT = "snapshot"
+    LOCK = "lock"
+
+
+def ack(
+    ctx: typer.Context,
+    incident: Incident,
+    role: Annotated[Role, typer.Option("--role", help="The part that you take.")] = Role.CAPTAIN,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Take the page: become the captain, or another role.
+
+    \b
+    Example:
+      firestation ack refund-agent-1a2b3c4d --as ana
+      firestation ack refund-agent-1a2b3c4d --as ben --role scribe
+
+    Next: the paging stops, and the captain declares how bad it is.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "acknowledge", role=role)
+
+
+def declare(
+    ctx: typer.Context,
+    incident: Incident,
+    severity: Annotated[Severity, typer.Argument(help="From sev1, the worst, to sev4.")],
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say how bad it is. The engine proposes, the captain declares.
+
+    \b
+    Example:
+      firestation declare refund-agent-1a2b3c4d sev2 --reason 'money is going out'
+
+    Next: the engine puts the runbook's firebreaks before you, one decision each.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "declare", severity=severity, reason=reason)
+
+
+def propose(
+    ctx: typer.Context,
+    incident: Incident,
+    step: Annotated[str, typer.Argument(help="The id of a firebreak in the incident's runbook.")],
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Have a firebreak of the runbook put before you again.
+
+    \b
+    Example:
+      firestation propose refund-agent-1a2b3c4d reranker-on
+
+    Next: the engine reads the lever and asks for a decision on the exact move.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "propose", step=step)
+
+
+def approve(
+    ctx: typer.Context,
+    incident: Incident,
+    action: Digest,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")] = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Decide that exactly this action is done.
+
+    \b
+    Example:
+      firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a
+
+    Next: the engine moves the lever, reads it back, and probes whether the harm has stopped.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "approve", action=digest(action), reason=reason)
+
+
+def refuse(
+    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Decide that this action is not done.
+
+    \b
+    Example:
+      firestation refuse refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'it would stop all refunds'
+
+    Next: the lever stays where it is; `firestation propose` asks again.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "refuse", action=digest(action), reason=reason)
+
+
+def note(
+    ctx: typer.Context,
+    incident: Incident,
+    text: Annotated[str, typer.Argument(help="What you saw, or what you think.")],
+    fact: Annotated[bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")] = False,
+    cause: Annotated[
+        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
+    ] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Write a hypothesis or a fact on the record.
+
+    \b
+    Example:
+      firestation note refund-agent-1a2b3c4d 'the reranker was switched off at 13:40' --fact
+
+    Next: once the captain has marked a fact as the cause, public updates may name it.
+    """
+    standing = "fact" if fact or cause else "hypothesis"
+    desk = Desk.of(ctx, who, as_json=as_json)
+    perform(desk, incident, "note", text=text, standing=standing, cause=cause)
+
+
+def update(
+    ctx: typer.Context,
+    incident: Incident,
+    known: Annotated[str, typer.Argument(help="What is known.")],
+    unknown: Annotated[str | None, typer.Option("--unknown", metavar="TEXT", help="What is not known.")] = None,
+    doing: Annotated[str | None, typer.Option("--doing", metavar="TEXT", help="What is being done.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="For customers, not for the team.")] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the team, or with --public the customers, what is known.
+
+    \b
+    Example:
+      firestation update refund-agent-1a2b3c4d 'Refunds are paused.' --unknown 'Who was reached.' --public
+
+    Next: the engine promises the next word by the runbook's cadence, and says one itself if nobody does.
+    """
+    audience = "public" if public else "internal"
+    desk = Desk.of(ctx, who, as_json=as_json)
+    perform(desk, incident, "update", audience=audience, known=known, unknown=unknown, doing=doing)
+
+
+def handover(
+    ctx: typer.Context,
+    incident: Incident,
+    to: Annotated[str, typer.Argument(metavar="NAME", help="Who shall be the captain.")],
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Offer the captaincy to somebody. You stay the captain until it is accepted.
+
+    \b
+    Example:
+      firestation handover refund-agent-1a2b3c4d ben
+
+    Next: ben is paged, and types `firestation accept refund-agent-1a2b3c4d`.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "handover", to=to)
+
+
+def accept(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+    """Take the captaincy that was offered to you.
+
+    \b
+    Example:
+      firestation accept refund-agent-1a2b3c4d --as ben
+
+    Next: you are the captain, and decide what is waited for.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "accept")
+
+
+def lift(
+    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Put a firebreak's lever back to where it stood.
+
+    \b
+    Example:
+      firestation lift refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'the answers are right again'
+
+    Next: the engine puts it back, confirms it, and soaks the recovery checks again.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "lift", action=digest(action), reason=reason)
+
+
+def adopt(
+    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Keep a firebreak's position for good.
+
+    \b
+    Example:
+      firestation adopt refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'this is how it should have stood'
+
+    Next: when every firebreak is lifted or adopted, the lock is proved.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "adopt", action=digest(action), reason=reason)
+
+
+def waive(
+    ctx: typer.Context,
+    incident: Incident,
+    what: Annotated[Waivable, typer.Argument(help="The snapshot, while harm spreads; or the lock, until a date.")],
+    reason: Reason,
+    by_when: Annotated[
+        str | None, typer.Option("--until", metavar="WHEN", help="For the lock: 14d, or a date like 2026-01-31.")
+    ] = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Do without the snapshot or the lock, by your name. It stands on the record for ever.
+
+    \b
+    Example:
+      firestation waive refund-agent-1a2b3c4d lock --until 14d --reason 'needs the new golden set'
+
+    Next: without a snapshot the firebreaks can be decided at once; without a lock the incident can be closed.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    perform(desk, incident, "waive", what=what, reason=reason, until=until(by_when))
+
+
+def prove(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+    """Run the lock again.
+
+    \b
+    Example:
+      firestation prove refund-agent-1a2b3c4d
+
+    Next: it must fail on the frozen evidence and pass on the repaired system; then the incident can be closed.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "prove")
+
+
+def dismiss(
+    ctx: typer.Context, incident: Incident, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Say that this is no fire.
+
+    \b
+    Example:
+      firestation dismiss refund-agent-1a2b3c4d --reason 'a planned load test'
+
+    Next: the incident ends, on the record; the same alarm opens a new one.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "dismiss", reason=reason)
+
+
+def merge(
+    ctx: typer.Context,
+    incident: Incident,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The incident that goes on.")],
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say that this is the same fire as another incident.
+
+    \b
+    Example:
+      firestation merge refund-agent-1a2b3c4d refund-agent-5e6f7a8b --reason 'one reranker, two alarms'
+
+    Next: this incident ends, and the other goes on.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "merge", into=into, reason=reason)
+
+
+def close(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+    """Close it: every firebreak has ended, recovery is measured, the lock is proved.
+
+    \b
+    Example:
+      firestation close refund-agent-1a2b3c4d
+
+    Next: the postmortem and the lock outlive it; `firestation replay` re-runs its history.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "close")
+
+
+PANELS = {
+    TAKE: (ack, declare),
+    CONTAIN: (propose, approve, refuse),
+    TELL: (note, update),
+    END: (lift, adopt, waive, prove, close),
+    HAND: (handover, accept, dismiss, merge),
+}
+"""Every act under the heading that it has in the help."""

@@ -1,0 +1,68 @@
+"""Ringing the alarm bell by hand: what a machine does, for people who saw it first."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cli.desk import As, Desk, Json
+from cli.plain import plain
+from cli.show import command
+from firestation.errors import InvalidInput
+
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label of the alarm; may be repeated.")
+]
+
+
+def ring(
+    ctx: typer.Context,
+    system: Annotated[str, typer.Argument(help="The system that burns: the `system` of its system file.")],
+    name: Annotated[str, typer.Argument(help="What kind of alarm; runbooks match it.")],
+    summary: Annotated[str, typer.Argument(help="What was seen, in a sentence.")],
+    label: Labels = None,
+    identity: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="The same id again is the same alarm again.")
+    ] = None,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Say that this alarm is over.")] = False,
+    bell: Annotated[str | None, typer.Option("--bell", metavar="ID", help="Ring as this bell of the station.")] = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Ring the alarm bell. It opens an incident, or joins the open one of the same fire.
+
+    \b
+    Example:
+      firestation ring refund-agent WrongRefund 'a refund was approved on day 45' --bell refund-eval
+
+    Next: someone is paged, the evidence is frozen, and a captain takes it with `firestation ack`.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    now = datetime.now(UTC)
+    alarm = {
+        "system": system,
+        "id": identity or f"{name}-{now:%Y%m%dT%H%M%S.%f}",
+        "name": name,
+        "status": "resolved" if resolved else "firing",
+        "summary": summary,
+        "started_at": now.isoformat(),
+        "labels": dict(_label(each) for each in label or []),
+    }
+    answer = desk.gateway(f"bell-{bell}" if bell else None).ring(alarm)
+    if desk.json:
+        desk.answer(answer)
+        return
+    for each in answer["incidents"]:
+        word = "opened" if each.get("new") else "joined"
+        desk.console.print(Text(f"{word} {plain(each.get('incident', '?'), 100)}"), soft_wrap=True)
+        command(desk.console, f"firestation show {each.get('incident', 'INCIDENT')}")
+    for each in answer.get("ignored") or []:
+        desk.console.print(Text(f"ignored: {plain(each)}"), soft_wrap=True)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InvalidInput("--label", f"{text[:80]!r} is no label", "Write it like --label tenant=blue")
+    return key, value

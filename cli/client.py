@@ -1,0 +1,152 @@
+"""The gateway, seen from a terminal: HTTP in, our values and our errors out."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from firestation.errors import Denied, Gone, InvalidInput, Nonsense, Refused, Unreachable
+from firestation.picture import Picture
+
+INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
+WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
+SECONDS = 30.0
+
+
+class Gateway:
+    """A client of one station's gateway, speaking as whoever owns the token."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.url = url.rstrip("/")
+        try:
+            self.http = httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS)
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise InvalidInput("--url", str(error), "Write it like http://127.0.0.1:8420") from error
+
+    def incidents(self, *, only_open: bool) -> list[dict[str, Any]]:
+        """One line an incident, as the station lists them."""
+        answer = self._ask("GET", "/incidents", params={"open": "true"} if only_open else {})
+        found = answer.get("incidents") if isinstance(answer, dict) else answer
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise Nonsense(f"{self.url}/incidents did not answer with a list of incidents; is it a station?")
+        return found
+
+    def picture(self, incident: str) -> Picture:
+        """Everything that is known of one incident."""
+        answer = self._ask("GET", f"/incidents/{_segment(incident)}")
+        try:
+            return Picture.model_validate(answer)
+        except ValidationError as error:
+            where = ".".join(str(step) for step in error.errors()[0]["loc"])
+            raise Nonsense(
+                f"the station's picture of {incident} cannot be read (at {where}): "
+                "use the firestation command of the station's own version"
+            ) from error
+
+    def find(self, prefix: str) -> str:
+        """The id of the incident that this is, or that alone begins so.
+
+        Raises `Gone` when there is none, `InvalidInput` when it is no id or several begin so.
+        """
+        if not INCIDENT.match(prefix):
+            fix = "Copy one from: firestation incidents --all"
+            raise InvalidInput("incident", f"{prefix[:80]!r} is not the id of an incident", fix)
+        if WHOLE.search(prefix):
+            return prefix
+        names = [str(each.get("incident", "")) for each in self.incidents(only_open=False)]
+        found = sorted({name for name in names if name.startswith(prefix)})
+        if not found:
+            raise Gone(f"no incident begins with {prefix!r}. See what there is: firestation incidents --all")
+        if len(found) > 1:
+            fix = f"Write more of it: {', '.join(found[:5])}"
+            raise InvalidInput("incident", f"{len(found)} incidents begin with {prefix!r}", fix)
+        return found[0]
+
+    def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Do something in an incident. Raises `Refused` with the rule and what is missing."""
+        answer = self._ask("POST", f"/incidents/{_segment(incident)}/{act}", json=fields)
+        if not isinstance(answer, dict):
+            raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
+        if answer.get("accepted") is False:
+            raise _refusal(answer)
+        return answer
+
+    def ring(self, alarm: Mapping[str, Any]) -> dict[str, Any]:
+        """Ring the alarm bell."""
+        answer = self._ask("POST", "/alarms/generic", json=alarm)
+        if not isinstance(answer, dict) or "incidents" not in answer:
+            raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
+        return answer
+
+    def ready(self) -> bool:
+        """Whether the station takes alarms now."""
+        try:
+            return self.http.get("/readyz").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            answer = self.http.request(method, path, **request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            detail = str(error) or type(error).__name__
+            raise Unreachable(
+                f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
+                "or say where it is with --url or FIRESTATION_URL"
+            ) from error
+        try:
+            body = answer.json()
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            body = None
+        if answer.is_success and body is not None:
+            return body
+        raise _problem(answer, body if isinstance(body, dict) else {})
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _problem(answer: httpx.Response, body: dict[str, Any]) -> Exception:
+    """Our error for an answer that is none of success: RFC 9457 problem details, or whatever came."""
+    detail = str(body.get("detail") or body.get("title") or f"HTTP {answer.status_code}")
+    match answer.status_code:
+        case 401:
+            return Denied(
+                f"the station does not know you: {detail}. Say who you are with --as NAME or FIRESTATION_AS; "
+                "your token is read from FIRESTATION_TOKEN or from tokens/NAME in the station's state folder"
+            )
+        case 403:
+            return Denied(f"not allowed: {detail}")
+        case 404:
+            return Gone(f"{detail}. See what there is: firestation incidents --all")
+        case 409:
+            return _refusal(body)
+        case 400 | 413 | 415 | 422:
+            return _invalid(body, detail)
+        case 429 | 502 | 503 | 504:
+            return Unreachable(f"the station cannot do it now: {detail}. Try again in a moment")
+        case _:
+            return Nonsense(f"the station at {answer.url.host} answered HTTP {answer.status_code}: {detail}")
+
+
+def _refusal(body: dict[str, Any]) -> Refused:
+    rule = body.get("rule")
+    missing = body.get("missing") or body.get("detail") or "the station did not say why"
+    title = body.get("title") or "the order of things"
+    return Refused(rule if isinstance(rule, int) else 0, str(title), str(missing))
+
+
+def _invalid(body: dict[str, Any], detail: str) -> InvalidInput:
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    return InvalidInput(
+        str(first.get("field") or "input"),
+        str(first.get("problem") or detail).rstrip("."),
+        str(first.get("fix") or "See --help for what belongs there"),
+    )

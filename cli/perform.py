@@ -1,0 +1,70 @@
+"""Doing one act: post it, say that it was taken, and show what is waited for now."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from cli.desk import Desk
+from cli.plain import plain
+from cli.show import waiting
+from firestation.errors import FirestationError, InvalidInput
+from firestation.model import parse_duration
+
+DIGEST = re.compile(r"^[0-9a-f]{8,64}$")
+
+
+def perform(desk: Desk, incident: str, act: str, **fields: Any) -> None:
+    """Do this act in this incident; fields that are None are left to the station's defaults.
+
+    Raises `Refused` with the rule and what is missing, `Gone` for an unknown incident, and what `Gateway` raises.
+    """
+    gateway = desk.gateway()
+    name = gateway.find(incident)
+    given = {field: value for field, value in fields.items() if value is not None}
+    answer = gateway.act(name, act, given)
+    try:
+        seen = gateway.picture(name)
+    except FirestationError as error:
+        _taken(desk, answer, name, act)
+        desk.console.print(Text(f"It was taken, but the incident cannot be shown now: {plain(error)}"))
+        return
+    if desk.json:
+        waits = [each.model_dump(mode="json") for each in seen.waiting]
+        desk.answer({**answer, "incident": name, "phase": seen.phase, "waiting": waits})
+        return
+    _taken(desk, answer | {"phase": seen.phase}, name, act)
+    waiting(desk.console, seen)
+
+
+def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:
+    if desk.json:
+        desk.answer({**answer, "incident": incident})
+        return
+    said = Text.assemble(("done ", "green"), f"{act} of {incident}; phase {plain(answer.get('phase', 'unknown'))}")
+    desk.console.print(said)
+
+
+def digest(text: str) -> str:
+    """A digest as people paste it. Raises `InvalidInput`."""
+    found = text.strip().lower()
+    if DIGEST.match(found):
+        return found
+    fix = "Copy the first 12 characters that `firestation show INCIDENT` prints"
+    raise InvalidInput("digest", f"{text[:80]!r} is not the beginning of a SHA-256 (8 to 64 of 0-9a-f)", fix)
+
+
+def until(text: str | None) -> str | None:
+    """A date ("2026-01-31", local), a time in ISO 8601, or a span from now ("14d"). Raises `InvalidInput`."""
+    if text is None:
+        return None
+    try:
+        return (datetime.now().astimezone() + parse_duration(text)).isoformat()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        fix = "Write a span like 14d, or a date like 2026-01-31"
+        raise InvalidInput("--until", f"{text[:80]!r} is no date", fix) from error

@@ -1,0 +1,223 @@
+"""One incident on a terminal: what is known in one look, what is waited for, and what to type next.
+
+Nothing here interprets markup, colours never are the only sign, and everything that came from outside goes through
+`plain`.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from cli.clockface import clock, towards, zone
+from cli.plain import SHORT, plain
+from firestation.board import Word
+from firestation.clock import Deadline
+from firestation.firebreak import HOLDING, Firebreak, Lease
+from firestation.model import show_duration
+from firestation.picture import Moment, Picture, Waiting
+from firestation.state import Phase
+
+TAIL = 12
+ENDED = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})
+GOOD, BAD, ASK, DIM = "green", "bold red", "bold yellow", "dim"
+STATES = {
+    Lease.EFFECTIVE: GOOD,
+    Lease.ADOPTED: GOOD,
+    Lease.LIFTED: GOOD,
+    Lease.PROPOSED: ASK,
+    Lease.INEFFECTIVE: BAD,
+    Lease.UNCERTAIN: BAD,
+    Lease.DRIFTED: BAD,
+}
+
+
+def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
+    """Print the whole picture; the timeline's tail only, unless `everything`."""
+    _head(console, seen)
+    waiting(console, seen)
+    _section(console, "The first fifteen minutes", (_milestone(each, seen) for each in seen.deadlines))
+    _section(console, "Firebreaks", (line for each in seen.firebreaks for line in _firebreak(each, seen)))
+    _section(
+        console,
+        "Steps not taken",
+        (Text(f"{plain(step)}: {plain(why, SHORT)}") for step, why in seen.skipped.items()),
+    )
+    _section(console, "Evidence", _evidence(seen))
+    for standing, title in (("fact", "Facts"), ("hypothesis", "Hypotheses, not known to be true")):
+        said = (
+            Text(f"{plain(each.text)}{' [the cause]' if each.cause else ''} ({each.by})")
+            for each in seen.entries
+            if each.standing == standing
+        )
+        _section(console, title, said)
+    _section(console, "Last words", _words(seen))
+    _section(console, "After-action", _after(seen))
+    shown = seen.timeline if everything else seen.timeline[-TAIL:]
+    left = len(seen.timeline) - len(shown)
+    title = f"Timeline (the last {len(shown)} of {len(seen.timeline)}; all with --all)" if left else "Timeline"
+    _section(console, title, (moment(each, seen.as_of) for each in shown))
+
+
+def waiting(console: Console, seen: Picture) -> None:
+    """What the incident waits for, each with the command to type; or that it has ended."""
+    if seen.phase in ENDED:
+        into = f" into {plain(seen.merged_into)}" if seen.merged_into else ""
+        _say(console, Text(f"The incident is {seen.phase}{into}. Nothing is waited for.", style=GOOD))
+        return
+    if not seen.waiting:
+        _say(console, Text("Nothing is waited for now: the engine goes on by itself."))
+        return
+    _say(console, Text("Waiting for", style="bold"))
+    for each in seen.waiting:
+        _say(console, _waits(each, seen.as_of), indent=2)
+        if each.command:
+            command(console, each.command)
+
+
+def command(console: Console, text: str) -> None:
+    """A command to type, on a line of its own that is never broken."""
+    line = Text.assemble("      ", (f"$ {plain(text)}", "bold cyan"))
+    console.print(line, soft_wrap=True)
+
+
+def moment(each: Moment, now: datetime) -> Text:
+    """One line of the timeline."""
+    return Text.assemble((f"{clock(each.at, now)}  ", DIM), plain(each.text, 600))
+
+
+def _head(console: Console, seen: Picture) -> None:
+    _say(console, Text.assemble((plain(seen.incident), "bold"), f"  {plain(seen.title)}"))
+    severity = str(seen.severity) if seen.severity else f"not declared ({seen.proposal.severity} proposed)"
+    captain = plain(seen.captain) if seen.captain else "NOBODY"
+    scribe = plain(seen.scribe) if seen.scribe else "nobody"
+    offered = f" (offered to {plain(seen.offered_to)})" if seen.offered_to else ""
+    _say(
+        console,
+        Text.assemble(
+            ("phase ", DIM), (str(seen.phase), "bold"), (" | severity ", DIM), (severity, "bold"),
+            (" | captain ", DIM), (captain, "bold" if seen.captain else BAD), offered,
+            (" | scribe ", DIM), scribe,
+        ),
+    )  # fmt: skip
+    until = seen.ended_at or seen.as_of
+    _say(
+        console,
+        Text(
+            f"open since {clock(seen.opened_at, seen.as_of)} ({show_duration(until - seen.opened_at)}), "
+            f"times in {zone(seen.as_of)}; runbook {plain(seen.runbook)}: {plain('; '.join(seen.matched), SHORT)}"
+        ),
+    )
+    for rung in seen.alarms:
+        times = f" ({rung.times} times)" if rung.times > 1 else ""
+        _say(
+            console,
+            Text(f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{times}: {plain(rung.alarm.summary, 600)}"),
+        )
+
+
+def _waits(each: Waiting, now: datetime) -> Text:
+    due = f", due {clock(each.due, now)} ({towards(each.due, now)})" if each.due else ""
+    late = each.due is not None and now >= each.due
+    return Text.assemble(
+        ("> ", ASK), (plain(each.what, 600), "bold"), f"  [{plain(each.who)}{due}]", style=BAD if late else ""
+    )
+
+
+def _milestone(each: Deadline, seen: Picture) -> Text:
+    took = f"{show_duration(each.met_at - seen.opened_at)} after the bell" if each.met_at else ""
+    if each.met_at and not each.missed:
+        return Text.assemble(("met     ", GOOD), f"{each.milestone}, {took}")
+    if each.met_at:
+        return Text.assemble(("LATE    ", BAD), f"{each.milestone}, {took}; due {clock(each.due, seen.as_of)}")
+    if each.missed:
+        return Text.assemble(("MISSED  ", BAD), f"{each.milestone}, due {clock(each.due, seen.as_of)}")
+    if seen.phase in ENDED:
+        return Text(f"not met {each.milestone}", style=DIM)
+    return Text(f"due     {each.milestone}, {towards(each.due, seen.as_of)}")
+
+
+def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
+    action = each.action
+    yield Text.assemble(
+        (plain(action.lever), "bold"),
+        f" {plain(action.origin, SHORT)} -> {plain(action.to, SHORT)}  ",
+        (str(each.state), STATES.get(each.state, "")),
+        f"  {each.digest[:12]}",
+    )
+    word = {"captain": f"decided by {', '.join(each.approved_by)}", "preauthorized": "pre-authorized by the runbook"}
+    said = [word.get(each.authority or "", "")]
+    if each.state in HOLDING and each.expires_at:
+        said.append(f"expires {clock(each.expires_at, seen.as_of)} ({towards(each.expires_at, seen.as_of)})")
+    if each.state is Lease.PROPOSED:
+        said.append(f"decide by {clock(each.decide_by, seen.as_of)} ({towards(each.decide_by, seen.as_of)})")
+    if each.lift_wanted_by:
+        said.append(f"lift asked by {plain(each.lift_wanted_by)}")
+    if each.trouble:
+        said.append(plain(each.trouble, SHORT))
+    told = "; ".join(filter(None, said))
+    if told:
+        yield Text(f"  {told}")
+
+
+def _evidence(seen: Picture) -> Iterator[Text]:
+    sealed = seen.sealed
+    if sealed is None:
+        yield Text("not sealed yet: no lever moves before it is", style=ASK)
+        return
+    held = f"{len(sealed.artifacts)} artifacts, {len(sealed.levers)} levers"
+    yield Text.assemble(("sealed  ", GOOD), f"manifest {sealed.manifest[:12]}: {held}")
+    for gap in sealed.gaps:
+        yield Text.assemble(("gap     ", ASK), f"{plain(gap.item)}: {gap.reason}: {plain(gap.detail, SHORT)}")
+    for reading in seen.baseline:
+        yield Text(f"before  {plain(reading.check)} {reading.verdict}: {plain(reading.detail, SHORT)}")
+
+
+def _words(seen: Picture) -> Iterator[Text]:
+    for audience in ("internal", "public"):
+        last: Word | None = next((word for word in reversed(seen.words) if word.audience == audience), None)
+        if last is None:
+            yield Text(f"{audience}: nothing was said yet", style=DIM)
+            continue
+        by = plain(last.by) if last.by else "the engine"
+        yield Text(f"{audience}, {clock(last.at, seen.as_of)} by {by}:")
+        yield Text(f"  known: {plain(last.known, 600)}")
+        if last.unknown:
+            yield Text(f"  not known: {plain(last.unknown, 600)}")
+        if last.doing:
+            yield Text(f"  being done: {plain(last.doing, 600)}")
+        if last.next_due and seen.phase not in ENDED:
+            yield Text(f"  next word {towards(last.next_due, seen.as_of)}")
+
+
+def _after(seen: Picture) -> Iterator[Text]:
+    if seen.restored_at:
+        yield Text(f"restored at {clock(seen.restored_at, seen.as_of)}")
+    for waiver in seen.waivers:
+        until = f" until {clock(waiver.until, seen.as_of)}" if waiver.until else ""
+        yield Text(f"{waiver.what} waived by {waiver.by}{until}: {plain(waiver.reason, SHORT)}", style=ASK)
+    for ticket in seen.tickets:
+        yield Text(f"{ticket.kind} task: {plain(ticket.reference)}")
+    if seen.postmortem:
+        yield Text(f"postmortem {seen.postmortem.digest[:12]}: {plain(seen.postmortem.name)}")
+    if seen.lock:
+        word = ("proved  ", GOOD) if seen.lock_proved else ("NOT PROVED  ", BAD)
+        yield Text.assemble("lock ", word, plain(seen.lock.verdict, SHORT))
+    for step, detail in seen.trouble.items():
+        yield Text.assemble(("trouble ", BAD), f"{plain(step)}: {plain(detail, SHORT)}")
+
+
+def _section(console: Console, title: str, lines: Iterable[Text]) -> None:
+    found = list(lines)
+    if found:
+        console.print()
+        _say(console, Text(title, style="bold"))
+        for line in found:
+            _say(console, line, indent=2)
+
+
+def _say(console: Console, text: Text, indent: int = 0) -> None:
+    room = max(20, console.width - indent)
+    for line in text.wrap(console, room):
+        console.print(Text.assemble(" " * indent, line), soft_wrap=True)

@@ -1,0 +1,127 @@
+"""Looking at incidents: the list, one picture, and one picture that goes on."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cli.client import Gateway
+from cli.clockface import clock
+from cli.desk import As, Desk, Incident, Json
+from cli.plain import plain
+from cli.show import ENDED, command, moment, show, waiting
+from firestation.errors import Unreachable
+from firestation.picture import Picture
+
+POLL_SECONDS = 0.5
+LOUD = 30
+
+
+def incidents(
+    ctx: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """List the open incidents.
+
+    \b
+    Example:
+      firestation incidents
+      firestation incidents --all --json
+
+    Next: `firestation show INCIDENT` for one of them.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    found = desk.gateway().incidents(only_open=not every)
+    if desk.json:
+        desk.answer(found)
+        return
+    if not found:
+        desk.console.print("No incident" + ("." if every else " is open. Those that have ended: --all"))
+        return
+    for each in found:
+        desk.console.print(_line(each), soft_wrap=True)
+    command(desk.console, f"firestation show {found[0].get('incident', 'INCIDENT')}")
+
+
+def _line(each: dict[str, Any]) -> Text:
+    opened = _time(each.get("opened_at"))
+    parts = [str(each[key]) for key in ("phase", "severity") if each.get(key)]
+    captain = each.get("captain") or "nobody"
+    return Text.assemble(
+        (plain(each.get("incident", "?"), 100), "bold"),
+        f"  {plain(' '.join(parts), 60)}  captain {plain(captain, 63)}{f'  since {opened}' if opened else ''}",
+    )
+
+
+def _time(said: object) -> str | None:
+    try:
+        return clock(datetime.fromisoformat(str(said)), datetime.now(UTC)) if said else None
+    except ValueError:
+        return None
+
+
+def show_incident(
+    ctx: typer.Context,
+    incident: Incident,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the incident ends.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The whole timeline.")] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is known, what is waited for, and the command to type next.
+
+    With --follow, new lines of the timeline are printed as they come; with --json, one object a line.
+
+    \b
+    Example:
+      firestation show refund-agent-1a2b3c4d --follow
+
+    Next: type the command that it ends with.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    gateway = desk.gateway()
+    seen = gateway.picture(gateway.find(incident))
+    if not desk.json:
+        show(desk.console, seen, everything=everything)
+    elif not follow:
+        desk.answer(seen.model_dump(mode="json"))
+    if follow:
+        _follow(desk, gateway, seen)
+
+
+def _follow(desk: Desk, gateway: Gateway, seen: Picture) -> None:
+    """Print each new line of the timeline, and again what is waited for whenever that changes."""
+    told = 0 if desk.json else len(seen.timeline)
+    waits = seen.waiting
+    for now in pictures(desk, gateway, seen):
+        for each in now.timeline[told:]:
+            if desk.json:
+                desk.answer(each.model_dump(mode="json"))
+            else:
+                desk.console.print(moment(each, now.as_of), soft_wrap=True)
+        told = len(now.timeline)
+        asked = [each.command for each in now.waiting if each.command]
+        if not desk.json and asked != [each.command for each in waits if each.command]:
+            waiting(desk.console, now)
+        waits = now.waiting
+
+
+def pictures(desk: Desk, gateway: Gateway, seen: Picture) -> Iterator[Picture]:
+    """This picture, and each newer one until the incident has ended. A station that is away is waited for."""
+    silent = 0
+    while True:
+        yield seen
+        if seen.phase in ENDED:
+            return
+        time.sleep(POLL_SECONDS)  # the pace of polling; nothing is assumed to have happened by then
+        try:
+            seen, silent = gateway.picture(seen.incident), 0
+        except Unreachable as error:
+            silent += 1
+            if silent % LOUD == 1 and not desk.json:
+                desk.console.print(Text(f"still watching: {plain(error)}", style="yellow"))

@@ -1,0 +1,318 @@
+"""The audit: the record made again from the raw history, and every rule judged again over it.
+
+Nothing here calls the workflow. What people said comes from signals and updates, what was done from the activities
+that were ordered and ended, and what time made due is derived again from the pinned runbook.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from firestation import orders, record
+from firestation.acts import ACTS, Act
+from firestation.after_action import LockProof, SoakReport, Ticket
+from firestation.alarm import Alarm
+from firestation.board import Receipt
+from firestation.errors import InvalidInput, Refused
+from firestation.evidence import ArtifactRef, LeverState, Sealed
+from firestation.firebreak import MoveOutcome, Reading
+from firestation.fold import begin, follow
+from firestation.history import Run, Step, read_run
+from firestation.incident import advance, believed, settled
+from firestation.model import Id, Line, Model, Text, Time
+from firestation.record import Brief, Event
+from firestation.rules import RULES, objections
+from firestation.state import Incident, Phase
+
+ACT: TypeAdapter[Act] = TypeAdapter(Act)
+
+DERIVED = frozenset({"missed", "lapsed", "expired", "paged", "said", "proposed", "skipped"})
+"""Events that time and the runbook alone make; they have no event of their own in the history."""
+
+
+class Finding(Model):
+    """Something that the audit found: a break of a rule, or a breach that stands honestly on the record."""
+
+    level: Literal["broken", "on the record"]
+    rule: int
+    title: Line
+    what: Text
+    run: str
+    event_id: int
+
+
+class Report(Model):
+    """The audit's verdict on one incident."""
+
+    incident: Id
+    phase: Phase
+    runs: int
+    events: int
+    bytes: int
+    first_at: Time
+    last_at: Time
+    rules: tuple[Line, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule was kept, or its breach stands on the record."""
+        return not any(finding.level == "broken" for finding in self.findings)
+
+
+def audit(histories: list[dict[str, Any]]) -> Report:
+    """Judge one incident by all its runs, oldest first, each a raw history in Temporal's standard JSON.
+
+    Raises `InvalidInput` when the histories are not whole, or not those of one incident.
+    """
+    runs = [read_run(history) for history in histories]
+    _whole(runs)
+    auditor = Auditor(runs[0])
+    for run in runs:
+        auditor.read(run)
+    return auditor.report(runs)
+
+
+def _whole(runs: list[Run]) -> None:
+    if not runs:
+        raise InvalidInput("histories", "there is no run", "give every run of the incident, the oldest first")
+    if runs[0].run_id != runs[0].first_run_id:
+        raise InvalidInput(
+            "histories[0]", "this is not the first run of the chain", "export the chain from its start"
+        )
+    for number, (run, following) in enumerate(pairwise(runs), start=1):
+        if run.next_run_id != following.run_id:
+            fix = "give every run, the oldest first"
+            raise InvalidInput(f"histories[{number}]", "this run does not continue the one before", fix)
+    if runs[-1].next_run_id:
+        raise InvalidInput(
+            "histories", f"the run {runs[-1].next_run_id} is missing", "export the whole chain"
+        )
+
+
+class Auditor:
+    """Reads the runs of one incident and keeps what it finds."""
+
+    def __init__(self, first: Run) -> None:
+        start = first.start or {}
+        try:
+            brief = Brief.model_validate(start.get("brief"))
+        except ValidationError as error:
+            raise InvalidInput(
+                "events[0].input", str(error), "this is not the history of an incident"
+            ) from None
+        opened = record.Opened(
+            at=first.started_at, brief=brief, run=first.first_run_id, predecessor=start.get("predecessor")
+        )
+        self.incident: Incident = begin(opened)
+        self.record: list[Event] = [opened]
+        self.findings: list[Finding] = []
+        self.step = Step(1, first.started_at, "started", "")
+        self.run = first.run_id
+
+    def read(self, run: Run) -> None:
+        """Follow one run."""
+        self.run = run.run_id
+        carried = (run.start or {}).get("record") or []
+        ours = [event.kind for event in self.record[1:] if event.kind not in DERIVED]
+        if [event["kind"] for event in carried if event["kind"] not in DERIVED] != ours:
+            self._find(
+                "broken", 10, "the record that was carried into this run is not the one of the runs before"
+            )
+        for step in run.steps:
+            self.step = step
+            try:
+                self._follow(step)
+            except ValidationError as error:
+                self._find("broken", 10, f"{step.kind} {step.name} cannot be read: {error}"[:4000])
+
+    def _follow(self, step: Step) -> None:
+        if step.kind in {"signal", "update"}:
+            self._heard(step)
+        elif step.kind == "timer":
+            self._settle()
+        elif step.kind == "ordered" and step.name == "move_lever":
+            order = orders.LeverOrder.model_validate(step.given)
+            self._happened(record.Ordered(at=step.at, order=order.order))
+        elif step.kind in {"done", "failed"}:
+            table = DONE if step.kind == "done" else FAILED
+            event = table[step.name](step, self.incident) if step.name in table else None
+            if event is not None:
+                self._happened(event)
+
+    def _heard(self, step: Step) -> None:
+        if step.name == "ring":
+            self._happened(record.Rang(at=step.at, alarm=Alarm.model_validate(step.given)))
+        if step.name not in ACTS:
+            return
+        act = ACT.validate_python(step.given)
+        self._settle()
+        refused = isinstance(step.answer, dict) and step.answer.get("accepted") is False
+        acted = record.Acted(at=step.at, act=act)
+        try:
+            after = advance(self.incident, acted)
+        except Refused as refusal:
+            if step.kind == "update" and not refused:
+                self._find("broken", refusal.rule, f"{act.kind} by {act.by} was accepted: {refusal.missing}")
+                self._keep(acted)
+                return
+            missing, rule = refusal.missing, refusal.rule
+            self._keep(record.TurnedAway(at=step.at, by=act.by, act=act.kind, rule=rule, missing=missing))
+            return
+        if refused:
+            answer = step.answer
+            turned = record.TurnedAway(
+                at=step.at, by=act.by, act=act.kind, rule=answer["rule"], missing=answer["missing"]
+            )
+            self._keep(turned)
+            return
+        self.incident = after
+        self.record.append(acted)
+        self._settle()
+
+    def _happened(self, event: Event) -> None:
+        self._settle()
+        if isinstance(event, record.Sent | record.Unsent) and event.key not in {
+            parcel.key for parcel in self.incident.outbox
+        }:
+            self._find("broken", 10, f"a message was sent that nothing called for: {event.key}")
+        for refusal in objections(self.incident, event):
+            self._find("broken", refusal.rule, refusal.missing)
+        self._keep(event)
+
+    def _keep(self, event: Event) -> None:
+        self.incident = follow(self.incident, event)
+        self.record.append(event)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.incident, happened = settled(self.incident, self.step.at)
+        self.record.extend(happened)
+
+    def _find(self, level: Literal["broken", "on the record"], rule: int, what: str) -> None:
+        title = next((each.title for each in RULES if each.number == rule), "the order of things")
+        finding = Finding(
+            level=level, rule=rule, title=title, what=what[:4000], run=self.run, event_id=self.step.event_id
+        )
+        self.findings.append(finding)
+
+    def report(self, runs: list[Run]) -> Report:
+        """The verdict, with the breaches that stand on the record."""
+        for waiver in self.incident.waivers:
+            rule = 1 if waiver.what == "snapshot" else 9
+            self._find("on the record", rule, f"{waiver.what} waived by {waiver.by}: {waiver.reason}")
+        for deadline in self.incident.deadlines:
+            if deadline.missed:
+                self._find("on the record", 7, f"missed: {deadline.milestone}")
+        return Report(
+            incident=self.incident.id,
+            phase=self.incident.phase,
+            runs=len(runs),
+            events=sum(run.events for run in runs),
+            bytes=sum(run.size for run in runs),
+            first_at=self.incident.opened_at,
+            last_at=self.step.at,
+            rules=tuple(f"{rule.number} {rule.title}" for rule in RULES),
+            findings=tuple(self.findings),
+        )
+
+
+Translate = Callable[[Step, Incident], Event | None]
+
+
+def _measured(step: Step, incident: Incident) -> Event | None:
+    del incident
+    return record.Measured(at=step.at, reading=Reading.model_validate(step.answer))
+
+
+def _not_measured(step: Step, incident: Incident) -> Event | None:
+    del incident
+    check = orders.MeasureOrder.model_validate(step.given).check.id
+    return record.Measured(at=step.at, reading=_no_reading(check, step))
+
+
+def _read(step: Step, incident: Incident) -> Event | None:
+    del incident
+    order = orders.ReadOrder.model_validate(step.given)
+    if order.purpose == "snapshot":
+        return None
+    position = LeverState.model_validate(step.answer).position if step.kind == "done" else None
+    return record.LeverRead(
+        at=step.at, lever=order.lever.id, position=position, detail="read since it was waived"
+    )
+
+
+def _moved(step: Step, incident: Incident) -> Event | None:
+    order = orders.LeverOrder.model_validate(step.given).order
+    if step.kind == "done":
+        outcome = MoveOutcome.model_validate(step.answer)
+    else:
+        outcome = MoveOutcome(result="uncertain", found=None, detail=step.answer)
+    return believed(incident, record.Moved(at=step.at, order=order, outcome=outcome))
+
+
+def _probed(step: Step, incident: Incident) -> Event | None:
+    order = orders.ProbeOrder.model_validate(step.given)
+    reading = (
+        Reading.model_validate(step.answer) if step.kind == "done" else _no_reading(order.check.id, step)
+    )
+    return believed(incident, record.Probed(at=step.at, action=order.action, reading=reading))
+
+
+def _soaked(step: Step, incident: Incident) -> Event | None:
+    if not incident.ready_to_soak or incident.restored_at:
+        return None
+    soaked = record.Soaked(at=step.at, report=SoakReport.model_validate(step.answer))
+    doubts = objections(incident, soaked)
+    return record.Failed(at=step.at, step="soak", detail=str(doubts[0])) if doubts else soaked
+
+
+def _no_reading(check: str, step: Step) -> Reading:
+    return Reading(check=check, verdict="inconclusive", detail=step.answer, at=step.at)
+
+
+def _sent(step: Step, incident: Incident) -> Event | None:
+    del incident
+    order = orders.SendOrder.model_validate(step.given)
+    if step.kind == "failed":
+        return record.Unsent(at=step.at, message=order.message, key=order.key, detail=step.answer)
+    return record.Sent(
+        at=step.at, message=order.message, key=order.key, receipt=Receipt.model_validate(step.answer)
+    )
+
+
+def _failing(name: Literal["soak", "draft", "task", "lock"]) -> Translate:
+    def translate(step: Step, incident: Incident) -> Event | None:
+        del incident
+        return record.Failed(at=step.at, step=name, detail=step.answer)
+
+    return translate
+
+
+DONE: dict[str, Translate] = {
+    "measure": _measured,
+    "read_lever": _read,
+    "seal": lambda step, _: record.SealedUp(at=step.at, sealed=Sealed.model_validate(step.answer)),
+    "move_lever": _moved,
+    "probe": _probed,
+    "soak": _soaked,
+    "send": _sent,
+    "open_task": lambda step, _: record.TaskOpened(at=step.at, ticket=Ticket.model_validate(step.answer)),
+    "prove_lock": lambda step, _: record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer)),
+    "keep": lambda step, _: record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer)),
+}
+
+FAILED: dict[str, Translate] = {
+    "measure": _not_measured,
+    "read_lever": _read,
+    "seal": lambda step, _: record.NotSealed(at=step.at, detail=step.answer),
+    "move_lever": _moved,
+    "probe": _probed,
+    "soak": _failing("soak"),
+    "send": _sent,
+    "open_task": _failing("task"),
+    "prove_lock": _failing("lock"),
+    "keep": _failing("draft"),
+}

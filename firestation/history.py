@@ -1,0 +1,198 @@
+"""A raw Temporal history, as exported in its standard JSON, read as plain data: no Temporal is imported here.
+
+`steps` gives what an incident's workflow saw and ordered, one workflow task after the other, in the order in which
+the SDK lets it see them: signals and updates first, then results and timers, then what the workflow ordered.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from firestation.errors import InvalidInput
+
+TASK_STARTED, TASK_COMPLETED = "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"
+TASK_EVENTS = frozenset(
+    {
+        "WORKFLOW_TASK_SCHEDULED",
+        TASK_STARTED,
+        TASK_COMPLETED,
+        "WORKFLOW_TASK_FAILED",
+        "WORKFLOW_TASK_TIMED_OUT",
+    }
+)
+
+
+class Step(NamedTuple):
+    """One thing in a history that matters to an incident.
+
+    `kind` is signal, update, ordered, done, failed or timer; `name` the signal's, update's or activity's; `given` its
+    argument, `answer` its result (for failed: the reason in words).
+    """
+
+    event_id: int
+    at: datetime
+    kind: str
+    name: str
+    given: Any = None
+    answer: Any = None
+
+
+class Run(NamedTuple):
+    """One run of a workflow: its first and last event, and the steps between."""
+
+    run_id: str
+    first_run_id: str
+    started_at: datetime
+    start: Any
+    steps: tuple[Step, ...]
+    ended: str | None
+    next_run_id: str | None
+    events: int
+    size: int
+
+
+def read_run(history: dict[str, Any]) -> Run:
+    """Read one run.
+
+    Raises `InvalidInput` when events are missing, out of order, or not those of a workflow.
+    """
+    events: list[dict[str, Any]] = history.get("events") or []
+    for number, event in enumerate(events, start=1):
+        if int(event.get("eventId", 0)) != number:
+            fix = "export the whole history again"
+            raise InvalidInput(
+                f"events[{number - 1}].eventId", f"expected {number}, found {event.get('eventId')}", fix
+            )
+    if not events or _type(events[0]) != "WORKFLOW_EXECUTION_STARTED":
+        raise InvalidInput("events[0]", "a history begins with WorkflowExecutionStarted", "export it whole")
+    started = _attributes(events[0])
+    closing = _attributes(events[-1])
+    ended = _type(events[-1]).removeprefix("WORKFLOW_EXECUTION_")
+    over = ended in {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW"}
+    return Run(
+        run_id=started["originalExecutionRunId"],
+        first_run_id=started["firstExecutionRunId"],
+        started_at=_time(events[0]),
+        start=_first(started.get("input")),
+        steps=tuple(_steps(events)),
+        ended=ended if over else None,
+        next_run_id=closing.get("newExecutionRunId") or None,
+        events=len(events),
+        size=len(json.dumps(history)),
+    )
+
+
+def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
+    scheduled: dict[int, Step] = {}
+    answers = _answers(events)
+    seen: list[Step] = []  # what arrived and has not been seen by a workflow task yet
+    ordered: list[Step] = []  # what the last workflow task ordered
+    for event in events:
+        kind = _type(event)
+        if kind == TASK_COMPLETED:
+            # The orders of the task before come first: they were made before this task saw anything.
+            yield from ordered
+            ordered = []
+            early = [step for step in seen if step.kind == "signal"]
+            late = [step for step in seen if step.kind != "signal"]
+            updates = _updates_after(events, int(event["eventId"]), answers)
+            yield from (*early, *updates, *late)
+            seen = []
+        elif kind in TASK_EVENTS:
+            continue
+        elif kind == "ACTIVITY_TASK_SCHEDULED":
+            step = _scheduled(event)
+            scheduled[step.event_id] = step
+            ordered.append(step)
+        else:
+            arrived = _arrived(event, scheduled)
+            if arrived:
+                seen.append(arrived)
+    yield from ordered
+    yield from seen
+
+
+def _scheduled(event: dict[str, Any]) -> Step:
+    attributes = _attributes(event)
+    name, given = attributes["activityType"]["name"], _first(attributes.get("input"))
+    return Step(int(event["eventId"]), _time(event), "ordered", name, given)
+
+
+def _arrived(event: dict[str, Any], scheduled: dict[int, Step]) -> Step | None:
+    kind, attributes = _type(event), _attributes(event)
+    number, at = int(event["eventId"]), _time(event)
+    if kind == "WORKFLOW_EXECUTION_SIGNALED":
+        return Step(number, at, "signal", attributes["signalName"], _first(attributes.get("input")))
+    if kind == "TIMER_FIRED":
+        return Step(number, at, "timer", "")
+    if kind not in {"ACTIVITY_TASK_COMPLETED", "ACTIVITY_TASK_FAILED", "ACTIVITY_TASK_TIMED_OUT"}:
+        return None
+    order = scheduled[int(attributes["scheduledEventId"])]
+    if kind == "ACTIVITY_TASK_COMPLETED":
+        return Step(number, at, "done", order.name, order.given, _first(attributes.get("result")))
+    return Step(number, at, "failed", order.name, order.given, _reason(attributes.get("failure") or {}))
+
+
+def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[int, Any]) -> Iterator[Step]:
+    """The updates that this workflow task accepted: their events follow its completion."""
+    for event in events[completed:]:
+        kind = _type(event)
+        if kind in TASK_EVENTS:
+            return
+        if kind == "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
+            number, request = int(event["eventId"]), _attributes(event)["acceptedRequest"]["input"]
+            answer = answers.get(number)
+            yield Step(number, _time(event), "update", request["name"], _first(request.get("args")), answer)
+
+
+def _answers(events: list[dict[str, Any]]) -> dict[int, Any]:
+    """The answers to updates, by the number of the event that accepted them; None for an update that failed."""
+    found: dict[int, Any] = {}
+    for event in events:
+        if _type(event) == "WORKFLOW_EXECUTION_UPDATE_COMPLETED":
+            attributes = _attributes(event)
+            found[int(attributes["acceptedEventId"])] = _first(
+                (attributes.get("outcome") or {}).get("success")
+            )
+    return found
+
+
+def _reason(failure: dict[str, Any]) -> str:
+    while failure.get("cause"):
+        failure = failure["cause"]
+    return str(failure.get("message") or "failed")
+
+
+def _type(event: dict[str, Any]) -> str:
+    return str(event.get("eventType", "")).removeprefix("EVENT_TYPE_")
+
+
+def _attributes(event: dict[str, Any]) -> dict[str, Any]:
+    found = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
+    return dict(found)
+
+
+def _time(event: dict[str, Any]) -> datetime:
+    text = str(event["eventTime"])
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}+00:00")
+
+
+def _first(payloads: dict[str, Any] | None) -> Any:
+    """The first payload as JSON; None where there is none.
+
+    Raises `InvalidInput` for a payload that is encrypted or not JSON: decode it before the audit.
+    """
+    found = (payloads or {}).get("payloads") or []
+    if not found:
+        return None
+    encoding = base64.b64decode(found[0].get("metadata", {}).get("encoding", "")).decode()
+    if encoding == "binary/null":
+        return None
+    if encoding != "json/plain":
+        raise InvalidInput(
+            "payload.metadata.encoding", f"{encoding!r} is not json/plain", "decode the history first"
+        )
+    return json.loads(base64.b64decode(found[0].get("data", "")))

@@ -1,0 +1,151 @@
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from cli.perform import until
+from firestation.acts import ACTS
+from firestation.errors import InvalidInput
+
+Run = Callable[..., Result]
+NAME = "refund-agent-1a2b3c4d"
+
+
+def test_ack_takes_it_and_says_what_comes_next(run: Run, station: Any) -> None:
+    result = run("ack", NAME)
+    assert result.exit_code == 0
+    assert f"done acknowledge of {NAME}; phase open" in result.output
+    assert f"$ firestation declare {NAME} sev2 --reason '...'" in result.output
+    assert station.incident.captain == "ana"
+
+
+def test_the_scribe_is_another_role(run: Run, station: Any) -> None:
+    assert run("ack", NAME, "--role", "scribe", env={"FIRESTATION_TOKEN": "token-ben"}).exit_code == 0
+    assert (station.incident.captain, station.incident.scribe) == (None, "ben")
+
+
+def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
+    station.seal()
+    station.act("acknowledge", "ana")
+    digest = station.incident.firebreaks[1].digest[:12]
+    calls: dict[str, tuple[str, ...]] = {
+        "acknowledge": ("ack", NAME),
+        "declare": ("declare", NAME, "sev1", "--reason", "money"),
+        "propose": ("propose", NAME, "reranker-on"),
+        "approve": ("approve", NAME, digest),
+        "refuse": ("refuse", NAME, digest, "--reason", "no"),
+        "note": ("note", NAME, "a thought"),
+        "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
+        "handover": ("handover", NAME, "ben"),
+        "accept": ("accept", NAME),
+        "lift": ("lift", NAME, digest, "--reason", "back"),
+        "adopt": ("adopt", NAME, digest, "--reason", "for good"),
+        "waive": ("waive", NAME, "lock", "--reason", "later", "--until", "14d"),
+        "prove": ("prove", NAME),
+        "dismiss": ("dismiss", NAME, "--reason", "none"),
+        "merge": ("merge", NAME, "refund-agent-5e6f7a8b", "--reason", "same"),
+        "close": ("close", NAME),
+    }
+    assert set(calls) == set(ACTS)
+    asked: list[tuple[str, dict[str, Any]]] = []
+    station.act = lambda kind, by, **fields: asked.append((kind, {"by": by, **fields}))
+    for kind, words in calls.items():
+        assert run(*words).exit_code == 0, kind
+    for kind, fields in asked:
+        ACTS[kind].model_validate(fields)
+    assert [kind for kind, _ in asked] == list(calls)
+    sent = dict(asked)
+    assert sent["update"] == {
+        "by": "ana",
+        "audience": "internal",
+        "known": "we know",
+        "unknown": "who",
+        "doing": "this",
+    }
+    assert sent["merge"]["into"] == "refund-agent-5e6f7a8b"
+    assert sent["approve"]["action"] == station.incident.firebreaks[1].digest
+
+
+def test_approve_decides_the_action_of_the_digest(run: Run, station: Any) -> None:
+    station.seal()
+    station.act("acknowledge", "ana")
+    station.act("declare", "ana", severity="sev2", reason="money")
+    wanted = station.incident.firebreaks[1]
+    assert run("approve", NAME, wanted.digest[:12].upper()).exit_code == 0
+    assert station.incident.firebreaks[1].approved_by == ("ana",)
+
+
+def test_a_cause_is_a_fact(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    run("note", NAME, "the reranker was off", "--cause")
+    assert (station.incident.entries[0].standing, station.incident.entries[0].cause) == ("fact", True)
+
+
+def test_a_public_word(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    run("update", NAME, "Refunds are paused.", "--public")
+    assert station.incident.words[0].audience == "public"
+
+
+def test_json_of_an_act_is_the_answer_and_what_is_waited_for(run: Run) -> None:
+    result = run("ack", NAME, "--json")
+    data = json.loads(result.stdout)
+    assert (data["accepted"], data["incident"], data["phase"]) == (True, NAME, "open")
+    assert data["waiting"][0]["command"] == f"firestation declare {NAME} sev2 --reason '...'"
+    assert result.stderr == ""
+
+
+def test_an_act_that_was_taken_is_not_called_an_error_when_the_picture_fails(run: Run, station: Any) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    station.before_picture = fail
+    result = run("ack", NAME)
+    assert result.exit_code == 0
+    assert "It was taken, but the incident cannot be shown now" in result.output
+    assert station.incident.captain == "ana"
+
+
+def test_the_beginning_of_an_id_is_enough(run: Run, station: Any) -> None:
+    station.names = [NAME, "chat-00000000"]
+    assert run("ack", "refund").exit_code == 0
+    assert station.incident.captain == "ana"
+
+
+def test_ring_says_which_incident(run: Run, station: Any) -> None:
+    result = run(
+        "ring", "refund-agent", "WrongRefund", "a wrong refund", "--label", "tenant=blue", "--as", "ana"
+    )
+    assert result.exit_code == 0
+    assert f"joined {NAME}" in result.output
+    assert f"$ firestation show {NAME}" in result.output
+    assert (
+        json.loads(run("ring", "refund-agent", "W", "x", "--json").stdout)["incidents"][0]["incident"] == NAME
+    )
+
+
+def test_a_token_file_of_the_person_is_used(run: Run, station: Any, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.mkdir()
+    (tokens / "ben").write_text("token-ben\n")
+    (tokens / "ben").chmod(0o600)
+    result = run("--state", str(tmp_path), "ack", NAME, "--as", "ben")
+    assert result.exit_code == 0
+    assert station.incident.captain == "ben"
+
+
+@pytest.mark.parametrize("text", ["14d", "2099-01-31", "2099-01-31T12:00:00+01:00"])
+def test_dates_and_spans(text: str) -> None:
+    found = until(text)
+    assert found is not None
+    assert datetime.fromisoformat(found) > datetime.now().astimezone() + timedelta(days=13)
+
+
+@pytest.mark.parametrize("text", ["soon", "31.1.2026", "", "9" * 40 + "d"])
+def test_what_is_no_date(text: str) -> None:
+    with pytest.raises(InvalidInput, match="--until"):
+        until(text)

@@ -1,0 +1,163 @@
+"""No sequence of acts, faults and waits reaches a state that breaks a rule of the house."""
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from worlds import World, alarm, move_forward, tries
+
+from firestation import record
+from firestation.errors import Refused
+from firestation.fold import fold, follow
+from firestation.firebreak import ENDED, HOLDING, Lease
+from firestation.incident import next_wake
+from firestation.picture import picture, tell
+from firestation.postmortem import draft
+from firestation.record import Record
+from firestation.state import Incident, Phase
+
+ARROWS = {
+    Phase.OPEN: {Phase.DECLARED, Phase.CONTAINED, Phase.RECOVERING},
+    Phase.DECLARED: {Phase.CONTAINED, Phase.RECOVERING},
+    Phase.CONTAINED: {Phase.RECOVERING},
+    Phase.RECOVERING: {Phase.CONTAINED, Phase.DECLARED, Phase.RESTORED, Phase.AFTER_ACTION},
+    Phase.RESTORED: {Phase.CONTAINED, Phase.RECOVERING, Phase.AFTER_ACTION, Phase.DECLARED},
+    Phase.AFTER_ACTION: {Phase.CLOSED, Phase.CONTAINED, Phase.DECLARED, Phase.RECOVERING, Phase.RESTORED},
+}
+ENDS = {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}
+
+
+class House(RuleBasedStateMachine):
+    """People try anything, the outside world does its worst, and the rules hold."""
+
+    @initialize()
+    def open(self) -> None:
+        self.world = World()
+
+    @rule(data=st.data())
+    def somebody_tries_something(self, data: Any) -> None:
+        refusal = self.world.attempt(data.draw(tries(self.world)))
+        if refusal:
+            assert refusal.missing
+            assert refusal.title
+
+    @rule(steps=st.integers(1, 6))
+    def the_house_does_what_is_waited_for(self, steps: int) -> None:
+        for _ in range(steps):
+            move_forward(self.world)
+
+    @precondition(lambda self: not self.world.incident.ended)
+    @rule(key=st.sampled_from(["k1", "k2"]), status=st.sampled_from(["firing", "resolved"]))
+    def an_alarm_rings(self, key: str, status: str) -> None:
+        self.world.happen(record.Rang(at=self.world.now, alarm=alarm(key, status)))
+
+    @rule(minutes=st.integers(1, 200))
+    def time_passes(self, minutes: int) -> None:
+        self.world.wait(timedelta(minutes=minutes))
+
+    @precondition(lambda self: not self.world.incident.ended)
+    @rule(verdict=st.sampled_from(["passed", "failed", "inconclusive"]))
+    def the_baseline_is_measured(self, verdict: str) -> None:
+        self.world.baseline(verdict)
+
+    @rule(without=st.sampled_from([(), ("tool",), ("tool", "reranker")]))
+    def the_manifest_is_sealed(self, without: tuple[str, ...]) -> None:
+        self.world.seal(without=without)
+
+    @rule(
+        lever=st.sampled_from(["tool", "reranker"]),
+        fault=st.sampled_from(["none", "dead", "stolen", "liar", "no effect"]),
+    )
+    def the_engine_works(self, lever: str, fault: str) -> None:
+        self.world.work(lever, fault)
+
+    @rule(held=st.booleans())
+    def the_checks_soak(self, held: bool) -> None:
+        try:
+            self.world.soak(held=held)
+        except Refused as refusal:
+            assert refusal.rule == 8
+
+    @rule(proved=st.booleans())
+    def the_lock_is_run(self, proved: bool) -> None:
+        self.world.lock(proved=proved)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        incident, events = self.world.incident, tuple(self.world.record)
+        check_the_rules_afresh(self.world)
+        assert walked(events) == incident, "the state is the fold of the record"
+        assert picture(incident, events).model_dump_json()
+        assert draft(incident, events)
+        assert all(tell(event) for event in events)
+
+
+def walked(events: Record) -> Incident:
+    """The fold, step by step: no event takes the incident along a road that is not drawn."""
+    state = fold(events[:1])
+    for event in events[1:]:
+        after = follow(state, event)
+        assert after.phase == state.phase or after.phase in ARROWS[state.phase] | ENDS, (state.phase, event)
+        state = after
+    return state
+
+
+def check_the_rules_afresh(world: World) -> None:
+    """The rules, stated a second time and naively, over the whole record. This does not call `rules.py`."""
+    incident, events = world.incident, world.record
+    sealed = [each for each in events if isinstance(each, record.SealedUp)]
+    waived = [i for i, each in enumerate(events) if acted(each, "waive") and each.act.what == "snapshot"]
+    captain = None
+    approvals: dict[str, set[str]] = {}
+    keys: set[str] = set()
+    for index, event in enumerate(events):
+        if acted(event, "acknowledge") and event.act.role == "captain":
+            assert captain is None, "rule 2: a second captain"
+            captain = event.act.by
+        if acted(event, "accept"):
+            captain = event.act.by
+        if acted(event, "approve"):
+            assert event.act.by in {captain, "ana", "ben"}, "rule 3: a stranger approved"
+            approvals.setdefault(event.act.action, set()).add(event.act.by)
+        if isinstance(event, record.Ordered) and event.order.purpose == "move":
+            action = event.order.action
+            assert any(events.index(s) < index for s in sealed) or any(w < index for w in waived), "rule 1"
+            step = world.incident.brief.runbook.step(action.step)
+            assert step is not None
+            enough = len(approvals.get(action.sha256(), ())) >= step.approvals
+            assert enough or (event.order.authority == "preauthorized" and step.preauthorized), "rule 3"
+            assert event.order.to == action.to, "rule 4"
+        if isinstance(event, record.Ordered):
+            assert event.order.key not in keys, "rule 10"
+            keys.add(event.order.key)
+        if acted(event, "close"):
+            assert incident.lock_waiver or (incident.lock and incident.lock.proved), "rule 9"
+            assert any(isinstance(e, record.Soaked) and e.report.held for e in events), "rule 8"
+    if incident.ended:
+        states = {each.state for each in incident.firebreaks}
+        assert states <= ENDED | {Lease.PROPOSED, Lease.AUTHORIZED}, "rule 6: a firebreak was left behind"
+        assert not states & HOLDING
+
+
+def acted(event: Any, kind: str) -> bool:
+    return isinstance(event, record.Acted) and event.act.kind == kind
+
+
+House.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestHouse = House.TestCase
+
+
+def test_the_clock_always_moves_on() -> None:
+    """The next wake is never in the past once everything due has happened, so the engine cannot spin."""
+    world = World()
+    for _ in range(40):
+        world.wait(timedelta(minutes=7))
+        assert next_wake(world.incident) > world.now

@@ -1,0 +1,348 @@
+"""Worlds for the property tests: a brief, the acts that people try, and an engine that may meet any fault.
+
+The engine here does what the workflow does (it looks at `next_job`, orders, and records what came of it), with the
+outside world played by Hypothesis.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from firestation import acts, record
+from firestation.after_action import LockProof, Run, SoakReport
+from firestation.alarm import Alarm
+from firestation.authority import Person, Role, Roster
+from firestation.errors import Refused
+from firestation.evidence import ArtifactRef, LeverState, Sealed
+from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
+from firestation.fold import begin
+from firestation.incident import advance, believed, next_job, settled
+from firestation.record import Brief, Event, Opened
+from firestation.runbook import FirebreakStep, LockPlan, Match, Probe, Recovery, Runbook
+from firestation.severity import Axes, Severity
+from firestation.state import Incident, Phase
+from firestation.system import (
+    ChannelFitting,
+    CheckFitting,
+    LeverFitting,
+    Position,
+    SourceFitting,
+    System,
+    TrackerFitting,
+)
+
+START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+RUN = "0198b7d2-0000-7000-8000-000000000001"
+PEOPLE = ("ana", "ben", "cara", "dan")
+
+
+def artifact(name: str, digest: str = "a" * 64) -> ArtifactRef:
+    return ArtifactRef(
+        digest=digest, size=1, media_type="application/json", name=name, source="traces", collected_at=START
+    )
+
+
+def system() -> System:
+    def fitting(kind: type[Any], name: str, **more: Any) -> Any:
+        return kind(id=name, title=name.capitalize(), driver="memory", **more)
+
+    return System(
+        system="refund-agent",
+        title="Refund agent",
+        sources=(fitting(SourceFitting, "traces", provides=("requests", "retrieval")),),
+        levers=(
+            fitting(LeverFitting, "tool", positions={"off": "disabled", "on": "enabled"}),
+            fitting(LeverFitting, "reranker", positions={"on": "on", "off": "off"}),
+        ),
+        checks=(fitting(CheckFitting, "golden"), fitting(CheckFitting, "no-wrong-refund")),
+        channels=(
+            fitting(ChannelFitting, "pager", audience="pager"),
+            fitting(ChannelFitting, "room", audience="internal"),
+            fitting(ChannelFitting, "page", audience="public"),
+        ),
+        trackers=(fitting(TrackerFitting, "tasks"),),
+    )
+
+
+def runbook(**changes: Any) -> Runbook:
+    base = Runbook(
+        runbook="stale-policy",
+        title="A stale policy outranks the current one",
+        pattern="reranker-regression",
+        match=Match(names=("RefundGoldenEvalFailing",)),
+        severity=Axes(harm=2, spread=2, reversibility=2, momentum=1),
+        firebreaks=(
+            FirebreakStep(
+                id="stop-refunds",
+                lever="tool",
+                to="off",
+                why="no refund leaves while the ruling is wrong",
+                cost="customers wait for a person",
+                probe=Probe(check="no-wrong-refund"),
+                preauthorized=(Severity.SEV1, Severity.SEV2),
+                expires_after=timedelta(hours=1),
+                at_expiry="lift",
+            ),
+            FirebreakStep(
+                id="reranker-on",
+                lever="reranker",
+                to="on",
+                why="the current policy ranks first again",
+                cost="slower answers",
+                probe=Probe(check="golden"),
+                approvals=2,
+                expires_after=timedelta(hours=2),
+            ),
+        ),
+        recovery=Recovery(checks=("golden",), soak=timedelta(minutes=5), every=timedelta(seconds=30)),
+        lock=LockPlan(title="A refund after the window is denied", check="golden", source="traces"),
+    )
+    return base.changed(**changes)
+
+
+def roster() -> Roster:
+    everyone = (Role.CAPTAIN, Role.SCRIBE, Role.APPROVER)
+    return Roster(
+        station="demo",
+        people=(
+            Person(id="ana", name="Ana", roles=everyone, address="ana@example.org"),
+            Person(id="ben", name="Ben", roles=everyone, address="ben@example.org"),
+            Person(id="cara", name="Cara", roles=(Role.COMMS,), address="cara@example.org"),
+            Person(id="dan", name="Dan", roles=(Role.AUDITOR,), address="dan@example.org"),
+        ),
+        escalation=("ana", "ben"),
+    )
+
+
+def brief(**changes: Any) -> Brief:
+    return Brief(
+        incident="refund-agent-1a2b3c4d",
+        system=system(),
+        runbook=runbook(**changes),
+        matched=("the alarm is named RefundGoldenEvalFailing",),
+        roster=roster(),
+    )
+
+
+def alarm(key: str = "k1", status: str = "firing") -> Alarm:
+    return Alarm.model_validate(
+        {
+            "source": "generic",
+            "key": key,
+            "system": "refund-agent",
+            "name": "RefundGoldenEvalFailing",
+            "status": status,
+            "summary": "2 of 8 golden cases fail",
+            "started_at": START,
+            "request_ids": ("r-1",),
+        }
+    )
+
+
+class World:
+    """One incident with its people, its engine and its clock. `record` is what really happened."""
+
+    def __init__(self, **changes: Any) -> None:
+        opened = Opened(at=START, brief=brief(**changes), run=RUN)
+        self.now = START
+        self.record: list[Event] = [opened]
+        self.incident: Incident = begin(opened)
+        self.refusals: list[Refused] = []
+        self.levers = {"tool": "enabled", "reranker": "off"}
+        self.happen(record.Rang(at=self.now, alarm=alarm()))
+
+    def happen(self, event: Event) -> None:
+        self.settle()
+        self.incident = advance(self.incident, event)
+        self.record.append(event)
+        self.settle()
+
+    def settle(self) -> None:
+        self.incident, happened = settled(self.incident, self.now)
+        self.record.extend(happened)
+
+    def attempt(self, act: acts.Act) -> Refused | None:
+        """What a person tries; the refusal, if it was refused."""
+        try:
+            self.happen(record.Acted(at=self.now, act=act))
+        except Refused as refusal:
+            self.refusals.append(refusal)
+            turned = record.TurnedAway(
+                at=self.now, by=act.by, act=act.kind, rule=refusal.rule, missing=refusal.missing
+            )
+            self.happen(turned)
+            return refusal
+        return None
+
+    def wait(self, span: timedelta) -> None:
+        self.now += span
+        self.settle()
+
+    def baseline(self, verdict: str = "failed") -> None:
+        reading = Reading.model_validate(
+            {"check": "golden", "verdict": verdict, "detail": "measured", "at": self.now}
+        )
+        self.happen(record.Measured(at=self.now, reading=reading))
+
+    def seal(self, *, without: tuple[str, ...] = ()) -> None:
+        if self.incident.sealed or self.incident.ended:
+            return
+        levers = tuple(
+            LeverState(
+                lever=name,
+                position=None if name in without else Position(value=value),
+                read_at=self.now,
+            )
+            for name, value in self.levers.items()
+        )
+        sealed = Sealed(
+            manifest="b" * 64, envelope="c" * 64, artifacts=(artifact("r-1"),), gaps=(), levers=levers
+        )
+        self.happen(record.SealedUp(at=self.now, sealed=sealed))
+
+    def work(self, lever: str, fault: str = "none") -> bool:
+        """Do one job that this lever is owed, as the workflow's guard does; False when nothing is owed."""
+        job = next_job(self.incident, lever)
+        match job:
+            case None:
+                return False
+            case "read", _:
+                position = None if fault == "dead" else Position(value=self.levers[lever])
+                self.happen(record.LeverRead(at=self.now, lever=lever, position=position, detail="read"))
+            case "probe", firebreak:
+                assert firebreak is not None
+                step = self.incident.brief.runbook.step(firebreak.action.step)
+                assert step is not None
+                verdict = "passed" if fault == "none" else "failed"
+                reading = Reading.model_validate(
+                    {"check": step.probe.check, "verdict": verdict, "detail": "probed", "at": self.now}
+                )
+                probed = record.Probed(at=self.now, action=firebreak.digest, reading=reading)
+                self.happen(believed(self.incident, probed))
+            case kind, firebreak:
+                assert firebreak is not None
+                if kind == "move":
+                    order = order_move(firebreak, firebreak.authority or "captain")
+                else:
+                    word = "expiry" if firebreak.lift_wanted_by == "engine" else "captain"
+                    order = order_lift(firebreak, word)
+                self.happen(record.Ordered(at=self.now, order=order))
+                outcome = self._outcome(lever, order, fault)
+                moved = record.Moved(at=self.now, order=order, outcome=outcome)
+                self.happen(believed(self.incident, moved))
+        return True
+
+    def _outcome(self, lever: str, order: Any, fault: str) -> MoveOutcome:
+        if fault == "dead":
+            return MoveOutcome(result="uncertain", found=None, detail="no answer")
+        if fault == "stolen":
+            self.levers[lever] = "somewhere else"
+        if fault == "liar":
+            return MoveOutcome(result="done", found=Position(value="nowhere"), detail="200 OK")
+        found = Position(value=self.levers[lever])
+        if not found.same_as(order.expected):
+            return MoveOutcome(result="drifted", found=found, detail="somebody else moved it")
+        self.levers[lever] = order.to.value
+        return MoveOutcome(result="done", found=order.to, detail="moved and read back")
+
+    def soak(self, *, held: bool = True) -> None:
+        if not self.incident.ready_to_soak or self.incident.restored_at:
+            return
+        began = self.now
+        self.wait(timedelta(minutes=6))
+        if not self.incident.ready_to_soak:
+            return
+        report = SoakReport(
+            held=held,
+            since=began,
+            until=self.now,
+            readings=12,
+            widest_hole_s=30,
+            checks=("golden",),
+            detail="soaked",
+        )
+        self.happen(record.Soaked(at=self.now, report=report))
+
+    def lock(self, *, proved: bool = True) -> None:
+        if self.incident.phase is not Phase.AFTER_ACTION:
+            return
+        live = Run(against="live", outcome="passed" if proved else "failed", detail="ran")
+        proof = LockProof(
+            lock=artifact("lock"),
+            evidence="a" * 64,
+            report=artifact("report"),
+            runs=(Run(against="frozen", outcome="failed", detail="ran"), live),
+            at=self.now,
+        )
+        self.happen(record.LockTried(at=self.now, proof=proof))
+
+
+def people() -> st.SearchStrategy[str]:
+    return st.sampled_from((*PEOPLE, "stranger"))
+
+
+def tries(world: World) -> st.SearchStrategy[acts.Act]:
+    """Whatever anybody may try now, sensible or not."""
+    digests = st.sampled_from([each.digest for each in world.incident.firebreaks] + ["f" * 64])
+    text = st.sampled_from(["it was the reranker", "because of the reranker", "we are looking"])
+    by = people()
+    until = st.sampled_from([None, world.now - timedelta(days=1), world.now + timedelta(days=30)])
+    return st.one_of(
+        st.builds(acts.Acknowledge, by=by, role=st.sampled_from(Role)),
+        st.builds(acts.Declare, by=by, severity=st.sampled_from(Severity), reason=text),
+        st.builds(acts.Propose, by=by, step=st.sampled_from(["stop-refunds", "reranker-on", "no-such-step"])),
+        st.builds(acts.Approve, by=by, action=digests),
+        st.builds(acts.Refuse, by=by, action=digests, reason=text),
+        st.builds(
+            acts.Note,
+            by=by,
+            text=text,
+            standing=st.sampled_from(["fact", "hypothesis"]),
+            cause=st.booleans(),
+        ),
+        st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
+        st.builds(acts.Handover, by=by, to=people()),
+        st.builds(acts.Accept, by=by),
+        st.builds(acts.Lift, by=by, action=digests, reason=text),
+        st.builds(acts.Adopt, by=by, action=digests, reason=text),
+        st.builds(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
+        st.builds(acts.Prove, by=by),
+        st.builds(acts.Dismiss, by=by, reason=text),
+        st.builds(acts.Merge, by=by, into=st.just("refund-agent-ffffffff"), reason=text),
+        st.builds(acts.Close, by=by),
+    )
+
+
+def move_forward(world: World) -> None:
+    """What a good captain and a working house would do next, so that random walks get somewhere."""
+    incident = world.incident
+    captain, by = incident.captain, incident.captain or "ana"
+    if incident.ended:
+        return
+    if incident.sealed is None:
+        world.baseline()
+        world.seal()
+    elif captain is None:
+        world.attempt(acts.Acknowledge(by="ana"))
+    elif incident.severity is None:
+        world.attempt(acts.Declare(by=by, severity=Severity.SEV2, reason="wrong refunds leave"))
+    elif incident.pending:
+        action = incident.pending[0].digest
+        for name in dict.fromkeys((by, "ana", "ben")):
+            world.attempt(acts.Approve(by=name, action=action))
+    elif any(world.work(lever) for lever in world.levers):
+        return
+    elif incident.restored_at is None:
+        if incident.ready_to_soak and any(each.verdict != "passed" for each in incident.baseline.values()):
+            world.soak()
+    elif incident.holding:
+        newest = incident.holding[-1]
+        act = acts.Lift if newest.action.lever == "tool" else acts.Adopt
+        world.attempt(act(by=by, action=newest.digest, reason="it is over"))
+    elif incident.lock is None or not incident.lock.proved:
+        world.lock()
+    else:
+        world.attempt(acts.Close(by=by))
