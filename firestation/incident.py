@@ -138,9 +138,10 @@ def _cannot_end(incident: Incident, act: acts.Lift | acts.Adopt) -> str | None:
 def settle(incident: Incident, now: datetime) -> Iterator[Event]:
     """Every event that time and the runbook alone have made due by `now`, one after the other.
 
-    The caller follows each event before it asks for the next, so an event may make another one due.
+    The caller follows each event before it asks for the next, so an event may make another one due. Before the
+    first alarm is on the record there is nothing to say.
     """
-    if not incident.ended:
+    if incident.rung and not incident.ended:
         yield from _overdue(incident, now)
         yield from filter(
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
@@ -200,7 +201,7 @@ def next_word(incident: Incident) -> datetime:
 
 def next_wake(incident: Incident) -> datetime:
     """The next moment at which `settle` may have something, as far as it can be known now."""
-    if incident.ended:
+    if incident.ended or not incident.rung:
         return NEVER
     moments = [next_page(incident), next_word(incident)]
     moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
