@@ -1,0 +1,304 @@
+"""The HTTP interface: customers ask, operators read and move levers, an incident engine freezes what it finds."""
+
+import datetime as dt
+import hmac
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import generate_latest
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as Call
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from refund_agent import evals, library, metrics
+from refund_agent.agent import Agent, Request, TooManyError, new_id
+from refund_agent.faults import Faults
+from refund_agent.levers import KINDS, Levers, MismatchError, WrongValueError
+
+OPEN_PATHS = frozenset({"/ask", "/metrics", "/healthz"})
+ORDER_FIELDS: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "item": (str,),
+    "days_since_purchase": (int,),
+    "amount": (int, float),
+}
+MOST_TRACES = 500
+
+
+class Problem(Exception):
+    """An answer that says what is wrong, as RFC 9457 has it."""
+
+    def __init__(self, status: int, title: str, **more: Any) -> None:
+        super().__init__(title)
+        self.status, self.body = status, {"title": title, "status": status, **more}
+
+
+class Service:
+    """The routes and what they share."""
+
+    def __init__(self, folder: Path, token: str | None, *, faults: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.levers = Levers(folder)
+        self.faults = Faults(self.levers)
+        self.agent = Agent(folder, self.levers, faults=self.faults.active)
+        self.token, self.with_faults = token, faults
+        self.access, self.writing = folder / "access.jsonl", threading.Lock()
+        self.latest: dict[str, Any] | None = None
+
+    def app(self) -> Starlette:
+        """The application."""
+        routes = [
+            self._route("/healthz", "GET", self.healthz),
+            self._route("/metrics", "GET", self.metrics),
+            self._route("/ask", "POST", self.ask),
+            self._route("/levers", "GET", self.list_levers),
+            self._route("/levers/{name}", "GET", self.read_lever),
+            self._route("/levers/{name}", "PUT", self.move_lever),
+            self._route("/traces", "GET", self.list_traces),
+            self._route("/traces/{request_id}", "GET", self.read_trace),
+            self._route("/refunds", "GET", self.list_refunds),
+            self._route("/config", "GET", self.config),
+            self._route("/search", "GET", self.search),
+            self._route("/evals/run", "POST", self.run_eval),
+            self._route("/evals/latest", "GET", self.latest_eval),
+            self._route("/faults", "GET", self.list_faults),
+            self._route("/faults/{name}", "POST", self.set_fault),
+            self._route("/faults/{name}", "DELETE", self.clear_fault),
+        ]
+        return Starlette(routes=routes)
+
+    def _route(self, path: str, method: str, work: Callable[[Call, Any, dict[str, Any]], Response]) -> Route:
+        async def endpoint(call: Call) -> Response:
+            note: dict[str, Any] = {}
+            try:
+                self._authenticate(call)
+                body = await _body(call) if method in {"POST", "PUT"} else None
+                response = await run_in_threadpool(work, call, body, note)
+            except Problem as problem:
+                response = JSONResponse(problem.body, problem.status, media_type="application/problem+json")
+            self._log(call, response.status_code, note)
+            metrics.REQUESTS.labels(str(response.status_code)).inc()
+            return response
+
+        return Route(path, endpoint, methods=[method])
+
+    def _authenticate(self, call: Call) -> None:
+        if self.token is None or call.url.path in OPEN_PATHS:
+            return
+        given = call.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        if not hmac.compare_digest(given, self.token.encode()):
+            raise Problem(401, "a valid bearer token is needed")
+
+    def _log(self, call: Call, status: int, note: dict[str, Any]) -> None:
+        line = {
+            "at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
+            "method": call.method,
+            "path": call.url.path,
+            "status": status,
+            "idempotency_key": call.headers.get("idempotency-key"),
+            "actor": call.headers.get("x-firestation-incident"),
+            "moved": False,
+            **note,
+        }
+        with self.writing, self.access.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def healthz(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """It runs."""
+        return JSONResponse({"status": "ok"})
+
+    def metrics(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """For Prometheus."""
+        return Response(
+            generate_latest(metrics.REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
+
+    def ask(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """A customer's question."""
+        request = _request(body)
+        try:
+            with metrics.LATENCY.time():
+                return JSONResponse(self.agent.answer(request))
+        except TooManyError as error:
+            raise Problem(429, str(error)) from None
+
+    def list_levers(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """All levers."""
+        return JSONResponse({name: self._lever(name) for name in KINDS})
+
+    def read_lever(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """One lever."""
+        name = _lever_name(call)
+        self.faults.hang("hang_reads", name)
+        if self.faults.on("lever_500", name) is not None:
+            raise Problem(500, "the lever interface is broken")
+        shown = self._lever(name)
+        return JSONResponse(shown, headers={"ETag": f'"{shown["revision"]}"'})
+
+    def move_lever(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Move a lever, once for each idempotency key, and only if it is where the caller thinks it is."""
+        name = _lever_name(call)
+        self.faults.hang("hang_moves", name)
+        if self.faults.on("lever_500", name) is not None:
+            raise Problem(500, "the lever interface is broken")
+        if not isinstance(body, dict) or "value" not in body:
+            raise Problem(422, "the body needs the field value", field="value")
+        if self.faults.on("noop_200", name) is not None:
+            return JSONResponse({"lever": name, "value": body["value"], "revision": 0})
+        slow = self.faults.on("slow_effect", name) or {}
+        try:
+            moved = self.levers.move(
+                name, body["value"], _match(call), call.headers.get("idempotency-key"), slow.get("seconds", 0)
+            )
+        except WrongValueError as error:
+            raise Problem(422, str(error), field="value") from None
+        except MismatchError as error:
+            raise Problem(412, str(error), current=self._lever(name)) from None
+        note |= {"lever": name, "from": moved.before, "to": moved.value, "moved": not moved.replayed}
+        if self.faults.on("hang_after_move", name) is not None:
+            self._log(call, 0, note)
+            note.update(moved=False)
+            self.faults.hang("hang_after_move", name)
+        shown = {"lever": name, "value": moved.value, "revision": moved.revision, "replayed": moved.replayed}
+        return JSONResponse(shown, headers={"ETag": f'"{moved.revision}"'})
+
+    def _lever(self, name: str) -> dict[str, Any]:
+        value, revision = self.levers.read(name)
+        return {"lever": name, "value": value, "revision": revision}
+
+    def list_traces(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Traces, newest first, by time, tenant and ruling."""
+        query = call.query_params
+        since, until = query.get("since", ""), query.get("until", "9999")
+        found = [
+            trace
+            for trace in reversed(self.agent.traces.values())
+            if since <= trace["at"] <= until
+            and query.get("tenant", trace["tenant"]) == trace["tenant"]
+            and query.get("ruling", trace["ruling"]) == trace["ruling"]
+        ]
+        return JSONResponse(found[: min(int(query.get("limit", "50")), MOST_TRACES)])
+
+    def read_trace(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """One trace, whole."""
+        trace = self.agent.traces.get(call.path_params["request_id"])
+        if trace is None:
+            raise Problem(404, "there is no trace of this request")
+        return JSONResponse(trace)
+
+    def list_refunds(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Money that left."""
+        return JSONResponse(list(self.agent.refunds.values()))
+
+    def config(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Everything that the answers depend on."""
+        index = str(self.levers.read("index_version")[0])
+        documents = [
+            {"key": each.key, "superseded_by": each.superseded_by} for each in library.documents(index)
+        ]
+        return JSONResponse({"levers": {name: self._lever(name) for name in KINDS}, "documents": documents})
+
+    def search(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """What retrieval finds, at any index version, with and without the reranker."""
+        query, index = call.query_params.get("query"), call.query_params.get("index_version", "2026-11")
+        if not query or index not in library.INDEX_VERSIONS:
+            raise Problem(
+                422, f"query is needed, index_version is one of {library.INDEX_VERSIONS}", field="query"
+            )
+        shown = {
+            name: [each.shown() for each in library.search(query, index, rerank=rerank)]
+            for name, rerank in (("reranked", True), ("raw", False))
+        }
+        return JSONResponse({"query": query, "index_version": index, **shown})
+
+    def run_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Run the golden eval now."""
+        self.latest = evals.run(self.agent)
+        return JSONResponse(self.latest)
+
+    def latest_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """The last golden eval."""
+        if self.latest is None:
+            raise Problem(404, "no eval has run yet")
+        return JSONResponse(self.latest)
+
+    def list_faults(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """The faults that are set."""
+        return JSONResponse(self.faults.active)
+
+    def set_fault(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """Break something on purpose."""
+        name = call.path_params["name"]
+        if not self.with_faults:
+            raise Problem(403, "start the agent with --faults to break it")
+        try:
+            moved = self.faults.set(name, body if isinstance(body, dict) else {})
+        except KeyError:
+            raise Problem(404, f"there is no fault {name}") from None
+        note["actor"] = f"fault:{name}"
+        return JSONResponse({"fault": name, "moved": moved})
+
+    def clear_fault(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """End a fault; levers that it moved stay where they are."""
+        self.faults.clear(call.path_params["name"])
+        return JSONResponse({"cleared": call.path_params["name"]})
+
+
+async def _body(call: Call) -> Any:
+    raw = await call.body()
+    if not raw:
+        return {}
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise Problem(400, "the body is not JSON") from None
+
+
+def _lever_name(call: Call) -> str:
+    name = str(call.path_params["name"])
+    if name not in KINDS:
+        raise Problem(404, f"there is no lever {name}; there are {', '.join(KINDS)}")
+    return name
+
+
+def _match(call: Call) -> int | None:
+    given = call.headers.get("if-match")
+    if given is None:
+        return None
+    try:
+        return int(given.strip('"'))
+    except ValueError:
+        raise Problem(400, 'If-Match is a revision in quotes, like "3"') from None
+
+
+def _request(body: Any) -> Request:
+    if not isinstance(body, dict):
+        raise Problem(422, "the body is an object", field="$")
+    for name in ("tenant", "user", "question"):
+        if not isinstance(body.get(name), str) or not body[name]:
+            raise Problem(422, f"{name} is a text that is not empty", field=name)
+    order = body.get("order")
+    if not isinstance(order, dict):
+        raise Problem(422, "order is an object", field="order")
+    for name, kinds in ORDER_FIELDS.items():
+        if not isinstance(order.get(name), kinds) or isinstance(order.get(name), bool):
+            raise Problem(
+                422, f"order.{name} is {' or '.join(kind.__name__ for kind in kinds)}", field=f"order.{name}"
+            )
+    kept = {name: order[name] for name in ORDER_FIELDS}
+    rehearsal = body.get("tenant") == "eval"
+    request_id = body.get("request_id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise Problem(422, "request_id is a text", field="request_id")
+    return Request(request_id or new_id(), body["tenant"], body["user"], body["question"], kept, rehearsal)
+
+
+def service(folder: Path, *, faults: bool) -> Service:
+    """The service, with the token that the environment holds."""
+    return Service(folder, os.environ.get("REFUND_AGENT_TOKEN"), faults=faults)
