@@ -1,6 +1,7 @@
 """What the agent promises, whole and broken."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ TOO_LATE = {
     "question": "I bought headphones 45 days ago and want a refund.",
     "order": {"id": "o-1", "item": "headphones", "days_since_purchase": 45, "amount": 79.0},
 }
+
+
+STALE_FAILS = ("too-late", "much-too-late")
+"""The golden cases that the retired policy gets wrong."""
 
 
 def ask(client: TestClient, **changes: Any) -> dict[str, Any]:
@@ -35,7 +40,7 @@ def test_a_healthy_agent_rules_by_the_policy_in_force(client: TestClient) -> Non
     assert (reply["ruling"], reply["refund"], reply["policy"]["version"]) == ("deny", None, "2026-10")
 
 
-@pytest.mark.parametrize("question", sorted({case.question for case in GOLDEN if case.expected == "deny"}))
+@pytest.mark.parametrize("question", [case.question for case in GOLDEN if case.id in STALE_FAILS])
 def test_the_retired_policy_really_outranks_the_current_one_on_raw_similarity(question: str) -> None:
     raw = [each.document.key for each in library.search(question, "2026-11", rerank=False)]
     reranked = [each.document.key for each in library.search(question, "2026-11", rerank=True)]
@@ -48,10 +53,11 @@ def test_the_seeds_fault_pays_what_it_should_deny_while_the_dashboard_stays_gree
     reply = ask(client)
     assert (reply["ruling"], reply["refund"]["amount"]) == ("approve", 79.0)
     assert reply["policy"]["version"] == "2024-03"
-    assert ratio(client) == 0.5
+    failing = [case["id"] for case in client.post("/evals/run").json()["cases"] if not case["passed"]]
+    assert failing == list(STALE_FAILS)
     metrics = client.get("/metrics").text
     assert 'http_requests_total{status="500"}' not in metrics
-    assert 'refund_eval_pass_ratio{suite="golden"} 0.5' in metrics
+    assert 'refund_eval_pass_ratio{suite="golden"} 0.66' in metrics
 
 
 def test_the_reranker_alone_repairs_the_seeds_fault(client: TestClient) -> None:
@@ -130,8 +136,6 @@ def test_an_accepted_no_op_moves_nothing(client: TestClient) -> None:
 
 
 def test_a_hanging_lever_goes_on_when_the_fault_is_cleared(service: Service) -> None:
-    import threading
-
     service.faults.set("hang_reads", {"lever": "reranker"})
     done = threading.Event()
     threading.Thread(
