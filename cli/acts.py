@@ -16,7 +16,9 @@ TELL = "3. Tell what is known"
 END = "4. End it"
 HAND = "Hand it over, or say that it is none"
 
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")
+]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
 ]
@@ -32,13 +34,13 @@ class Waivable(StrEnum):
 def ack(
     ctx: typer.Context,
     incident: Incident,
+    *,
     role: Annotated[Role, typer.Option("--role", help="The part that you take.")] = Role.CAPTAIN,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Take the page: become the captain, or another role.
 
-    \b
     Example:
       firestation ack refund-agent-1a2b3c4d --as ana
       firestation ack refund-agent-1a2b3c4d --as ben --role scribe
@@ -52,13 +54,13 @@ def declare(
     ctx: typer.Context,
     incident: Incident,
     severity: Annotated[Severity, typer.Argument(help="From sev1, the worst, to sev4.")],
+    *,
     reason: Reason,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Say how bad it is. The engine proposes, the captain declares.
 
-    \b
     Example:
       firestation declare refund-agent-1a2b3c4d sev2 --reason 'money is going out'
 
@@ -71,12 +73,12 @@ def propose(
     ctx: typer.Context,
     incident: Incident,
     step: Annotated[str, typer.Argument(help="The id of a firebreak in the incident's runbook.")],
+    *,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Have a firebreak of the runbook put before you again.
 
-    \b
     Example:
       firestation propose refund-agent-1a2b3c4d reranker-on
 
@@ -89,13 +91,15 @@ def approve(
     ctx: typer.Context,
     incident: Incident,
     action: Digest,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")] = None,
+    *,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")
+    ] = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Decide that exactly this action is done.
 
-    \b
     Example:
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a
 
@@ -105,11 +109,16 @@ def approve(
 
 
 def refuse(
-    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+    ctx: typer.Context,
+    incident: Incident,
+    action: Digest,
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Decide that this action is not done.
 
-    \b
     Example:
       firestation refuse refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'it would stop all refunds'
 
@@ -122,7 +131,10 @@ def note(
     ctx: typer.Context,
     incident: Incident,
     text: Annotated[str, typer.Argument(help="What you saw, or what you think.")],
-    fact: Annotated[bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")] = False,
+    *,
+    fact: Annotated[
+        bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")
+    ] = False,
     cause: Annotated[
         bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
     ] = False,
@@ -131,7 +143,6 @@ def note(
 ) -> None:
     """Write a hypothesis or a fact on the record.
 
-    \b
     Example:
       firestation note refund-agent-1a2b3c4d 'the reranker was switched off at 13:40' --fact
 
@@ -146,7 +157,10 @@ def update(
     ctx: typer.Context,
     incident: Incident,
     known: Annotated[str, typer.Argument(help="What is known.")],
-    unknown: Annotated[str | None, typer.Option("--unknown", metavar="TEXT", help="What is not known.")] = None,
+    *,
+    unknown: Annotated[
+        str | None, typer.Option("--unknown", metavar="TEXT", help="What is not known.")
+    ] = None,
     doing: Annotated[str | None, typer.Option("--doing", metavar="TEXT", help="What is being done.")] = None,
     public: Annotated[bool, typer.Option("--public", help="For customers, not for the team.")] = False,
     who: As = None,
@@ -154,7 +168,6 @@ def update(
 ) -> None:
     """Tell the team, or with --public the customers, what is known.
 
-    \b
     Example:
       firestation update refund-agent-1a2b3c4d 'Refunds are paused.' --unknown 'Who was reached.' --public
 
@@ -169,12 +182,12 @@ def handover(
     ctx: typer.Context,
     incident: Incident,
     to: Annotated[str, typer.Argument(metavar="NAME", help="Who shall be the captain.")],
+    *,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Offer the captaincy to somebody. You stay the captain until it is accepted.
 
-    \b
     Example:
       firestation handover refund-agent-1a2b3c4d ben
 
@@ -183,10 +196,9 @@ def handover(
     perform(Desk.of(ctx, who, as_json=as_json), incident, "handover", to=to)
 
 
-def accept(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+def accept(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
     """Take the captaincy that was offered to you.
 
-    \b
     Example:
       firestation accept refund-agent-1a2b3c4d --as ben
 
@@ -196,11 +208,16 @@ def accept(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json
 
 
 def lift(
-    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+    ctx: typer.Context,
+    incident: Incident,
+    action: Digest,
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Put a firebreak's lever back to where it stood.
 
-    \b
     Example:
       firestation lift refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'the answers are right again'
 
@@ -210,11 +227,16 @@ def lift(
 
 
 def adopt(
-    ctx: typer.Context, incident: Incident, action: Digest, reason: Reason, who: As = None, as_json: Json = False
+    ctx: typer.Context,
+    incident: Incident,
+    action: Digest,
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Keep a firebreak's position for good.
 
-    \b
     Example:
       firestation adopt refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'this is how it should have stood'
 
@@ -226,17 +248,20 @@ def adopt(
 def waive(
     ctx: typer.Context,
     incident: Incident,
-    what: Annotated[Waivable, typer.Argument(help="The snapshot, while harm spreads; or the lock, until a date.")],
+    what: Annotated[
+        Waivable, typer.Argument(help="The snapshot, while harm spreads; or the lock, until a date.")
+    ],
+    *,
     reason: Reason,
     by_when: Annotated[
-        str | None, typer.Option("--until", metavar="WHEN", help="For the lock: 14d, or a date like 2026-01-31.")
+        str | None,
+        typer.Option("--until", metavar="WHEN", help="For the lock: 14d, or a date like 2026-01-31."),
     ] = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Do without the snapshot or the lock, by your name. It stands on the record for ever.
 
-    \b
     Example:
       firestation waive refund-agent-1a2b3c4d lock --until 14d --reason 'needs the new golden set'
 
@@ -246,10 +271,9 @@ def waive(
     perform(desk, incident, "waive", what=what, reason=reason, until=until(by_when))
 
 
-def prove(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+def prove(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
     """Run the lock again.
 
-    \b
     Example:
       firestation prove refund-agent-1a2b3c4d
 
@@ -259,11 +283,10 @@ def prove(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json 
 
 
 def dismiss(
-    ctx: typer.Context, incident: Incident, reason: Reason, who: As = None, as_json: Json = False
+    ctx: typer.Context, incident: Incident, *, reason: Reason, who: As = None, as_json: Json = False
 ) -> None:
     """Say that this is no fire.
 
-    \b
     Example:
       firestation dismiss refund-agent-1a2b3c4d --reason 'a planned load test'
 
@@ -276,13 +299,13 @@ def merge(
     ctx: typer.Context,
     incident: Incident,
     into: Annotated[str, typer.Argument(metavar="INTO", help="The incident that goes on.")],
+    *,
     reason: Reason,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Say that this is the same fire as another incident.
 
-    \b
     Example:
       firestation merge refund-agent-1a2b3c4d refund-agent-5e6f7a8b --reason 'one reranker, two alarms'
 
@@ -291,10 +314,9 @@ def merge(
     perform(Desk.of(ctx, who, as_json=as_json), incident, "merge", into=into, reason=reason)
 
 
-def close(ctx: typer.Context, incident: Incident, who: As = None, as_json: Json = False) -> None:
+def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
     """Close it: every firebreak has ended, recovery is measured, the lock is proved.
 
-    \b
     Example:
       firestation close refund-agent-1a2b3c4d
 

@@ -12,7 +12,8 @@ from cli.show import command
 from firestation.errors import InvalidInput
 
 Labels = Annotated[
-    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label of the alarm; may be repeated.")
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="A label of the alarm; may be repeated."),
 ]
 
 
@@ -21,18 +22,20 @@ def ring(
     system: Annotated[str, typer.Argument(help="The system that burns: the `system` of its system file.")],
     name: Annotated[str, typer.Argument(help="What kind of alarm; runbooks match it.")],
     summary: Annotated[str, typer.Argument(help="What was seen, in a sentence.")],
+    *,
     label: Labels = None,
     identity: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The same id again is the same alarm again.")
     ] = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Say that this alarm is over.")] = False,
-    bell: Annotated[str | None, typer.Option("--bell", metavar="ID", help="Ring as this bell of the station.")] = None,
+    bell: Annotated[
+        str | None, typer.Option("--bell", metavar="ID", help="Ring as this bell of the station.")
+    ] = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Ring the alarm bell. It opens an incident, or joins the open one of the same fire.
 
-    \b
     Example:
       firestation ring refund-agent WrongRefund 'a refund was approved on day 45' --bell refund-eval
 

@@ -1,7 +1,6 @@
 """What every command has at hand: who acts, which station, and whether people or machines read the answer."""
 
 import json
-import os
 import re
 import stat
 import sys
@@ -15,14 +14,20 @@ from rich.console import Console
 from cli.client import Gateway
 from firestation.errors import Denied, InvalidInput, NotConfigured
 
+DEFAULT_URL = "http://127.0.0.1:8420"
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,62}$")
 
 Incident = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="The incident's id, or enough of its beginning to be the only one.")
+    str,
+    typer.Argument(
+        metavar="INCIDENT", help="The incident's id, or enough of its beginning to be the only one."
+    ),
 ]
 As = Annotated[
     str | None,
-    typer.Option("--as", metavar="NAME", envvar="FIRESTATION_AS", help="Who acts: one of the station's people."),
+    typer.Option(
+        "--as", metavar="NAME", envvar="FIRESTATION_AS", help="Who acts: one of the station's people."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
 
@@ -31,10 +36,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and
 class Options:
     """What was said before the command."""
 
-    url: str
+    url: str | None
     state: Path
     token: str | None
     json: bool = False
+
+    def where(self, name: str) -> str | None:
+        """What the station that runs in the state folder wrote down: `gateway`, `temporal`, `temporal_ui`."""
+        try:
+            found = json.loads((self.state / "station.json").read_text(encoding="utf-8"))
+            return str(found[name])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
 
 
 @dataclass
@@ -59,7 +72,10 @@ class Desk:
 
     def gateway(self, token_name: str | None = None) -> Gateway:
         """The station's gateway, spoken to with the person's (or the bell's) token."""
-        return Gateway(self.options.url, self._token(token_name or self.person))
+        return Gateway(
+            self.options.url or self.options.where("gateway") or DEFAULT_URL,
+            self._token(token_name or self.person),
+        )
 
     def answer(self, data: Any) -> None:
         """Print for a machine: ASCII JSON on standard output."""
@@ -70,7 +86,9 @@ class Desk:
         if name is None:
             return self.options.token
         if not NAME.match(name):
-            raise InvalidInput("--as", f"{name[:80]!r} is not a name", "Write the id of one of the station's people")
+            raise InvalidInput(
+                "--as", f"{name[:80]!r} is not a name", "Write the id of one of the station's people"
+            )
         path = self.options.state / "tokens" / name
         try:
             return read_secret(path)
@@ -86,7 +104,7 @@ class Desk:
 def read_secret(path: Path) -> str:
     """A token from a file that only its owner may read. Raises `FileNotFoundError`, `NotConfigured`."""
     try:
-        if os.stat(path).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise NotConfigured(f"{path} can be read by others; run: chmod 600 {path}")
         token = path.read_text(encoding="ascii").strip()
     except PermissionError as error:

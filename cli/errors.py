@@ -21,6 +21,9 @@ from firestation.errors import (
 )
 
 
+MOST_LINES = 40
+
+
 class ExitCode(IntEnum):
     """How a command ended, for scripts."""
 
@@ -34,15 +37,13 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = """Exit codes:
-
-\b
- 0  done
- 1  refused by a rule of the house, or a check failed
- 2  bad input or usage
- 3  not authenticated, or not allowed
- 4  unknown incident
- 5  the station cannot be reached
-70  a defect of ours"""
+   0  done
+   1  refused by a rule of the house, or a check failed
+   2  bad input or usage
+   3  not authenticated, or not allowed
+   4  unknown incident
+   5  the station cannot be reached
+  70  a defect of ours"""
 
 
 def exit_code(error: Exception) -> ExitCode:
@@ -81,7 +82,7 @@ def as_data(error: Exception) -> dict[str, Any]:
 def message(error: Exception) -> str:
     """What to tell a person."""
     if isinstance(error, FirestationError):
-        return plain(error)
+        return "\n".join(plain(line) for line in str(error).splitlines()[:MOST_LINES])
     return plain(f"this is a defect of firestation's, please report it: {type(error).__name__}: {error}")
 
 

@@ -7,12 +7,31 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, demo, files, station, watch
+from cli import acts, bell, files, station, watch
+from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
+from cli.teach import kept, teach
 
 SEE = "See"
 RUN = "The station"
+
+HELP = """The runbook engine for incidents in AI systems.
+
+An incident, in order:
+  incidents, show    what is known, what is waited for, what to type
+  ack, declare       someone is the captain, and says how bad it is
+  approve, refuse    one exact move of one lever, decided by its digest
+  note, update       facts and hypotheses apart; a word to team and public
+  lift, adopt        every firebreak ends: put back, or kept for good
+  prove, close       it fails on the frozen evidence, it passes now: a lock
+
+The engine freezes the evidence, moves what you approved, measures the recovery and
+proves the lock by itself. After every act it shows what it waits for.
+
+Example:
+  firestation demo --auto
+"""
 
 app = typer.Typer(
     name="firestation",
@@ -21,55 +40,46 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    epilog=EXIT_CODES,
+    epilog=kept(EXIT_CODES),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.callback()
+@app.callback(help=kept(HELP))
 def firestation(
     ctx: typer.Context,
     url: Annotated[
-        str, typer.Option("--url", metavar="URL", envvar="FIRESTATION_URL", help="Where the station's gateway is.")
-    ] = "http://127.0.0.1:8420",
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            envvar="FIRESTATION_URL",
+            help="The station's gateway; otherwise that of the state folder, or http://127.0.0.1:8420.",
+        ),
+    ] = None,
     state: Annotated[
         Path,
-        typer.Option("--state", metavar="DIR", envvar="FIRESTATION_STATE", help="The station's state folder."),
+        typer.Option(
+            "--state", metavar="DIR", envvar="FIRESTATION_STATE", help="The station's state folder."
+        ),
     ] = Path(".firestation"),
     token: Annotated[
         str | None, typer.Option(envvar="FIRESTATION_TOKEN", hidden=True, help="Only by the environment.")
     ] = None,
 ) -> None:
-    """The runbook engine for incidents in AI systems.
-
-    \b
-    An incident, in order:
-      incidents, show    what is known, what is waited for, what to type
-      ack, declare       someone is the captain, and says how bad it is
-      approve, refuse    one exact move of one lever, decided by its digest
-      note, update       facts and hypotheses apart; a word to team and public
-      lift, adopt        every firebreak ends: put back, or kept for good
-      prove, close       it fails on the frozen evidence, it passes now: a lock
-
-    The engine freezes the evidence, moves what you approved, measures the recovery and
-    proves the lock by itself. After every act it shows what it waits for.
-
-    \b
-    Example:
-      firestation demo --auto
-    """
+    """Everything that is said before the command."""
     ctx.obj = Options(url=url, state=state, token=token)
 
 
-app.command("incidents", rich_help_panel=SEE)(watch.incidents)
-app.command("show", rich_help_panel=SEE)(watch.show_incident)
+teach(app, "incidents", watch.incidents, SEE)
+teach(app, "show", watch.show_incident, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
-        app.command(act.__name__, rich_help_panel=panel)(act)
-app.command("up", rich_help_panel=RUN)(station.up)
-app.command("demo", rich_help_panel=RUN)(demo.demo)
-app.command("ring", rich_help_panel=RUN)(bell.ring)
-app.command("replay", rich_help_panel=RUN)(station.replay)
+        teach(app, act.__name__, act, panel)
+teach(app, "up", station.up, RUN)
+teach(app, "demo", demo, RUN)
+teach(app, "ring", bell.ring, RUN)
+teach(app, "replay", station.replay, RUN)
 app.add_typer(files.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 

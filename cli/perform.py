@@ -42,7 +42,9 @@ def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:
     if desk.json:
         desk.answer({**answer, "incident": incident})
         return
-    said = Text.assemble(("done ", "green"), f"{act} of {incident}; phase {plain(answer.get('phase', 'unknown'))}")
+    said = Text.assemble(
+        ("done ", "green"), f"{act} of {incident}; phase {plain(answer.get('phase', 'unknown'))}"
+    )
     desk.console.print(said)
 
 
@@ -60,7 +62,8 @@ def until(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return (datetime.now().astimezone() + parse_duration(text)).isoformat()
+        when: datetime = datetime.now().astimezone() + parse_duration(text)
+        return when.isoformat()
     except (ValueError, OverflowError):
         pass
     try:

@@ -36,6 +36,7 @@ STATES = {
 def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
     """Print the whole picture; the timeline's tail only, unless `everything`."""
     _head(console, seen)
+    console.print()
     waiting(console, seen)
     _section(console, "The first fifteen minutes", (_milestone(each, seen) for each in seen.deadlines))
     _section(console, "Firebreaks", (line for each in seen.firebreaks for line in _firebreak(each, seen)))
@@ -44,7 +45,7 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
         "Steps not taken",
         (Text(f"{plain(step)}: {plain(why, SHORT)}") for step, why in seen.skipped.items()),
     )
-    _section(console, "Evidence", _evidence(seen))
+    _section(console, "Evidence", _evidence(seen), hang=8)
     for standing, title in (("fact", "Facts"), ("hypothesis", "Hypotheses, not known to be true")):
         said = (
             Text(f"{plain(each.text)}{' [the cause]' if each.cause else ''} ({each.by})")
@@ -56,22 +57,24 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
     _section(console, "After-action", _after(seen))
     shown = seen.timeline if everything else seen.timeline[-TAIL:]
     left = len(seen.timeline) - len(shown)
-    title = f"Timeline (the last {len(shown)} of {len(seen.timeline)}; all with --all)" if left else "Timeline"
-    _section(console, title, (moment(each, seen.as_of) for each in shown))
+    title = (
+        f"Timeline (the last {len(shown)} of {len(seen.timeline)}; all with --all)" if left else "Timeline"
+    )
+    _section(console, title, (moment(each, seen.as_of) for each in shown), hang=10)
 
 
 def waiting(console: Console, seen: Picture) -> None:
     """What the incident waits for, each with the command to type; or that it has ended."""
     if seen.phase in ENDED:
         into = f" into {plain(seen.merged_into)}" if seen.merged_into else ""
-        _say(console, Text(f"The incident is {seen.phase}{into}. Nothing is waited for.", style=GOOD))
+        say(console, Text(f"The incident is {seen.phase}{into}. Nothing is waited for.", style=GOOD))
         return
     if not seen.waiting:
-        _say(console, Text("Nothing is waited for now: the engine goes on by itself."))
+        say(console, Text("Nothing is waited for now: the engine goes on by itself."))
         return
-    _say(console, Text("Waiting for", style="bold"))
+    say(console, Text("Waiting for", style="bold"))
     for each in seen.waiting:
-        _say(console, _waits(each, seen.as_of), indent=2)
+        say(console, _waits(each, seen.as_of), indent=2)
         if each.command:
             command(console, each.command)
 
@@ -88,12 +91,12 @@ def moment(each: Moment, now: datetime) -> Text:
 
 
 def _head(console: Console, seen: Picture) -> None:
-    _say(console, Text.assemble((plain(seen.incident), "bold"), f"  {plain(seen.title)}"))
+    say(console, Text.assemble((plain(seen.incident), "bold"), f"  {plain(seen.title)}"))
     severity = str(seen.severity) if seen.severity else f"not declared ({seen.proposal.severity} proposed)"
     captain = plain(seen.captain) if seen.captain else "NOBODY"
     scribe = plain(seen.scribe) if seen.scribe else "nobody"
     offered = f" (offered to {plain(seen.offered_to)})" if seen.offered_to else ""
-    _say(
+    say(
         console,
         Text.assemble(
             ("phase ", DIM), (str(seen.phase), "bold"), (" | severity ", DIM), (severity, "bold"),
@@ -102,7 +105,7 @@ def _head(console: Console, seen: Picture) -> None:
         ),
     )  # fmt: skip
     until = seen.ended_at or seen.as_of
-    _say(
+    say(
         console,
         Text(
             f"open since {clock(seen.opened_at, seen.as_of)} ({show_duration(until - seen.opened_at)}), "
@@ -111,9 +114,11 @@ def _head(console: Console, seen: Picture) -> None:
     )
     for rung in seen.alarms:
         times = f" ({rung.times} times)" if rung.times > 1 else ""
-        _say(
+        say(
             console,
-            Text(f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{times}: {plain(rung.alarm.summary, 600)}"),
+            Text(
+                f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{times}: {plain(rung.alarm.summary, 600)}"
+            ),
         )
 
 
@@ -130,7 +135,9 @@ def _milestone(each: Deadline, seen: Picture) -> Text:
     if each.met_at and not each.missed:
         return Text.assemble(("met     ", GOOD), f"{each.milestone}, {took}")
     if each.met_at:
-        return Text.assemble(("LATE    ", BAD), f"{each.milestone}, {took}; due {clock(each.due, seen.as_of)}")
+        return Text.assemble(
+            ("LATE    ", BAD), f"{each.milestone}, {took}; due {clock(each.due, seen.as_of)}"
+        )
     if each.missed:
         return Text.assemble(("MISSED  ", BAD), f"{each.milestone}, due {clock(each.due, seen.as_of)}")
     if seen.phase in ENDED:
@@ -146,7 +153,10 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
         (str(each.state), STATES.get(each.state, "")),
         f"  {each.digest[:12]}",
     )
-    word = {"captain": f"decided by {', '.join(each.approved_by)}", "preauthorized": "pre-authorized by the runbook"}
+    word = {
+        "captain": f"decided by {', '.join(each.approved_by)}",
+        "preauthorized": "pre-authorized by the runbook",
+    }
     said = [word.get(each.authority or "", "")]
     if each.state in HOLDING and each.expires_at:
         said.append(f"expires {clock(each.expires_at, seen.as_of)} ({towards(each.expires_at, seen.as_of)})")
@@ -208,16 +218,20 @@ def _after(seen: Picture) -> Iterator[Text]:
         yield Text.assemble(("trouble ", BAD), f"{plain(step)}: {plain(detail, SHORT)}")
 
 
-def _section(console: Console, title: str, lines: Iterable[Text]) -> None:
+def _section(console: Console, title: str, lines: Iterable[Text], hang: int = 2) -> None:
     found = list(lines)
     if found:
         console.print()
-        _say(console, Text(title, style="bold"))
-        for line in found:
-            _say(console, line, indent=2)
+        say(console, Text(title, style="bold"))
+    for line in found:
+        say(console, line, indent=2, hang=hang)
 
 
-def _say(console: Console, text: Text, indent: int = 0) -> None:
+def say(console: Console, text: Text, indent: int = 0, hang: int = 2) -> None:
+    """Print a text in lines that fit, each but the first `hang` further in."""
     room = max(20, console.width - indent)
-    for line in text.wrap(console, room):
-        console.print(Text.assemble(" " * indent, line), soft_wrap=True)
+    first, *rest = text.wrap(console, room)
+    lines = [first, *Text(" ").join(rest).wrap(console, max(20, room - hang))] if rest else [first]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text.assemble(" " * (indent + (hang if number else 0)), line), soft_wrap=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 from cli.client import Gateway
 from cli.clockface import clock
 from cli.desk import As, Desk, Incident, Json
-from cli.plain import plain
+from cli.plain import SHORT, plain
 from cli.show import ENDED, command, moment, show, waiting
 from firestation.errors import Unreachable
 from firestation.picture import Picture
@@ -28,7 +28,6 @@ def incidents(
 ) -> None:
     """List the open incidents.
 
-    \b
     Example:
       firestation incidents
       firestation incidents --all --json
@@ -44,23 +43,25 @@ def incidents(
         desk.console.print("No incident" + ("." if every else " is open. Those that have ended: --all"))
         return
     for each in found:
-        desk.console.print(_line(each), soft_wrap=True)
+        desk.console.print(_line(each, datetime.now(UTC)), soft_wrap=True)
     command(desk.console, f"firestation show {found[0].get('incident', 'INCIDENT')}")
 
 
-def _line(each: dict[str, Any]) -> Text:
-    opened = _time(each.get("opened_at"))
-    parts = [str(each[key]) for key in ("phase", "severity") if each.get(key)]
-    captain = each.get("captain") or "nobody"
+def _line(each: dict[str, Any], now: datetime) -> Text:
+    """One incident in two lines. A station may be newer than we are, so no field is taken for granted."""
+    opened = _time(each.get("opened_at"), now)
+    state = " ".join(str(each[key]) for key in ("phase", "severity") if each.get(key))
     return Text.assemble(
         (plain(each.get("incident", "?"), 100), "bold"),
-        f"  {plain(' '.join(parts), 60)}  captain {plain(captain, 63)}{f'  since {opened}' if opened else ''}",
+        f"  {plain(state, 60)}  captain {plain(each.get('captain') or 'nobody', 63)}",
+        f"  since {opened}" if opened else "",
+        f"\n  waits for {plain(each['waiting'], SHORT)}" if each.get("waiting") and each.get("open") else "",
     )
 
 
-def _time(said: object) -> str | None:
+def _time(said: object, now: datetime) -> str | None:
     try:
-        return clock(datetime.fromisoformat(str(said)), datetime.now(UTC)) if said else None
+        return clock(datetime.fromisoformat(str(said)), now) if said else None
     except ValueError:
         return None
 
@@ -68,7 +69,10 @@ def _time(said: object) -> str | None:
 def show_incident(
     ctx: typer.Context,
     incident: Incident,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the incident ends.")] = False,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on printing until the incident ends.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="The whole timeline.")] = False,
     who: As = None,
     as_json: Json = False,
@@ -77,7 +81,6 @@ def show_incident(
 
     With --follow, new lines of the timeline are printed as they come; with --json, one object a line.
 
-    \b
     Example:
       firestation show refund-agent-1a2b3c4d --follow
 

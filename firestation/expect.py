@@ -1,21 +1,21 @@
 """Expectations on a JSON answer: data, never evaluated text. Checks judge by them, and locks are made of them."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, JsonValue
+from pydantic import AfterValidator, JsonValue, model_validator
 
 from firestation.model import Model
 
 MISSING = object()
-PATH = re.compile(r"^\$(?:\.[A-Za-z_][\w-]*|\[\d+\])*$")
+PATH = re.compile(r"\$(?:\.[A-Za-z_][\w-]*|\[\d+\])*")
 STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]")
 
 Verdict = Literal["passed", "failed", "inconclusive"]
 
 
 def _is_path(path: str) -> str:
-    if not PATH.match(path):
+    if not PATH.fullmatch(path):
         msg = f"{path!r} is not a path; write it like $.answer or $.cases[0].ruling"
         raise ValueError(msg)
     return path
@@ -46,6 +46,21 @@ class Expectation(Model):
     path: JsonPath
     op: Literal["equals", "not-equals", "at-least", "at-most", "in", "absent", "present"]
     value: JsonValue = None
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if self.op == "in" and not isinstance(self.value, list):
+            msg = "in needs a list of the values that are right; write value: [a, b]"
+            raise ValueError(msg)
+        if self.op in {"at-least", "at-most"} and (
+            isinstance(self.value, bool) or not isinstance(self.value, int | float | str)
+        ):
+            msg = f"{self.op} needs a number, or text such as a date; write value: 0.9"
+            raise ValueError(msg)
+        if self.op in {"absent", "present"} and self.value is not None:
+            msg = f"{self.op} compares with nothing; leave value out"
+            raise ValueError(msg)
+        return self
 
     def steps(self) -> list[str | int]:
         """The steps of the path."""

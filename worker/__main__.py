@@ -1,7 +1,6 @@
 """`python -m worker`: runs incidents until it is told to stop. Start as many as you like."""
 
 import asyncio
-import os
 import signal
 import sys
 
@@ -25,7 +24,7 @@ async def run(settings: Settings) -> None:
     client = await connect()
     await ensure_search_attributes(client)
     async with station_worker(client, settings) as worker, worker:
-        log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence)
+        log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence_store)
         await stop.wait()
     log.info("worker stopped")
 
@@ -33,7 +32,7 @@ async def run(settings: Settings) -> None:
 def main() -> int:
     """Read the settings, say what is wrong with them, run."""
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = Settings.from_environment()
         set_up(settings.log)
         asyncio.run(run(settings))
     except FirestationError as error:

@@ -15,7 +15,9 @@ async def fetch_chain(client: Client, incident: str) -> list[WorkflowHistory]:
         latest = await client.get_workflow_handle(incident).fetch_history()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise InvalidInput("incident", f"there is no incident {incident!r}", "see: firestation incidents") from None
+            raise InvalidInput(
+                "incident", f"there is no incident {incident!r}", "see: firestation incidents"
+            ) from None
         raise
     started = latest.events[0].workflow_execution_started_event_attributes
     chain = [latest]

@@ -53,9 +53,9 @@ def load(files: list[Path]) -> list[WorkflowHistory]:
 
 def tell(report: Report, difference: str | None, seconds: float) -> str:
     """The verdict for people."""
+    size = f"{report.runs} run(s), {report.events} events, {report.bytes} bytes"
     lines = [
-        f"{report.incident}: {report.phase}, {report.runs} run(s), {report.events} events, {report.bytes} bytes,"
-        f" {show_duration(report.last_at - report.first_at)} long",
+        f"{report.incident}: {report.phase}, {size}, {show_duration(report.last_at - report.first_at)} long",
         f"replay: {'DIFFERS: ' + difference if difference else 'the code decides today as it decided then'}",
         f"audit:  {'PASSED' if report.passed else 'BROKEN'}, {len(report.rules)} rules judged again from the history",
         *(

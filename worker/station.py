@@ -15,16 +15,16 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
 
 from firestation.authority import Station
-from firestation.errors import FirestationError, NotConfigured
+from firestation.errors import FirestationError, NotConfigured, Unreachable
 from firestation.loader import load_station
 from firestation.logging import set_up
 from firestation.settings import Settings
@@ -38,6 +38,7 @@ PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 15.0
 READY_SECONDS = 60.0
 RESTART_SECONDS = 1.0
+WRONG_SETTINGS = 2
 
 
 class Child:
@@ -48,16 +49,25 @@ class Child:
         self.process: asyncio.subprocess.Process | None = None
 
     async def stand(self) -> None:
-        """Run until cancelled; then stop the process and wait for it."""
+        """Run until cancelled; then stop the process and wait for it.
+
+        Raises `NotConfigured` with its last words when it says by exit code 2 that its settings are wrong.
+        """
         try:
             while True:
-                await self._run_once()
+                code = await self._run_once()
+                if code == WRONG_SETTINGS:
+                    raise NotConfigured(self._last_words())
                 log.warning("a process of the station died and is started again", name=self.name)
                 await asyncio.sleep(RESTART_SECONDS)
         finally:
             await self._stop()
 
-    async def _run_once(self) -> None:
+    def _last_words(self) -> str:
+        lines = self.output.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"the {self.name} could not be started; see {self.output}"
+
+    async def _run_once(self) -> int:
         with self.output.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -68,7 +78,7 @@ class Child:
                 preexec_fn=_die_with_parent,
             )
         log.info("started", name=self.name, pid=self.process.pid, log=str(self.output))
-        await self.process.wait()
+        return await self.process.wait()
 
     async def _stop(self) -> None:
         if self.process is None or self.process.returncode is not None:
@@ -108,7 +118,8 @@ def temporal_command(settings: Settings, address: str, ui_port: int) -> list[str
 
 def make_tokens(station: Station, state: Path) -> list[str]:
     """Make the access tokens that the station file leaves to us; the names of those that are new."""
-    references = [each.token_reference for each in (*station.people, *station.bells)]
+    people = [person.token_reference for person in station.people]
+    references = people + [bell.token_reference for bell in station.bells]
     made = []
     for reference in references:
         if not reference.startswith("file:"):
@@ -124,19 +135,13 @@ def make_tokens(station: Station, state: Path) -> list[str]:
     return made
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Embedded:
     """The whole station. `ready` is set once the gateway says that everything answers."""
 
-    def __init__(self, settings: Settings, *, address: str | None, port: int, ui_port: int) -> None:
-        self.settings, self.external = settings, address
+    def __init__(
+        self, settings: Settings, *, address: str | None, port: int, ui_port: int, as_json: bool = False
+    ) -> None:
+        self.settings, self.external, self.as_json = settings, address, as_json
         self.address = address or f"127.0.0.1:{port}"
         self.ui_port = ui_port
         self.url = f"http://{settings.gateway_host}:{settings.gateway_port}"
@@ -145,11 +150,11 @@ class Embedded:
         """The processes, in the order in which they are started."""
         logs = self.settings.state / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        environment = {**self.settings.as_environment(), **_inherited(), "TEMPORAL_ADDRESS": self.address}
+        environment = self.settings.for_children(TEMPORAL_ADDRESS=self.address)
         found = []
         if self.external is None:
             command = temporal_command(self.settings, self.address, self.ui_port)
-            found.append(Child("temporal", command, os.environ, logs / "temporal.log"))
+            found.append(Child("temporal", command, environment, logs / "temporal.log"))
         for name in ("worker", "gateway"):
             command = [sys.executable, "-m", name]
             found.append(Child(name, command, environment, logs / f"{name}.log"))
@@ -162,16 +167,14 @@ class Embedded:
             for child in self.children():
                 running.append(asyncio.create_task(child.stand(), name=child.name))
                 if child.name == "temporal":
-                    await self._answering("the Temporal server", self._temporal_answers)
-            await self._answering("the gateway", self._gateway_answers)
+                    await _first(self._answering("the Temporal server", self._temporal_answers), *running)
+            await _first(self._answering("the gateway", self._gateway_answers), *running)
             self._announce()
-            await asyncio.wait(
-                [asyncio.create_task(stop.wait()), *running], return_when=asyncio.FIRST_COMPLETED
-            )
+            await _first(stop.wait(), *running)
         finally:
             for task in reversed(running):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
+                with contextlib.suppress(asyncio.CancelledError, FirestationError):
                     await task
 
     async def _temporal_answers(self) -> bool:
@@ -187,3 +190,111 @@ class Embedded:
                 return (await client.get(f"{self.url}/readyz")).is_success
         except httpx.HTTPError:
             return False
+
+    async def _answering(self, what: str, answers: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until it answers. Raises `Unreachable` naming the log to read when it does not within a minute."""
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        while not await answers():
+            if asyncio.get_running_loop().time() > deadline:
+                message = (
+                    f"{what} does not answer after {READY_SECONDS:.0f} s; read {self.settings.state / 'logs'}"
+                )
+                raise Unreachable(message)
+            await asyncio.sleep(0.1)
+
+    def _announce(self) -> None:
+        """Tell people where everything is, and leave the same for programs in `station.json`."""
+        found = {
+            "gateway": self.url,
+            "temporal": self.address,
+            "state": str(self.settings.state),
+            "pid": os.getpid(),
+        }
+        if self.external is None:
+            found["temporal_ui"] = f"http://127.0.0.1:{self.ui_port}"
+        target = self.settings.state / "station.json"
+        target.with_suffix(".new").write_text(json.dumps(found, indent=2) + "\n")
+        target.with_suffix(".new").replace(target)
+        self.tell(found)
+
+    def tell(self, found: dict[str, Any]) -> None:
+        """Print where everything is."""
+        if self.as_json:
+            print(json.dumps(found), flush=True)
+            return
+        print("The station is up.")
+        for name, where in found.items():
+            print(f"  {name.replace('_', ' '):12} {where}")
+        print("Next: firestation incidents   (Ctrl-C stops the station)", flush=True)
+
+
+async def _first(wanted: Coroutine[Any, Any, Any], *running: asyncio.Task[None]) -> None:
+    """Wait for what is wanted; if a child gives up before that, its error is raised."""
+    waited = asyncio.create_task(wanted)
+    try:
+        done, _ = await asyncio.wait([waited, *running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waited.cancel()
+    for task in done:
+        task.result()
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    given = {
+        "state": arguments.state,
+        "station": arguments.station,
+        "systems": arguments.systems,
+        "runbooks": arguments.runbooks,
+        "gateway_port": arguments.port,
+    }
+    settings = Settings.from_environment().changed(**{name: value for name, value in given.items() if value})
+    settings = settings.changed(
+        state=settings.state.absolute(),
+        station=settings.station.absolute(),
+        systems=settings.systems.absolute(),
+        runbooks=settings.runbooks.absolute(),
+    )
+    set_up(settings.log)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    made = make_tokens(load_station(settings.station), settings.state)
+    if made:
+        log.info("access tokens made", names=made, folder=str(settings.state / "tokens"))
+    ensure_key(settings.signing_key)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    station = Embedded(
+        settings,
+        address=arguments.address,
+        port=arguments.temporal_port,
+        ui_port=arguments.ui_port,
+        as_json=arguments.json,
+    )
+    await station.run(stop)
+
+
+def main() -> int:
+    """Read arguments and settings, say what is wrong with them, stand."""
+    parser = argparse.ArgumentParser(prog="firestation up", description=__doc__)
+    parser.add_argument(
+        "--state", type=Path, help="the folder that holds everything the station must remember"
+    )
+    parser.add_argument("--station", type=Path, help="the station file: people, escalation, bells")
+    parser.add_argument("--systems", type=Path, help="the system file, or a folder of them")
+    parser.add_argument("--runbooks", type=Path, help="the folder of runbooks")
+    parser.add_argument("--port", type=int, help="the gateway's port")
+    parser.add_argument("--address", help="use this Temporal instead of an embedded one")
+    parser.add_argument("--temporal-port", type=int, default=7233, help="the embedded Temporal's port")
+    parser.add_argument("--ui-port", type=int, default=8233, help="the embedded Temporal UI's port")
+    parser.add_argument("--json", action="store_true", help="print where everything is as JSON")
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(_main(arguments))
+    except FirestationError as error:
+        print(f"firestation up: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -18,7 +17,7 @@ from firestation.drivers.store import open_store
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
-from firestation.signing import KeySigner
+from firestation.signing import KeySigner, ensure_key
 from workflows.client import TASK_QUEUE
 from workflows.incident import IncidentWorkflow
 
@@ -71,8 +70,9 @@ def workflow_runner(passed_through: tuple[str, ...] = PASSED_THROUGH) -> Sandbox
 @asynccontextmanager
 async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """The worker of a station: real drivers, the evidence store and the signing key that the settings name."""
-    secrets = ReferenceSecrets(Path(settings.state))
-    async with Drivers(secrets) as bench:
-        store = open_store(settings.evidence)
-        signer = KeySigner(Path(settings.key))
+    secrets = ReferenceSecrets(settings.state)
+    async with Drivers(secrets, folder=settings.state) as bench:
+        store = open_store(settings.evidence_store)
+        ensure_key(settings.signing_key)
+        signer = KeySigner(settings.signing_key)
         yield incident_worker(client, bench, store, signer, secrets)

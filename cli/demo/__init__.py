@@ -1,2 +1,5 @@
-def demo() -> None:
-    """x"""
+"""`firestation demo`: a whole incident in a terminal, with a real agent, a real station and real evidence."""
+
+from cli.demo.command import demo
+
+__all__ = ["demo"]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cli.demo.voice import fail
@@ -26,7 +26,9 @@ def fresh_folder(path: Path) -> Path:
         raise NotConfigured(f"{path} is not a folder; name another one with --state")
     if path.is_dir() and any(path.iterdir()):
         if not (path / MARK).is_file():
-            raise NotConfigured(f"{path} holds something that no demo made; name an empty folder with --state")
+            raise NotConfigured(
+                f"{path} holds something that no demo made; name an empty folder with --state"
+            )
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
     (path / MARK).touch()
@@ -65,7 +67,9 @@ class Process:
             if self.popen.poll() is not None:
                 fail(f"{self.name} ended with exit code {self.popen.returncode}\n{self.last_lines()}")
             if time.monotonic() > deadline:
-                fail(f"{self.name} was not ready within {seconds:.0f} s; its log is {self.log}\n{self.last_lines()}")
+                fail(
+                    f"{self.name} was not ready within {seconds:.0f} s; its log is {self.log}\n{self.last_lines()}"
+                )
             time.sleep(TURN_SECONDS)  # the pace of asking
 
     def last_lines(self) -> str:
@@ -76,14 +80,10 @@ class Process:
         """Ask it to end, and make sure that its whole group has."""
         if self.popen.poll() is None:
             self.popen.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.popen.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # nobody of the group is left
         self.popen.wait()
 
 

@@ -66,7 +66,9 @@ class Story:
     def what_is_known(self) -> None:
         """The first look: the captain is paged, the snapshot runs, nobody has to type anything for that."""
         self.voice.chapter("What is known in the first seconds")
-        seen = self.until("the page and the first word", lambda seen: bool(seen.words) and seen.sealed is not None)
+        seen = self.until(
+            "the page and the first word", lambda seen: bool(seen.words) and seen.sealed is not None
+        )
         show(self.voice.console, seen)
         self.told = len(seen.timeline)
 
@@ -75,7 +77,8 @@ class Story:
         voice, name = self.voice, self.incident
         voice.chapter("Someone takes it")
         voice.insist(
-            "ana has been paged. Does she take it?", "Then the engine pages ben next, and goes on paging; so does she?"
+            "ana has been paged. Does she take it?",
+            "Then the engine pages ben next, and goes on paging; so does she?",
         )
         self.act("ana", "acknowledge", f"ack {name}", role="captain")
         self.act("ben", "acknowledge", f"ack {name} --role scribe", role="scribe")
@@ -98,7 +101,9 @@ class Story:
         voice.chapter("The firebreak that the runbook has authorized before")
         voice.say("No money may leave while rulings are wrong. The runbook allows this move at sev1 and sev2 without "
                   "asking, but not before the manifest with the lever's own position is sealed.")  # fmt: skip
-        seen = self.until("the refund tool to be off, and seen to be off", _is("refund_tool", Lease.EFFECTIVE))
+        seen = self.until(
+            "the refund tool to be off, and seen to be off", _is("refund_tool", Lease.EFFECTIVE)
+        )
         return _latest(seen, "refund_tool")
 
     def the_captains_decision(self) -> Firebreak:
@@ -117,7 +122,9 @@ class Story:
             voice.insist("Shall the engine put it before her again?", "Then nothing recovers. Shall it?")
             self.act("ana", "propose", f"propose {name} {plan.action.step}", step=plan.action.step)
         self._a_replay_is_refused(plan)
-        self.until("the reranker to be on, and the golden answers to be right", _is("reranker", Lease.EFFECTIVE))
+        self.until(
+            "the reranker to be on, and the golden answers to be right", _is("reranker", Lease.EFFECTIVE)
+        )
         return plan
 
     def _explain(self, plan: Firebreak, seen: Picture) -> None:
@@ -148,11 +155,18 @@ class Story:
         voice.chapter("Recovery is measured, not felt")
         self.until("the checks to hold for the whole soak", lambda seen: seen.restored_at is not None)
         fact = voice.ask("What does ana note as the cause?", CAUSE)
-        self.act("ana", "note", f"note {name} '{fact}' --fact --cause", text=fact, standing="fact", cause=True)
-        known = "Refund rulings were wrong for some customers. They are right again; refunds start again soon."
+        self.act(
+            "ana", "note", f"note {name} '{fact}' --fact --cause", text=fact, standing="fact", cause=True
+        )
+        known = (
+            "Refund rulings were wrong for some customers. They are right again; refunds start again soon."
+        )
         self.act("cara", "update", f"update {name} '{known}' --public", audience="public", known=known,
-                 unknown="How many customers were reached.", doing="We check every refund of the last days.")  # fmt: skip
-        voice.insist("Refunds are safe again. Does ana lift the stop?", "It must end before the incident can. Does she?")
+                 unknown="How many customers were reached.", doing="We check past refunds.")  # fmt: skip
+        voice.insist(
+            "Refunds are safe again. Does ana lift the stop?",
+            "It must end before the incident can. Does she?",
+        )
         reason = "the golden answers are right again"
         self.act("ana", "lift", f"lift {name} {refunds.digest[:12]} --reason '{reason}'",
                  action=refunds.digest, reason=reason)  # fmt: skip
@@ -163,21 +177,31 @@ class Story:
         """The last firebreak is adopted; the incident becomes a lock, and closes."""
         voice, name = self.voice, self.incident
         voice.chapter("The incident becomes a lock")
-        voice.insist("The reranker belongs on. Does ana keep it so for good?", "It must be lifted or kept. Kept?")
+        voice.insist(
+            "The reranker belongs on. Does ana keep it so for good?", "It must be lifted or kept. Kept?"
+        )
         reason = "off was a cost experiment; on is how it was reviewed"
         self.act("ana", "adopt", f"adopt {name} {plan.digest[:12]} --reason '{reason}'",
                  action=plan.digest, reason=reason)  # fmt: skip
         seen = self.until("the postmortem and the lock", lambda seen: seen.postmortem is not None)
-        seen = self.until("the lock to be tried", lambda seen: seen.lock is not None or "lock" in seen.trouble)
-        demand(seen.lock_proved, f"the lock is not proved: {seen.lock.verdict if seen.lock else seen.trouble}")
+        seen = self.until(
+            "the lock to be tried", lambda seen: seen.lock is not None or "lock" in seen.trouble
+        )
+        demand(
+            seen.lock_proved, f"the lock is not proved: {seen.lock.verdict if seen.lock else seen.trouble}"
+        )
         for run in seen.lock.runs if seen.lock else ():
             voice.fact(f"{run.against}: {run.outcome}", run.detail)
         self.act("ben", "update", f"update {name} 'The lock is proved; closing.'", audience="internal",
                  known="Recovery is measured, the lock is proved; closing.")  # fmt: skip
-        voice.insist("Does ana close the incident?", "It stays in after-action, and reminds you daily. Close?")
+        voice.insist(
+            "Does ana close the incident?", "It stays in after-action, and reminds you daily. Close?"
+        )
         self.act("ana", "close", f"close {name}")
         seen = self.until("the incident to be closed", lambda seen: seen.phase is Phase.CLOSED)
-        voice.happened(Text(f"closed {show_duration(seen.as_of - seen.opened_at)} after the bell", style="bold green"))
+        voice.happened(
+            Text(f"closed {show_duration(seen.as_of - seen.opened_at)} after the bell", style="bold green")
+        )
         return seen
 
 
@@ -187,7 +211,9 @@ def _is(lever: str, state: Lease) -> Callable[[Picture], bool]:
     def held(seen: Picture) -> bool:
         found = [each for each in seen.firebreaks if each.action.lever == lever]
         if found and found[-1].state in {Lease.INEFFECTIVE, Lease.UNCERTAIN, Lease.LAPSED}:
-            fail(f"the firebreak of {lever} is {found[-1].state}: {plain(found[-1].trouble or 'no detail', SHORT)}")
+            fail(
+                f"the firebreak of {lever} is {found[-1].state}: {plain(found[-1].trouble or 'no detail', SHORT)}"
+            )
         return bool(found) and found[-1].state is state
 
     return held

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.plain import plain
+from cli.show import say
 from firestation.errors import FirestationError
 
 
@@ -31,16 +32,11 @@ class Voice:
 
     def say(self, text: str, style: str = "") -> None:
         """A paragraph."""
-        for line in Text(plain(text), style=style).wrap(self.console, min(self.console.width, 100)):
-            self.console.print(line, soft_wrap=True)
+        say(self.console, Text(plain(text), style=style), hang=0)
 
     def fact(self, name: str, value: object) -> None:
         """One thing that was measured or made, under its name."""
-        room = max(20, min(self.console.width, 110) - 18)
-        first, *rest = Text(plain(value)).wrap(self.console, room) or [Text()]
-        self.console.print(Text.assemble((f"  {name:<15} ", "dim"), first), soft_wrap=True)
-        for line in rest:
-            self.console.print(Text.assemble(" " * 18, line), soft_wrap=True)
+        say(self.console, Text.assemble((f"{name:<16} ", "dim"), plain(value)), indent=2, hang=17)
 
     def path(self, name: str, value: object) -> None:
         """A path, in one piece so that it can be copied."""
@@ -49,7 +45,9 @@ class Voice:
     def typed(self, command: str, who: str) -> None:
         """A command as that person would type it."""
         mark = " (the demo types it)" if self.auto else ""
-        self.console.print(Text.assemble((f"  {who}{mark} ", "dim"), (f"$ {plain(command)}", "bold cyan")), soft_wrap=True)
+        self.console.print(
+            Text.assemble((f"  {who}{mark} ", "dim"), (f"$ {plain(command)}", "bold cyan")), soft_wrap=True
+        )
 
     def happened(self, line: Text) -> None:
         """A line of the incident's timeline."""
@@ -71,7 +69,11 @@ class Voice:
             self.console.print(Text(f"  {plain(question)} [the demo answers: yes]"), soft_wrap=True)
             return True
         while True:
-            said = str(typer.prompt(f"  {plain(question)} [y/n/q]", default="y", show_default=False)).strip().lower()
+            said = (
+                str(typer.prompt(f"  {plain(question)} [y/n/q]", default="y", show_default=False))
+                .strip()
+                .lower()
+            )
             if said in {"y", "yes"}:
                 return True
             if said in {"n", "no"}:
@@ -88,7 +90,9 @@ class Voice:
     def ask(self, question: str, default: str) -> str:
         """A text from the person; `--auto`, or just Enter, takes the default."""
         if self.auto:
-            self.console.print(Text(f"  {plain(question)} [the demo answers: {plain(default)}]"), soft_wrap=True)
+            self.console.print(
+                Text(f"  {plain(question)} [the demo answers: {plain(default)}]"), soft_wrap=True
+            )
             return default
         return str(typer.prompt(f"  {plain(question)}", default=default))
 

@@ -151,7 +151,7 @@ class Station:
     def answer(self, method: str, path: str, person: str | None, body: Any) -> tuple[int, Any]:
         if person is None:
             return 401, {"detail": "no bearer token, or one that nobody has"}
-        parts = path.split("?")[0].strip("/").split("/")
+        parts = path.split("?", maxsplit=1)[0].strip("/").split("/")
         if parts == ["alarms", "generic"]:
             self.ring(body["summary"])
             return 202, {

@@ -1,0 +1,119 @@
+"""What Pydantic found wrong, said so that a person can put it right: the field, the problem and the fix."""
+
+import difflib
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from firestation.errors import InvalidInput
+
+Location = tuple[str | int, ...]
+
+FIXES = {
+    "missing": "Add it",
+    "string_type": "Write text; put it in quotes if it looks like a number or true/false",
+    "bool_type": "Write true or false",
+    "bool_parsing": "Write true or false",
+    "int_type": "Write a whole number",
+    "int_parsing": "Write a whole number",
+    "int_from_float": "Write a whole number",
+    "float_parsing": "Write a number",
+    "tuple_type": "Write a list: one `- ` a line, or [a, b]",
+    "list_type": "Write a list: one `- ` a line, or [a, b]",
+    "dict_type": "Write `name: value` pairs",
+    "model_type": "Write `name: value` pairs",
+    "too_short": "Give at least one",
+    "string_too_short": "Write something here",
+    "time_delta_type": "Write a duration like 90s, 15m, 1h 30m or 2d",
+    "time_delta_parsing": "Write a duration like 90s, 15m, 1h 30m or 2d",
+}
+ID_PATTERN = "[a-z0-9][a-z0-9_.-]"
+REFERENCE_PATTERN = "^(env:"
+
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Location, str, str]]:
+    """For each error its location in the input, the problem and the fix. `model` is what was validated against."""
+    for each in error.errors(include_url=False):
+        location = tuple(step for step in each["loc"] if step != "[key]")
+        if each["type"] == "extra_forbidden":
+            yield location, "there is no such field", _meant(str(location[-1]), model, location[:-1])
+            continue
+        problem, _, fix = each["msg"].removeprefix("Value error, ").rstrip(".").partition("; ")
+        if each["type"] == "missing":
+            problem = "this field is missing"
+        yield location, problem, _sentence(fix) or _fix(each["type"], each.get("ctx", {}))
+
+
+def invalid_inputs(
+    error: ValidationError, model: type[BaseModel], prefix: Location = ()
+) -> list[InvalidInput]:
+    """The same as our errors; `prefix` is where the validated value stands in what the person wrote."""
+    return [
+        InvalidInput(field_path(prefix + location), problem, fix)
+        for location, problem, fix in complaints(error, model)
+    ]
+
+
+def field_path(location: Location) -> str:
+    """A location as people write it: `levers[0].with.read.path`; the whole is `(whole)`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return text.removeprefix(".") or "(whole)"
+
+
+def _fix(kind: str, context: dict[str, Any]) -> str:
+    if "expected" in context:
+        return f"Choose from {context['expected']}"
+    pattern = str(context.get("pattern", ""))
+    if ID_PATTERN in pattern:
+        return "Use lower-case letters, digits, dot, dash and underscore, at most 63 characters"
+    if pattern.startswith(REFERENCE_PATTERN):
+        return "Write a reference, env:NAME or file:PATH, never the secret itself"
+    return FIXES.get(kind, "Correct it")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _meant(name: str, model: type[BaseModel], location: Location) -> str:
+    known = sorted(_fields_at(model, location))
+    if not known:
+        return "Remove it"
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Remove it; known here: {', '.join(known)}"
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> set[str]:
+    """The names that may be written at this place of the model."""
+    here: list[Any] = [model]
+    for step in location:
+        here = [inner for kind in here for inner in _inside(kind, step)]
+    return {
+        field.alias or name
+        for kind in here
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for name, field in kind.model_fields.items()
+    }
+
+
+def _inside(kind: Any, step: str | int) -> list[Any]:
+    """The types that may stand one step further in."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields
+        found = [field.annotation for name, field in fields.items() if step in {name, field.alias}]
+    elif get_origin(kind) is dict:
+        found = [get_args(kind)[1]]
+    else:
+        found = list(get_args(kind))
+    return [each for outer in found for each in _unwrapped(outer)]
+
+
+def _unwrapped(kind: Any) -> list[Any]:
+    """A type without its Annotated, and each arm of a union."""
+    if get_origin(kind) is Annotated:
+        return _unwrapped(get_args(kind)[0])
+    if get_origin(kind) in {Union, types.UnionType}:
+        return [each for arm in get_args(kind) for each in _unwrapped(arm)]
+    return [kind]

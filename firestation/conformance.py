@@ -1,0 +1,270 @@
+"""The conformance suites: inherit one, give its fixtures, and pytest shows whether a driver keeps the port's promises.
+
+    class TestStatsigLever(LeverConformance):
+        @pytest.fixture
+        def lever(self, product): ...
+
+Needs pytest and pytest-asyncio. Fixtures that raise NotImplementedError here must be given.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from firestation.after_action import Task
+from firestation.board import Message
+from firestation.errors import Drifted, DriverError, Gone, Nonsense
+from firestation.evidence import Scope
+from firestation.ports import Artifact, Channel, Check, EvidenceStore, Lever, Source, Tracker, Window
+from firestation.system import MINIMUM_SNAPSHOT, Position
+
+
+async def _gather(source: Source, scope: Scope) -> list[Artifact]:
+    return [artifact async for artifact in source.collect(scope)]
+
+
+@pytest.mark.asyncio
+class SourceConformance:
+    """Promises of `Source`."""
+
+    @pytest.fixture
+    def source(self) -> Source:
+        """A source that has something for `scope`."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def scope(self) -> Scope:
+        """What it is asked for."""
+        raise NotImplementedError
+
+    async def test_it_gives_artifacts_that_say_what_they_are(self, source: Source, scope: Scope) -> None:
+        """Each has a media type, provides known items, and has a name that is no way out of a folder."""
+        artifacts = await _gather(source, scope)
+        assert artifacts
+        for artifact in artifacts:
+            assert set(artifact.provides) <= set(MINIMUM_SNAPSHOT)
+            assert "/" in artifact.media_type
+            name = PurePosixPath(artifact.name)
+            assert not name.is_absolute()
+            assert ".." not in name.parts
+
+    async def test_it_only_reads(self, source: Source, scope: Scope) -> None:
+        """Asked twice, it gives the same twice."""
+        first, second = await _gather(source, scope), await _gather(source, scope)
+
+        def by_name(artifact: Artifact) -> str:
+            return artifact.name
+
+        assert sorted(first, key=by_name) == sorted(second, key=by_name)
+
+
+@pytest.mark.asyncio
+class LeverConformance:
+    """Promises of `Lever`."""
+
+    @pytest.fixture
+    def lever(self) -> Lever:
+        """A lever of a product that runs."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def elsewhere(self) -> JsonValue:
+        """A position where it does not stand now."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def meddle(self) -> Callable[[JsonValue], Any]:
+        """Moves it without us, as somebody else would."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def writes(self) -> Callable[[], int]:
+        """How often the product was really moved by us."""
+        raise NotImplementedError
+
+    async def test_reading_moves_nothing(self, lever: Lever, writes: Callable[[], int]) -> None:
+        """Two readings are the same."""
+        assert (await lever.read()).same_as(await lever.read())
+        assert writes() == 0
+
+    async def test_it_moves_once_and_goes_back(
+        self, lever: Lever, elsewhere: JsonValue, writes: Callable[[], int]
+    ) -> None:
+        """What is returned is what a fresh reading shows; putting back re-applies what was read."""
+        origin = await lever.read()
+        shown = await lever.move(Position(value=elsewhere), origin, "i/1/move")
+        assert shown.value == elsewhere
+        assert (await lever.read()).value == elsewhere
+        back = await lever.move(origin, shown, "i/1/lift")
+        assert back.same_as(origin)
+        assert (await lever.read()).same_as(origin)
+        assert writes() == 2  # noqa: PLR2004 - there and back
+
+    async def test_a_repeated_key_moves_once(
+        self, lever: Lever, elsewhere: JsonValue, writes: Callable[[], int]
+    ) -> None:
+        """The second call returns the position, or says that it is not where it was expected."""
+        origin = await lever.read()
+        await lever.move(Position(value=elsewhere), origin, "i/1/move")
+        try:
+            again = await lever.move(Position(value=elsewhere), origin, "i/1/move")
+        except Drifted:
+            again = await lever.read()
+        assert again.value == elsewhere
+        assert writes() == 1
+
+    async def test_it_never_overwrites_somebody_else(
+        self,
+        lever: Lever,
+        elsewhere: JsonValue,
+        meddle: Callable[[JsonValue], Any],
+        writes: Callable[[], int],
+    ) -> None:
+        """Moved away meanwhile, it stays where it is."""
+        origin = await lever.read()
+        meddle(elsewhere)
+        with pytest.raises(Drifted):
+            await lever.move(origin, origin, "i/1/move")
+        assert (await lever.read()).value == elsewhere
+        assert writes() == 0
+
+
+@pytest.mark.asyncio
+class CheckConformance:
+    """Promises of `Check`."""
+
+    @pytest.fixture
+    def passing(self) -> Check:
+        """A check of a promise that is kept."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def failing(self) -> Check:
+        """A check of a promise that is broken."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def dumb(self) -> Check:
+        """A check that gets no answer."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def window(self) -> Window:
+        """The last minute."""
+        now = datetime.now(UTC)
+        return Window(since=now - timedelta(minutes=1), until=now)
+
+    async def test_it_passes(self, passing: Check, window: Window) -> None:
+        """Kept is passed."""
+        assert (await passing.measure(window)).verdict == "passed"
+
+    async def test_it_fails(self, failing: Check, window: Window) -> None:
+        """Broken is failed."""
+        assert (await failing.measure(window)).verdict == "failed"
+
+    async def test_no_data_is_inconclusive(self, dumb: Check, window: Window) -> None:
+        """Never raised, and never passed."""
+        reading = await dumb.measure(window)
+        assert reading.verdict == "inconclusive"
+        assert reading.detail
+
+
+@pytest.mark.asyncio
+class ChannelConformance:
+    """Promises of `Channel`."""
+
+    @pytest.fixture
+    def channel(self) -> Channel:
+        """A channel."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def delivered(self) -> Callable[[], list[str]]:
+        """The texts that reached people, in their order."""
+        raise NotImplementedError
+
+    async def test_each_key_reaches_people_once(
+        self, channel: Channel, delivered: Callable[[], list[str]]
+    ) -> None:
+        """Even several times at once, and with text that a format could trip over."""
+        text = 'Known: "refunds" are {wrong}\nNot known: why, 🔥 \\ or how'
+        message = Message(incident="agent-1", purpose="update", title="Refunds", text=text, to="ana")
+        first = await channel.send(message, "i/1/word-1")
+        again = await asyncio.gather(*(channel.send(message, "i/1/word-1") for _ in range(3)))
+        assert {each.channel for each in again} == {first.channel}
+        assert delivered() == [text]
+        await channel.send(message.changed(text="Over"), "i/1/word-2")
+        assert delivered() == [text, "Over"]
+
+
+@pytest.mark.asyncio
+class TrackerConformance:
+    """Promises of `Tracker`."""
+
+    @pytest.fixture
+    def tracker(self) -> Tracker:
+        """A tracker."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def kept(self) -> Callable[[], int]:
+        """How many tasks it holds."""
+        raise NotImplementedError
+
+    async def test_each_key_opens_one_task(self, tracker: Tracker, kept: Callable[[], int]) -> None:
+        """The same key, the same ticket; another key, another."""
+        task = Task(incident="agent-1", kind="postmortem", title="Write it", text="What {happened}, and why")
+        first = await tracker.open(task, "i/1/postmortem")
+        again = await asyncio.gather(*(tracker.open(task, "i/1/postmortem") for _ in range(3)))
+        assert set(again) == {first}
+        assert kept() == 1
+        other = await tracker.open(task.changed(kind="eval-lock"), "i/1/eval-lock")
+        assert other.reference != first.reference
+        assert kept() == 2  # noqa: PLR2004 - one a key
+
+
+@pytest.mark.asyncio
+class EvidenceStoreConformance:
+    """Promises of `EvidenceStore`."""
+
+    @pytest.fixture
+    def store(self) -> EvidenceStore:
+        """An empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def alter(self) -> Callable[[str], None]:
+        """Changes the bytes of a digest behind the store's back."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("content", [b"", b"evidence", bytes(range(256)) * 5000])
+    async def test_what_is_put_is_got(self, store: EvidenceStore, content: bytes) -> None:
+        """Under its SHA-256, as often as one likes, and from several sides at once."""
+        put = await asyncio.gather(*(store.put(content) for _ in range(4)))
+        assert {each.digest for each in put} == {hashlib.sha256(content).hexdigest()}
+        assert {each.size for each in put} == {len(content)}
+        assert await store.get(put[0].digest) == content
+        assert put[0].digest[2:] in store.address(put[0].digest)
+
+    async def test_what_is_not_there_is_gone(self, store: EvidenceStore) -> None:
+        """Also what cannot be a digest."""
+        for digest in ("0" * 64, "no digest", "../../etc/passwd", ""):
+            with pytest.raises(Gone):
+                await store.get(digest)
+
+    async def test_altered_evidence_is_named(
+        self, store: EvidenceStore, alter: Callable[[str], None]
+    ) -> None:
+        """Reading it and putting it again both say so; it is never mended silently."""
+        digest = (await store.put(b"evidence")).digest
+        alter(digest)
+        with pytest.raises(Nonsense, match=digest):
+            await store.get(digest)
+        with pytest.raises(DriverError, match=digest):
+            await store.put(b"evidence")

@@ -1,0 +1,198 @@
+"""The drivers that there are: kind, then name, then where the class is.
+
+A driver class is built as `Class(fitting, config, kit)` and names the Pydantic model of its `with` in `config_model`.
+Third parties add theirs by the entry-point group `firestation.drivers`, each entry named `KIND.NAME`:
+
+    [project.entry-points."firestation.drivers"]
+    "lever.statsig" = "acme_firestation:StatsigLever"
+
+Nothing is imported before a system file names it, so a broken third-party package harms only who asks for it.
+"""
+
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, cast
+
+import httpx
+from pydantic import ValidationError
+
+from firestation.complaints import invalid_inputs
+from firestation.drivers.exchange import stateless_client
+from firestation.drivers.kit import Kit
+from firestation.errors import InvalidInput, NotConfigured
+from firestation.model import Model
+from firestation.ports import Channel, Check, Lever, Secrets, Source, Tracker
+from firestation.system import (
+    ChannelFitting,
+    CheckFitting,
+    Fitting,
+    LeverFitting,
+    SourceFitting,
+    System,
+    TrackerFitting,
+)
+
+Kind = Literal["source", "lever", "check", "channel", "tracker"]
+GROUP = "firestation.drivers"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a driver is: `module:Class`. `needs` is what pip must install for it beyond Firestation itself."""
+
+    where: str
+    needs: str | None = None
+
+
+REGISTRY: dict[Kind, dict[str, Entry]] = {
+    "source": {
+        "http": Entry("firestation.drivers.http:HttpSource"),
+        "file": Entry("firestation.drivers.file:FileSource"),
+    },
+    "lever": {
+        "http": Entry("firestation.drivers.http:HttpLever"),
+    },
+    "check": {
+        "http": Entry("firestation.drivers.http:HttpCheck"),
+    },
+    "channel": {
+        "http": Entry("firestation.drivers.http:HttpChannel"),
+        "file": Entry("firestation.drivers.file:FileChannel"),
+    },
+    "tracker": {
+        "http": Entry("firestation.drivers.http:HttpTracker"),
+        "file": Entry("firestation.drivers.file:FileTracker"),
+    },
+}
+
+
+class Drivers:
+    """The bench: a fitting in, the driver that it names out. Close it, or use it as `async with Drivers(secrets)`.
+
+    `folder` is where relative paths of system files start. `client` replaces the shared HTTP client, for a proxy
+    or a private CA; it is closed with the bench.
+    """
+
+    def __init__(
+        self, secrets: Secrets, *, folder: Path | None = None, client: httpx.AsyncClient | None = None
+    ) -> None:
+        self._kit = Kit(client or stateless_client(), secrets, folder or Path())
+
+    async def __aenter__(self) -> Self:
+        """Ready at once."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the shared connections; drivers built before can no longer be used."""
+        await self._kit.client.aclose()
+
+    def source(self, fitting: SourceFitting) -> Source:
+        """The source."""
+        return cast("Source", self._build("source", fitting))
+
+    def lever(self, fitting: LeverFitting) -> Lever:
+        """The lever."""
+        return cast("Lever", self._build("lever", fitting))
+
+    def check(self, fitting: CheckFitting) -> Check:
+        """The check."""
+        return cast("Check", self._build("check", fitting))
+
+    def channel(self, fitting: ChannelFitting) -> Channel:
+        """The channel."""
+        return cast("Channel", self._build("channel", fitting))
+
+    def tracker(self, fitting: TrackerFitting) -> Tracker:
+        """The tracker."""
+        return cast("Tracker", self._build("tracker", fitting))
+
+    def _build(self, kind: Kind, fitting: Fitting) -> Any:
+        """Raises `NotConfigured` for an unknown driver, `InvalidInput` for the first thing wrong in its `with`."""
+        made = driver_class(kind, fitting.driver)
+        wrong = _wrong_config(made.config_model, fitting, (fitting.id,))
+        if wrong:
+            raise wrong[0]
+        return made(fitting, _config(made.config_model, fitting), self._kit)
+
+
+def problems(system: System) -> tuple[InvalidInput, ...]:
+    """Everything that the drivers find wrong in a system file: `field` is like `levers[0].with.read.path`."""
+    found: list[InvalidInput] = []
+    fittings: dict[Kind, tuple[Fitting, ...]] = {
+        "source": system.sources,
+        "lever": system.levers,
+        "check": system.checks,
+        "channel": system.channels,
+        "tracker": system.trackers,
+    }
+    for kind, each in fittings.items():
+        for index, fitting in enumerate(each):
+            try:
+                made = driver_class(kind, fitting.driver)
+            except NotConfigured as error:
+                problem, _, fix = str(error).partition("; ")
+                found.append(InvalidInput(f"{kind}s[{index}].driver", problem, fix[:1].upper() + fix[1:]))
+            else:
+                found += _wrong_config(made.config_model, fitting, (f"{kind}s", index))
+    return tuple(found)
+
+
+def known(kind: Kind) -> tuple[str, ...]:
+    """The names of the drivers of this kind, ours and installed third parties', sorted."""
+    return tuple(sorted({*REGISTRY[kind], *_installed(kind)}))
+
+
+def driver_class(kind: Kind, name: str) -> Any:
+    """The class of a driver. Raises `NotConfigured` naming what there is, or what to install."""
+    entry, plugin = REGISTRY[kind].get(name), _installed(kind).get(name)
+    if entry is None and plugin is None:
+        msg = f"there is no {kind} driver {name!r}; choose from {', '.join(known(kind))}, or install one that adds it"
+        raise NotConfigured(msg)
+    try:
+        made = _import(entry.where) if entry else cast("EntryPoint", plugin).load()
+    except (ImportError, AttributeError) as error:
+        needs = entry.needs if entry else None
+        fix = f"pip install '{needs}'" if needs else "repair or reinstall the package that brings it"
+        msg = f"the {kind} driver {name!r} cannot be loaded ({error}); {fix}"
+        raise NotConfigured(msg) from error
+    config = getattr(made, "config_model", None)
+    if not (isinstance(config, type) and issubclass(config, Model)):
+        msg = (
+            f"the {kind} driver {name!r} names no config_model; ask its author for one that subclasses Model"
+        )
+        raise NotConfigured(msg)
+    return made
+
+
+def _installed(kind: Kind) -> dict[str, EntryPoint]:
+    prefix = f"{kind}."
+    found = entry_points(group=GROUP)
+    return {each.name.removeprefix(prefix): each for each in found if each.name.startswith(prefix)}
+
+
+def _import(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _config(model: type[Model], fitting: Fitting) -> Model:
+    """The configuration; a source's promise is the context, so that its driver can hold it to that."""
+    context = {"provides": fitting.provides} if isinstance(fitting, SourceFitting) else {}
+    return model.model_validate(fitting.config, context=context)
+
+
+def _wrong_config(model: type[Model], fitting: Fitting, place: tuple[str | int, ...]) -> list[InvalidInput]:
+    try:
+        _config(model, fitting)
+    except ValidationError as error:
+        return invalid_inputs(error, model, (*place, "with"))
+    return []

@@ -1,0 +1,307 @@
+"""One request and its whole answer, in bounded memory and time; only our errors come out.
+
+Nothing is followed (a redirect is an odd answer), nothing is remembered (no cookies), and a body is inflated piece
+by piece, so that neither a huge answer nor a small one that unfolds into a huge one costs more than `max_bytes`.
+"""
+
+import asyncio
+import base64
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import from_json
+
+from firestation.authority import SecretReference
+from firestation.drivers.kit import Kit
+from firestation.drivers.template import (
+    HeaderName,
+    Headers,
+    HttpUrl,
+    Request,
+    Values,
+    fill,
+    fill_header,
+    full_url,
+)
+from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
+from firestation.expect import MISSING, JsonPath, value_at
+from firestation.model import Duration, Line, Model, canonical_json
+
+EXCERPT_BYTES = 2048
+EXCERPT_CHARACTERS = 200
+INFLATABLE = frozenset({"gzip", "x-gzip", "deflate"})
+ANY_ZLIB_HEADER = 32 + zlib.MAX_WBITS
+BY_STATUS: dict[int, type[DriverError]] = {
+    401: Denied,
+    403: Denied,
+    404: Gone,
+    410: Gone,
+    408: Unreachable,
+    425: Unreachable,
+    429: Unreachable,
+}
+
+
+class HeaderSecret(Model):
+    """A credential that goes into a header of its own, such as `X-API-Key`."""
+
+    name: HeaderName
+    secret: SecretReference
+
+
+class BasicSecret(Model):
+    """A user name, and the reference of the password."""
+
+    user: Line
+    password: SecretReference
+
+
+class Auth(Model):
+    """Where the credential is kept: one of `bearer`, `header` and `basic`. It is read anew for every request."""
+
+    bearer: SecretReference | None = None
+    header: HeaderSecret | None = None
+    basic: BasicSecret | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(each is not None for each in (self.bearer, self.header, self.basic)) != 1:
+            msg = "auth needs exactly one way; write bearer: env:NAME, or header: {...}, or basic: {...}"
+            raise ValueError(msg)
+        return self
+
+
+class Connection(Model):
+    """How a product is reached: what its requests have in common. `timeout` is for the whole answer."""
+
+    base: HttpUrl | None = None
+    auth: Auth | None = None
+    headers: Headers = Field(default_factory=dict)
+    timeout: Duration = Field(default="10s", validate_default=True, gt=timedelta(), le=timedelta(minutes=10))
+    max_bytes: int = Field(default=8_000_000, ge=1, le=256_000_000)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.base is not None:
+            parts = urlsplit(self.base)
+            if not parts.hostname or parts.query or parts.fragment or "{" in self.base:
+                msg = "base is the plain start of a URL; write it like http://host:8080/api"
+                raise ValueError(msg)
+        for request in self.requests_made():
+            if self.base is None and request.url.startswith("/"):
+                msg = f"{request.url!r} is a path and there is no base; add base: http://host:port"
+                raise ValueError(msg)
+        return self
+
+    def requests_made(self) -> tuple[Request, ...]:
+        """Every request in this configuration."""
+        found: list[Request] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            found += [
+                each
+                for each in (value if isinstance(value, tuple) else (value,))
+                if isinstance(each, Request)
+            ]
+        return tuple(found)
+
+
+class Spot(Model):
+    """Where in an answer something stands: at a JSON path in the body, or in a header."""
+
+    path: JsonPath | None = None
+    header: HeaderName | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.path is None) == (self.header is None):
+            msg = "name exactly one spot; write path: $.id, or header: ETag"
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful (2xx) answer, inflated. `asked` says what was asked, for messages."""
+
+    asked: str
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def media_type(self) -> str:
+        """The bare media type, in lower case; empty when the answer does not say."""
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+    def json(self) -> Any:
+        """The body as JSON. Raises `Nonsense` for another media type, invalid UTF-8, NaN or a torn document."""
+        if self.media_type not in {"application/json", "text/json"} and not self.media_type.endswith("+json"):
+            kind = self.media_type or "no media type"
+            msg = f"{self.asked} answered {kind} where JSON was wanted: {_excerpt(self.content)}"
+            raise Nonsense(msg, media_type=self.media_type)
+        try:
+            return from_json(self.content, allow_inf_nan=False)
+        except ValueError as error:
+            msg = f"{self.asked} answered something that is not JSON ({error}): {_excerpt(self.content)}"
+            raise Nonsense(msg) from error
+
+    def at(self, path: str) -> Any:
+        """The value at a JSON path. Raises `Nonsense` when there is none."""
+        value = value_at(self.json(), path)
+        if value is MISSING:
+            msg = f"{self.asked} has nothing at {path}: {_excerpt(self.content)}"
+            raise Nonsense(msg, path=path)
+        return value
+
+    def spot(self, spot: Spot) -> JsonValue:
+        """What stands at the spot. Raises `Nonsense` when nothing does."""
+        if spot.path is not None:
+            found: JsonValue = self.at(spot.path)
+            return found
+        value: str | None = self.headers.get(spot.header or "")
+        if value is None:
+            msg = f"{self.asked} answered without the header {spot.header}"
+            raise Nonsense(msg, header=spot.header)
+        return value
+
+
+async def ask(
+    kit: Kit, link: Connection, request: Request, values: Values, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send the request, filled with `values`, and return its successful answer.
+
+    Raises `Denied` (401, 403, or no credential), `Gone` (404, 410), `Unreachable` (no whole answer in time, a broken
+    connection, 408, 425, 429, 5xx) and `Nonsense` (everything else that is not 2xx, too big, or torn).
+    """
+    url = full_url(request, link.base, values)
+    asked = f"{request.method} {url.partition('?')[0]}"
+    secret_headers, hidden = _credential(kit, link.auth)
+    made = {"accept": "application/json, */*;q=0.5", "accept-encoding": "gzip", "user-agent": "firestation"}
+    body = None if request.body is None else canonical_json(fill(request.body, values))
+    if body is not None:
+        made["content-type"] = "application/json"
+    for name, template in {**link.headers, **request.headers}.items():
+        made[name.lower()] = fill_header(template, values)
+    made |= {name.lower(): value for name, value in (headers or {}).items()}
+    made |= secret_headers
+    seconds = link.timeout.total_seconds()
+    try:
+        async with asyncio.timeout(seconds):
+            sent = kit.client.build_request(request.method, url, headers=made, content=body, timeout=seconds)
+            return await _exchange(kit.client, sent, asked, link.max_bytes, hidden)
+    except (TimeoutError, httpx.TimeoutException) as error:
+        msg = f"{asked} gave no whole answer within {seconds:g} s"
+        raise Unreachable(msg, timeout_s=seconds) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        msg = f"{asked} cannot be asked: {error}"
+        raise Nonsense(msg) from error
+    except httpx.HTTPError as error:
+        msg = f"{asked} is not reachable: {str(error) or type(error).__name__}"
+        raise Unreachable(msg) from error
+
+
+def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:
+    """The header that carries the credential, and the secret itself, which no message may show."""
+    if auth is None:
+        return {}, ""
+    try:
+        if auth.bearer is not None:
+            secret = kit.secrets.resolve(auth.bearer)
+            return {"authorization": f"Bearer {secret}"}, secret
+        if auth.header is not None:
+            secret = kit.secrets.resolve(auth.header.secret)
+            return {auth.header.name.lower(): secret}, secret
+        assert auth.basic is not None
+        secret = kit.secrets.resolve(auth.basic.password)
+        pair = base64.b64encode(f"{auth.basic.user}:{secret}".encode()).decode()
+    except NotConfigured as error:
+        raise Denied(str(error)) from error
+    return {"authorization": f"Basic {pair}"}, secret
+
+
+async def _exchange(
+    client: httpx.AsyncClient, sent: httpx.Request, asked: str, limit: int, hidden: str
+) -> Answer:
+    response = await client.send(sent, stream=True, follow_redirects=False)
+    try:
+        if not response.is_success:
+            raise await _refusal(response, asked, hidden)
+        pieces = bytearray()
+        async for piece in _inflated(response, asked, limit):
+            pieces += piece
+            if len(pieces) > limit:
+                msg = f"{asked} answered more than {limit} bytes; raise max_bytes or ask for less"
+                raise Nonsense(msg, max_bytes=limit)
+        return Answer(asked, response.status_code, response.headers, bytes(pieces))
+    finally:
+        await response.aclose()
+
+
+async def _inflated(response: httpx.Response, asked: str, limit: int) -> AsyncIterator[bytes]:
+    """The body, inflated: no piece is ever longer than `limit` + 1 bytes."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        async for chunk in response.aiter_raw():
+            yield chunk
+        return
+    if encoding not in INFLATABLE:
+        msg = f"{asked} answered in the encoding {encoding!r}, which was not asked for"
+        raise Nonsense(msg)
+    inflater = zlib.decompressobj(ANY_ZLIB_HEADER)
+    began = False
+    try:
+        async for chunk in response.aiter_raw():
+            began = True
+            yield inflater.decompress(chunk, limit + 1)
+    except zlib.error as error:
+        msg = f"{asked} answered a broken {encoding} body: {error}"
+        raise Nonsense(msg) from error
+    if began and not inflater.eof:
+        msg = f"{asked} answered a torn {encoding} body"
+        raise Nonsense(msg)
+
+
+async def _refusal(response: httpx.Response, asked: str, hidden: str) -> DriverError:
+    """The error for an answer that is not 2xx, with the beginning of what it said."""
+    said = bytearray()
+    try:
+        async for piece in _inflated(response, asked, EXCERPT_BYTES):
+            said += piece
+            if len(said) >= EXCERPT_BYTES:
+                break
+    except (Nonsense, httpx.HTTPError):
+        said = bytearray(b"(its body cannot be read)")
+    status = response.status_code
+    if response.has_redirect_location:
+        host = urlsplit(response.headers["location"]).netloc or "the same host"
+        msg = f"{asked} answered {status}, a redirect to {host}; redirects are not followed, write the final URL"
+        return Nonsense(msg, status=status)
+    kind = BY_STATUS.get(status, Unreachable if response.is_server_error else Nonsense)
+    excerpt = _excerpt(bytes(said[:EXCERPT_BYTES]), hidden)
+    return kind(f"{asked} answered {status}: {excerpt}", status=status)
+
+
+def _excerpt(content: bytes, hidden: str = "") -> str:
+    text = " ".join(content[:EXCERPT_BYTES].decode(errors="replace").split())
+    text = text.replace(hidden, "***") if hidden else text
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    return shown[:EXCERPT_CHARACTERS] or "(nothing)"
+
+
+def stateless_client() -> httpx.AsyncClient:
+    """A client for all drivers: bounded connections, no cookies kept, no proxy or .netrc taken from the environment."""
+    return httpx.AsyncClient(
+        timeout=10.0,
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=15.0),
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        trust_env=False,
+        follow_redirects=False,
+    )

@@ -1,0 +1,229 @@
+"""The file driver: evidence from files under one folder, messages and tasks as files. The embedded default.
+
+Nothing outside the declared folder is read, whatever a symbolic link says. Blocking work runs in threads.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import mimetypes
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import from_json
+
+from firestation.after_action import Task, Ticket
+from firestation.board import Message, Receipt
+from firestation.drivers.kit import Kit
+from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
+from firestation.evidence import Scope
+from firestation.expect import JsonPath, value_at
+from firestation.files import create_whole
+from firestation.model import Line, Model, canonical_json
+from firestation.ports import Artifact
+from firestation.system import ChannelFitting, SourceFitting, TrackerFitting
+
+JSON_LINES = "application/x-ndjson"
+
+
+def _is_inside(pattern: str) -> str:
+    parts = PurePosixPath(pattern)
+    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+        msg = f"{pattern!r} leaves the folder; write it relative to `folder`, like traces/*.jsonl"
+        raise ValueError(msg)
+    return pattern
+
+
+def _ours(error: OSError, path: Path) -> DriverError:
+    said = f"{path}: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return Gone(said)
+    return Denied(said) if isinstance(error, PermissionError) else Unreachable(said)
+
+
+class FileSourceConfig(Model):
+    """`files` is a path or glob under `folder`.
+
+    With `request_id` the files are JSON Lines, and only lines whose value at that path is one of the request ids in
+    scope are kept, from the last `max_bytes` of each file. Without it files are kept whole; one that is bigger is an
+    error.
+    """
+
+    folder: Line
+    files: Annotated[Line, AfterValidator(_is_inside)]
+    request_id: JsonPath | None = None
+    media_type: Line | None = None
+    max_bytes: int = Field(default=16_000_000, ge=1, le=256_000_000)
+
+
+class FileSource:
+    """Freezes files. One that cannot be read does not stop the others: the error comes after all that was got."""
+
+    config_model: ClassVar[type[Model]] = FileSourceConfig
+
+    def __init__(self, fitting: SourceFitting, config: FileSourceConfig, kit: Kit) -> None:
+        self.fitting, self.config = fitting, config
+        self.folder = kit.folder / config.folder
+
+    async def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
+        """One artifact a file, in the order of their names."""
+        paths = await asyncio.to_thread(self._found)
+        first: DriverError | None = None
+        given = 0
+        for path in paths:
+            try:
+                content = await asyncio.to_thread(self._content, path, frozenset(scope.request_ids))
+            except DriverError as error:
+                first = first or error
+                continue
+            if content or not self.config.request_id:
+                given += 1
+                yield self._artifact(path, content)
+        if first is not None:
+            raise first
+        if not given:
+            what = f"a line of the {len(scope.request_ids)} requests in scope" if paths else "a file"
+            msg = f"{self.folder} has no {what} in {self.config.files}"
+            raise Gone(msg)
+
+    def _found(self) -> list[Path]:
+        try:
+            root = self.folder.resolve(strict=True)
+            paths = sorted(root.glob(self.config.files))
+            return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
+        except OSError as error:
+            raise _ours(error, self.folder) from error
+
+    def _content(self, path: Path, request_ids: frozenset[str]) -> bytes:
+        limit = self.config.max_bytes
+        try:
+            with path.open("rb") as file:
+                if self.config.request_id:
+                    return self._lines(file, request_ids)
+                content = file.read(limit + 1)
+        except OSError as error:
+            raise _ours(error, path) from error
+        if len(content) > limit:
+            msg = f"{path} is bigger than {limit} bytes; raise max_bytes, or name request_id to keep its end only"
+            raise Nonsense(msg, max_bytes=limit)
+        return content
+
+    def _lines(self, file: BinaryIO, request_ids: frozenset[str]) -> bytes:
+        size = os.fstat(file.fileno()).st_size
+        start = max(0, size - self.config.max_bytes)
+        file.seek(max(0, start - 1))
+        if start:
+            file.readline()  # the rest of a line that began before the tail; whole when it ends right there
+        kept = (
+            line for line in file.read(self.config.max_bytes).splitlines() if self._wanted(line, request_ids)
+        )
+        return b"".join(line + b"\n" for line in kept)
+
+    def _wanted(self, line: bytes, request_ids: frozenset[str]) -> bool:
+        try:
+            found = value_at(from_json(line), self.config.request_id or "$")
+        except ValueError:
+            return False
+        return isinstance(found, str) and found in request_ids
+
+    def _artifact(self, path: Path, content: bytes) -> Artifact:
+        guessed = JSON_LINES if path.suffix in {".jsonl", ".ndjson"} else mimetypes.guess_type(path.name)[0]
+        return Artifact(
+            name=path.relative_to(self.folder.resolve()).as_posix()[-300:],
+            media_type=self.config.media_type or guessed or "application/octet-stream",
+            content=content,
+            provides=self.fitting.provides,
+        )
+
+
+class FileChannelConfig(Model):
+    """`file` gets one JSON line a message."""
+
+    file: Line
+
+
+class FileChannel:
+    """Appends messages, each once a key, and durably. Safe for several processes on one machine."""
+
+    config_model: ClassVar[type[Model]] = FileChannelConfig
+
+    def __init__(self, fitting: ChannelFitting, config: FileChannelConfig, kit: Kit) -> None:
+        self.fitting = fitting
+        self.file = kit.folder / config.file
+
+    async def send(self, message: Message, key: str) -> Receipt:
+        """Append the message. The reference is the file and the line."""
+        said = {"key": key, "at": datetime.now(UTC).isoformat(), **message.model_dump(mode="json")}
+        try:
+            line = await asyncio.to_thread(_append_once, self.file, key, canonical_json(said))
+        except OSError as error:
+            raise _ours(error, self.file) from error
+        return Receipt(channel=self.fitting.id, reference=f"{self.file}:{line}"[-300:])
+
+
+def _append_once(path: Path, key: str, said: bytes) -> int:
+    """Append the line unless its key is there; the 1-based number of the line that has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, also by a death
+        file.seek(0)
+        number, line = 0, b"\n"
+        for number, line in enumerate(file, start=1):
+            if _key_of(line) == key:
+                return number
+        # A line that a death tore in half is closed, so that it spoils no other.
+        file.write((b"" if line.endswith(b"\n") else b"\n") + said + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        return number + 1
+
+
+def _key_of(line: bytes) -> Any:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said.get("key") if isinstance(said, dict) else None
+
+
+class FileTrackerConfig(Model):
+    """`folder` gets one file a task."""
+
+    folder: Line
+    format: Literal["markdown", "json"] = "markdown"
+
+
+class FileTracker:
+    """Writes each task once a key; a person who edits the file afterwards is never overwritten."""
+
+    config_model: ClassVar[type[Model]] = FileTrackerConfig
+
+    def __init__(self, fitting: TrackerFitting, config: FileTrackerConfig, kit: Kit) -> None:
+        self.fitting, self.config = fitting, config
+        self.folder = kit.folder / config.folder
+
+    async def open(self, task: Task, key: str) -> Ticket:
+        """Write the task. The reference is the file."""
+        suffix = "md" if self.config.format == "markdown" else "json"
+        mark = hashlib.sha256(key.encode()).hexdigest()[:12]
+        path = self.folder / f"{task.incident}-{task.kind}-{mark}.{suffix}"
+        try:
+            await asyncio.to_thread(_create, path, _markdown(task) if suffix == "md" else task.canonical())
+        except OSError as error:
+            raise _ours(error, path) from error
+        return Ticket(kind=task.kind, tracker=self.fitting.id, reference=str(path)[-300:])
+
+
+def _create(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        create_whole(path, content)
+
+
+def _markdown(task: Task) -> bytes:
+    return f"# {task.title}\n\nIncident {task.incident}, {task.kind}\n\n{task.text}\n".encode()

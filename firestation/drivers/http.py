@@ -1,0 +1,435 @@
+"""The declarative driver: all five protocols over HTTP and JSON, from the system file alone.
+
+How wide the gap is between comparing and setting: with `read.revision` the product itself compares (If-Match, and
+412 or 409 is `Drifted`), so there is none. Without it, or with a weak ETag (which If-Match never matches), somebody
+else's move that lands between our read and our write is overwritten: that gap is one round trip to the product,
+and never longer than `timeout`. The read-back then shows ours.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_validator
+
+from firestation.after_action import Task, Ticket
+from firestation.board import Message, Receipt
+from firestation.drivers.exchange import Answer, Connection, Spot, ask
+from firestation.drivers.kit import Kit
+from firestation.drivers.template import (
+    PLACEHOLDER,
+    HeaderName,
+    Method,
+    Request,
+    fill,
+    fill_text,
+    full_url,
+    header_text,
+    plain,
+)
+from firestation.errors import (
+    Drifted,
+    DriverError,
+    FirestationError,
+    Nonsense,
+    NotApplied,
+    NotConfigured,
+    Unreachable,
+)
+from firestation.evidence import Scope
+from firestation.expect import Expectation, JsonPath, judge
+from firestation.firebreak import Reading
+from firestation.model import Duration, Line, Model
+from firestation.ports import Artifact, LockCase, Window
+from firestation.system import (
+    ChannelFitting,
+    CheckFitting,
+    LeverFitting,
+    Position,
+    SnapshotItem,
+    SourceFitting,
+    TrackerFitting,
+)
+
+AT_ONCE = 4
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
+RACED = frozenset({409, 412})
+LINE_LENGTH = 300
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _line(value: JsonValue) -> str:
+    text = " ".join(str(value).split())
+    return text[:LINE_LENGTH] or "(empty)"
+
+
+class _Keyed(Connection):
+    """`key_header` carries the idempotency key; null sends none."""
+
+    key_header: HeaderName | None = "Idempotency-Key"
+
+    def key(self, key: str) -> dict[str, str]:
+        return {self.key_header: header_text(key)} if self.key_header else {}
+
+
+# ---------------------------------------------------------------------------------------------------- source
+
+
+class Evidence(Request):
+    """One piece of evidence, or one for each request id in scope.
+
+    Without `provides` it gives all that its source does.
+    """
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "since", "until", "request_ids"})
+
+    name: Line
+    media_type: Line = "application/json"
+    provides: tuple[SnapshotItem, ...] = ()
+    for_each: Literal["request_ids"] | None = None
+
+    def placeholders(self) -> frozenset[str]:
+        """Those of the name too."""
+        named = {found[2] for found in PLACEHOLDER.finditer(self.name) if found[2]}
+        return super().placeholders() | named
+
+    def can_fill(self) -> frozenset[str]:
+        """As declared, and `{request_id}` where there is one."""
+        return self.allowed | {"request_id"} if self.for_each else self.allowed
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        if self.for_each and "{request_id}" not in self.name:
+            msg = "with for_each every artifact needs its own name; put {request_id} into name"
+            raise ValueError(msg)
+        return self
+
+
+class HttpSourceConfig(Connection):
+    """The requests whose answers are frozen as they came, byte for byte."""
+
+    requests: tuple[Evidence, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _as_promised(self, info: ValidationInfo) -> Self:
+        promised = (info.context or {}).get("provides")
+        if promised is None:
+            return self
+        given = {item for each in self.requests for item in each.provides or promised}
+        for wrong in sorted(given ^ set(promised)):
+            msg = f"{wrong!r} is promised by the source or given by a request, not both; write it in both or neither"
+            raise ValueError(msg)
+        return self
+
+
+class HttpSource:
+    """Freezes answers. One that cannot be had does not stop the others: the error comes after all that was got."""
+
+    config_model: ClassVar[type[Model]] = HttpSourceConfig
+
+    def __init__(self, fitting: SourceFitting, config: HttpSourceConfig, kit: Kit) -> None:
+        self.fitting, self.config, self.kit = fitting, config, kit
+
+    async def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
+        """The artifacts, as they come, a few requests at a time."""
+        jobs = [(spec, values) for spec in self.config.requests for values in _values(spec, scope)]
+        waiting, running, errors = iter(jobs), set[asyncio.Task[Artifact]](), list[DriverError]()
+        try:
+            while True:
+                for spec, values in waiting:
+                    running.add(asyncio.create_task(self._freeze(spec, values)))
+                    if len(running) >= AT_ONCE:
+                        break
+                if not running:
+                    break
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    try:
+                        artifact = task.result()
+                    except DriverError as error:
+                        errors.append(error)
+                    else:
+                        yield artifact
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        if errors:
+            raise _summary(errors, len(jobs))
+
+    async def _freeze(self, spec: Evidence, values: dict[str, JsonValue]) -> Artifact:
+        answer = await ask(self.kit, self.config, spec, values)
+        if spec.media_type == "application/json":
+            answer.json()
+        elif spec.media_type not in {answer.media_type, "*/*"}:
+            msg = f"{answer.asked} answered {answer.media_type or 'no media type'}, not {spec.media_type}"
+            raise Nonsense(msg, media_type=answer.media_type)
+        return Artifact(
+            name=_line(fill_text(spec.name, values)),
+            media_type=answer.media_type or "application/octet-stream",
+            content=answer.content,
+            provides=spec.provides or self.fitting.provides,
+        )
+
+
+def _values(spec: Evidence, scope: Scope) -> list[dict[str, JsonValue]]:
+    common: dict[str, JsonValue] = {
+        "incident": scope.incident,
+        "since": _stamp(scope.since),
+        "until": _stamp(scope.until),
+        "request_ids": list(scope.request_ids),
+    }
+    if spec.for_each is None:
+        return [common]
+    return [{**common, "request_id": request_id} for request_id in scope.request_ids]
+
+
+def _summary(errors: list[DriverError], asked: int) -> DriverError:
+    """One error for several: of the kind of the first that is worth another try, or of the first."""
+    first = next((error for error in errors if error.retryable), errors[0])
+    said = "; ".join(str(error) for error in errors)
+    return type(first)(
+        f"{len(errors)} of {asked} requests gave nothing: {said}"[:4000], failed=len(errors), asked=asked
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- lever
+
+
+class ReadRequest(Request):
+    """How the lever is read: its position stands at `path`, the product's version mark at `revision`."""
+
+    path: JsonPath
+    revision: Spot | None = None
+
+
+class MoveRequest(Request):
+    """How the lever is moved. A known revision is also sent as If-Match."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"position", "expected", "revision", "key"})
+
+    method: Method = "PUT"
+
+
+class HttpLeverConfig(_Keyed):
+    """`read_back_within`: how long after the answer the read-back may take to show the new position."""
+
+    read: ReadRequest
+    move: MoveRequest
+    read_back_within: Duration = Field(
+        default="5s", validate_default=True, ge=timedelta(), le=timedelta(minutes=2)
+    )
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Self:
+        used = self.move.placeholders()
+        if "position" not in used:
+            msg = "move has no {position}, so it cannot say where to; put {position} into its url, query or body"
+            raise ValueError(msg)
+        if "revision" in used and self.read.revision is None:
+            msg = "move uses {revision} and read finds none; add read.revision: {header: ETag}"
+            raise ValueError(msg)
+        return self
+
+
+class HttpLever:
+    """Reads, compares, moves, reads back. The module says how wide the gap between compare and set is."""
+
+    config_model: ClassVar[type[Model]] = HttpLeverConfig
+
+    def __init__(self, fitting: LeverFitting, config: HttpLeverConfig, kit: Kit) -> None:
+        self.fitting, self.config, self.kit = fitting, config, kit
+
+    async def read(self) -> Position:
+        """The present position, and its revision where the product has one."""
+        read = self.config.read
+        answer = await ask(self.kit, self.config, read, {})
+        revision = None if read.revision is None else plain(answer.spot(read.revision)) or None
+        return Position(value=answer.at(read.path), revision=revision)
+
+    async def move(self, to: Position, expected: Position, key: str) -> Position:
+        """Move once. Whether a lever that is already at `to` is our own work is for the caller to judge."""
+        found = await self.read()
+        if not found.same_as(expected):
+            raise self._drifted(expected, found)
+        values: dict[str, JsonValue] = {
+            "position": to.value,
+            "expected": expected.value,
+            "revision": found.revision,
+            "key": key,
+        }
+        headers = self.config.key(key)
+        if found.revision is not None and not found.revision.startswith("W/"):
+            headers["If-Match"] = header_text(found.revision)
+        try:
+            await ask(self.kit, self.config, self.config.move, values, headers)
+        except Nonsense as error:
+            if error.details.get("status") in RACED:
+                raise self._drifted(expected, await self.read()) from error
+            raise
+        return await self._read_back(to)
+
+    async def _read_back(self, to: Position) -> Position:
+        """Read until the lever shows `to`, or the time for it is over."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.config.read_back_within.total_seconds()
+        pause, found = FIRST_PAUSE_S, None
+        while True:
+            try:
+                found = await self.read()
+            except (Unreachable, Nonsense):
+                if loop.time() >= ends:
+                    raise
+            else:
+                if found.same_as(to):
+                    return found
+            left = ends - loop.time()
+            if left <= 0:
+                msg = f"the lever {self.fitting.id} took the move to {to} and still shows {found}"
+                raise NotApplied(msg, found=None if found is None else found.model_dump(mode="json"))
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _drifted(self, expected: Position, found: Position) -> Drifted:
+        msg = f"the lever {self.fitting.id} was expected at {expected} and stands at {found}; nothing was written"
+        return Drifted(msg, found=found.model_dump(mode="json"))
+
+
+# ----------------------------------------------------------------------------------------------------- check
+
+
+class Question(Request):
+    """What a check asks."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"since", "until"})
+
+
+class HttpCheckConfig(Connection):
+    """The request, and what must hold of its JSON answer: all of it."""
+
+    request: Question
+    expect: tuple[Expectation, ...] = Field(min_length=1)
+
+
+class HttpCheck:
+    """Asks and judges. Whatever keeps it from an answer makes the reading inconclusive."""
+
+    config_model: ClassVar[type[Model]] = HttpCheckConfig
+
+    def __init__(self, fitting: CheckFitting, config: HttpCheckConfig, kit: Kit) -> None:
+        self.fitting, self.config, self.kit = fitting, config, kit
+
+    async def measure(self, window: Window) -> Reading:
+        """One reading; never raises one of our errors."""
+        values: dict[str, JsonValue] = {"since": _stamp(window.since), "until": _stamp(window.until)}
+        try:
+            async with asyncio.timeout(self.fitting.time_box.total_seconds()):
+                answer = await ask(self.kit, self.config, self.config.request, values)
+            verdict, detail = judge(self.config.expect, answer.json())
+        except TimeoutError:
+            verdict, detail = "inconclusive", f"no answer within the time box of {self.fitting.time_box}"
+        except FirestationError as error:
+            verdict, detail = "inconclusive", str(error)[:4000]
+        return Reading(check=self.fitting.id, verdict=verdict, detail=detail, at=datetime.now(UTC))
+
+    def lock_case(self) -> LockCase:
+        """This check as plain data. Raises `NotConfigured` when it depends on more than a bearer token."""
+        config, request = self.config, self.config.request
+        auth = config.auth
+        why = None
+        if request.placeholders():
+            why = "its request has placeholders"
+        elif auth is not None and auth.bearer is None:
+            why = "its credential is not a bearer token"
+        elif config.headers or request.headers:
+            why = "it sends headers of its own"
+        if why:
+            msg = (
+                f"the check {self.fitting.id} cannot become a lock: {why}; name a simpler check in lock.check"
+            )
+            raise NotConfigured(msg)
+        try:
+            return LockCase(
+                method=request.method,
+                url=full_url(request, config.base, {}),
+                body=fill(request.body, {}),
+                expect=config.expect,
+                token=auth.bearer if auth else None,
+            )
+        except ValidationError as error:
+            msg = f"the check {self.fitting.id} cannot become a lock: {error.errors()[0]['msg']}"
+            raise NotConfigured(msg) from error
+
+
+# ---------------------------------------------------------------------------------------- channel and tracker
+
+
+class SendRequest(Request):
+    """How a message is sent."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "purpose", "title", "text", "to", "key"})
+
+    method: Method = "POST"
+
+
+class HttpChannelConfig(_Keyed):
+    """`receipt`: where the answer says under which reference it took the message; without it, the status."""
+
+    send: SendRequest
+    receipt: Spot | None = None
+
+
+class HttpChannel:
+    """Sends. That a repeated key reaches people once is the product's promise, kept by its idempotency key."""
+
+    config_model: ClassVar[type[Model]] = HttpChannelConfig
+
+    def __init__(self, fitting: ChannelFitting, config: HttpChannelConfig, kit: Kit) -> None:
+        self.fitting, self.config, self.kit = fitting, config, kit
+
+    async def send(self, message: Message, key: str) -> Receipt:
+        """One request, under the key."""
+        config = self.config
+        values: dict[str, JsonValue] = {**message.model_dump(mode="json"), "key": key}
+        answer = await ask(self.kit, config, config.send, values, config.key(key))
+        return Receipt(channel=self.fitting.id, reference=_reference(answer, config.receipt))
+
+
+class OpenRequest(Request):
+    """How a task is opened."""
+
+    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "kind", "title", "text", "key"})
+
+    method: Method = "POST"
+
+
+class HttpTrackerConfig(_Keyed):
+    """`ticket`: where the answer names the ticket; without it, the status."""
+
+    open: OpenRequest
+    ticket: Spot | None = None
+
+
+class HttpTracker:
+    """Opens tasks. That a repeated key opens one is the product's promise, kept by its idempotency key."""
+
+    config_model: ClassVar[type[Model]] = HttpTrackerConfig
+
+    def __init__(self, fitting: TrackerFitting, config: HttpTrackerConfig, kit: Kit) -> None:
+        self.fitting, self.config, self.kit = fitting, config, kit
+
+    async def open(self, task: Task, key: str) -> Ticket:
+        """One request, under the key."""
+        config = self.config
+        values: dict[str, JsonValue] = {**task.model_dump(mode="json"), "key": key}
+        answer = await ask(self.kit, config, config.open, values, config.key(key))
+        reference = _reference(answer, config.ticket)
+        return Ticket(kind=task.kind, tracker=self.fitting.id, reference=reference)
+
+
+def _reference(answer: Answer, spot: Spot | None) -> str:
+    return f"HTTP {answer.status}" if spot is None else _line(answer.spot(spot))

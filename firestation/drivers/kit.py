@@ -1,0 +1,17 @@
+"""What every driver is handed besides its fitting and its configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from firestation.ports import Secrets
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The shared HTTP client, the way to secrets, and the folder that relative paths of a system file start from."""
+
+    client: httpx.AsyncClient
+    secrets: Secrets
+    folder: Path

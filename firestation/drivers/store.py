@@ -1,0 +1,112 @@
+"""The evidence store through obstore: a local folder, or S3, GCS or Azure by URL.
+
+An artifact lies at `sha256/ab/cdef…`, is created once and never overwritten, and is checked against its name at
+every reading. Cloud credentials come from where the cloud's own clients take them (role, environment, profile).
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
+from firestation.files import sync_folder
+from firestation.ports import Stored
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class ObstoreEvidence:
+    """The evidence store. `where` is the folder or URL that `store` is at; `folder` the same when it is local."""
+
+    def __init__(self, store: ObjectStore, where: str, folder: Path | None = None) -> None:
+        self._store, self._where, self._folder = store, where.rstrip("/"), folder
+
+    async def put(self, content: bytes) -> Stored:
+        """Keep these bytes, durably. Raises `Nonsense` when altered bytes already lie under their digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            await self._store.put_async(_key(digest), content, mode="create")
+        except AlreadyExistsError:
+            await self.get(digest)
+        except (BaseError, OSError) as error:
+            raise _ours(error, digest) from error
+        else:
+            if self._folder is not None:
+                await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+        return Stored(digest=digest, size=len(content))
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes of this digest. Raises `Gone`, `Nonsense` naming an altered one, `Denied`, `Unreachable`."""
+        if not DIGEST.fullmatch(digest):
+            msg = f"{digest!r} is not a SHA-256 in lower-case hexadecimal, so nothing is kept under it"
+            raise Gone(msg)
+        try:
+            answer = await self._store.get_async(_key(digest))
+            content = bytes(await answer.bytes_async())
+        except (BaseError, OSError) as error:
+            raise _ours(error, digest) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            msg = (
+                f"the evidence {digest} was altered: its bytes have another digest; restore it from a backup"
+            )
+            raise Nonsense(msg, digest=digest)
+        return content
+
+    def address(self, digest: str) -> str:
+        """The path or URL of this digest."""
+        return f"{self._where}/{_key(digest)}"
+
+
+def open_store(where: str | Path) -> ObstoreEvidence:
+    """The store in a local folder (made if it is not there), or at a URL: file:, s3:, gs:, az:, https:.
+
+    Raises `NotConfigured` when there can be no store.
+    """
+    text = str(where)
+    local = text.removeprefix("file://") if text.startswith("file://") or "://" not in text else None
+    try:
+        if local is None:
+            return ObstoreEvidence(from_url(text), text)
+        folder = Path(local).expanduser().resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return ObstoreEvidence(LocalStore(str(folder)), str(folder), folder)
+    except (BaseError, OSError, ValueError) as error:
+        said = _first_line(error)
+        msg = f"there can be no evidence store at {text}: {said}; name a writable folder or a bucket's URL"
+        raise NotConfigured(msg) from error
+
+
+def _key(digest: str) -> str:
+    return f"sha256/{digest[:2]}/{digest[2:]}"
+
+
+def _make_durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def _ours(error: Exception, digest: str) -> DriverError:
+    said = _first_line(error)
+    if isinstance(error, FileNotFoundError):
+        return Gone(f"there is no evidence {digest} in the store", digest=digest)
+    if isinstance(error, (PermissionError, PermissionDeniedError, UnauthenticatedError)):
+        return Denied(f"the evidence store refuses {digest}: {said}", digest=digest)
+    return Unreachable(f"the evidence store cannot serve {digest}: {said}", digest=digest)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,37 @@
+"""Files that are whole from the moment they are there, whatever dies meanwhile."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def create_whole(path: Path, content: bytes, mode: int = 0o644) -> bool:
+    """Create the file, durably and with exactly this mode. False, and nothing changed, when one is there already.
+
+    The folder must exist. Raises `OSError`.
+    """
+    descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # A link, unlike a rename, never replaces a file that somebody else made meanwhile.
+            path.hardlink_to(half)
+        except FileExistsError:
+            return False
+    finally:
+        Path(half).unlink()
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, as fsync makes the content of a file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

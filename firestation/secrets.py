@@ -1,0 +1,59 @@
+"""References to credentials, resolved when they are needed: nothing is kept, nothing is logged."""
+
+import os
+from pathlib import Path
+
+from firestation.errors import NotConfigured
+
+LARGEST_BYTES = 65_536
+
+
+class ReferenceSecrets:
+    """Resolves `env:NAME` and `file:PATH`; a relative PATH starts at `base`. Every call reads anew."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def resolve(self, reference: str) -> str:
+        """The secret, without its final line break. Raises `NotConfigured` naming the reference and the fix only."""
+        kind, _, name = reference.partition(":")
+        if kind == "env" and name:
+            secret = os.environ.get(name, "")
+            missing = (
+                f"the secret {reference} is not set; export {name} where the worker and the gateway start"
+            )
+        elif kind == "file" and name:
+            secret = self._read(reference, self.base / name)
+            missing = f"the secret {reference} is empty; write it into {self.base / name}"
+        else:
+            # Not shown: what stands here may be the secret itself.
+            msg = "a secret's reference is neither env:NAME nor file:PATH; write it like env:AGENT_TOKEN"
+            raise NotConfigured(msg)
+        secret = secret.rstrip("\r\n")
+        if not secret:
+            raise NotConfigured(missing)
+        if not secret.isprintable():
+            msg = (
+                f"the secret {reference} has more than one line or a control character; write it on one line"
+            )
+            raise NotConfigured(msg)
+        return secret
+
+    @staticmethod
+    def _read(reference: str, path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                content = file.read(LARGEST_BYTES + 1)
+            text = content.decode()
+        except OSError as error:
+            msg = f"the secret {reference} cannot be read from {path}: {error.strerror}; create the file, mode 0600"
+            raise NotConfigured(msg) from error
+        except UnicodeDecodeError as error:
+            msg = f"the secret {reference} in {path} is not UTF-8 text; write it as one line of text"
+            raise NotConfigured(msg) from error
+        if len(content) > LARGEST_BYTES:
+            msg = (
+                f"the secret {reference} in {path} is longer than {LARGEST_BYTES} bytes; name the right file"
+            )
+            raise NotConfigured(msg)
+        return text

@@ -1,0 +1,64 @@
+"""The settings of a process: the only reader of the environment, besides the credentials that are asked for by name.
+
+Temporal's own connection settings (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS…, profiles) are read by
+Temporal's own configuration; see `workflows/client.py`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError
+
+from firestation.complaints import invalid_inputs
+from firestation.errors import InvalidInput
+from firestation.model import Duration, Model
+
+PREFIX = "FIRESTATION_"
+RUNBOOKS = Path(__file__).parent.parent / "runbooks"
+
+
+class Settings(Model):
+    """Where a station keeps things and where it listens. Each field is the variable FIRESTATION_<NAME>."""
+
+    state: Path = Path(".firestation")
+    station: Path = Path("station.yaml")
+    systems: Path = Path("systems")
+    runbooks: Path = RUNBOOKS
+    evidence: str | None = None
+    key: Path | None = None
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8420, ge=0, le=65535)
+    coalesce: Duration = Field(default="30s", validate_default=True)
+    log: Literal["console", "json"] = "console"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read them. Raises `InvalidInput` naming the variable that is wrong."""
+        given = os.environ if environment is None else environment
+        found = {
+            name: given[variable] for name in cls.model_fields if given.get(variable := PREFIX + name.upper())
+        }
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            first = invalid_inputs(error, cls)[0]
+            raise InvalidInput(PREFIX + first.field.upper(), first.problem, first.fix) from None
+
+    @property
+    def evidence_store(self) -> str:
+        """Where evidence goes: a folder or a URL."""
+        return self.evidence or str(self.state / "evidence")
+
+    @property
+    def signing_key(self) -> Path:
+        """The private key that seals manifests."""
+        return self.key or self.state / "keys" / "station"
+
+    def for_children(self, **more: str) -> dict[str, str]:
+        """The environment for a process that is to have these settings: all of ours, and what we were given."""
+        fields = {name: value for name, value in self.model_dump(mode="json").items() if value is not None}
+        fields["coalesce"] = f"{self.coalesce.total_seconds()}s"
+        own = {PREFIX + name.upper(): str(value) for name, value in fields.items()}
+        return {**os.environ, **own, **more}

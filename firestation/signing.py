@@ -1,0 +1,156 @@
+"""Signed statements: in-toto statements in DSSE envelopes, by a local ed25519 key.
+
+An envelope has one byte form, canonical JSON, and any other is refused: so its digest names one statement, and no
+byte of it can change unseen. `ensure_key` is the only function that writes.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import Error as SecuresystemslibError
+from securesystemslib.signer import (  # type: ignore[attr-defined] # exported, but not by __all__
+    CryptoSigner,
+    Key,
+    Signer,
+    SSlibKey,
+)
+
+from firestation.errors import InvalidInput, NotConfigured
+from firestation.files import create_whole
+from firestation.model import canonical_json
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+class _Signs(Protocol):
+    @property
+    def signer(self) -> Signer:
+        """What signs."""
+        ...
+
+
+class KeySigner:
+    """Signs with the private key in `path`. Raises `NotConfigured` when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        private = _private_key(path)
+        self.signer: Signer = CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))
+
+    @property
+    def public_key(self) -> Key:
+        """The key that verifies what this one seals."""
+        return self.signer.public_key
+
+    def seal(self, statement: dict[str, Any]) -> bytes:
+        """The signed envelope, as canonical JSON."""
+        return seal(statement, self)
+
+
+def seal(statement: dict[str, Any], signer: _Signs) -> bytes:
+    """The statement in an envelope signed by `signer`, as canonical JSON."""
+    envelope = Envelope(canonical_json(statement), PAYLOAD_TYPE, {})
+    envelope.sign(signer.signer)
+    return canonical_json(envelope.to_dict())
+
+
+def verify(envelope: bytes, public_keys: Sequence[Key]) -> dict[str, Any]:
+    """The statement in the envelope, if one of the keys has signed exactly these bytes. Raises `InvalidInput`."""
+    try:
+        # from_dict changes what it is given, so it gets its own copy.
+        read = Envelope.from_dict(json.loads(envelope))
+        as_written = canonical_json(read.to_dict()) == envelope
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SecuresystemslibError) as error:
+        raise InvalidInput(
+            "envelope", "this is not a DSSE envelope", "Give the file as it was sealed"
+        ) from error
+    if not as_written:
+        raise InvalidInput(
+            "envelope", "its bytes are not those that were sealed", "Give the file as it was sealed"
+        )
+    if read.payload_type != PAYLOAD_TYPE:
+        problem = f"it holds {read.payload_type!r}, not {PAYLOAD_TYPE}"
+        raise InvalidInput("envelope.payloadType", problem, "Give a sealed manifest")
+    _check_signature(read, public_keys)
+    try:
+        statement = json.loads(read.payload)
+    except ValueError as error:
+        raise InvalidInput("envelope.payload", "it is not JSON", "Give a sealed manifest") from error
+    if not isinstance(statement, dict):
+        raise InvalidInput("envelope.payload", "it is not a statement", "Give a sealed manifest")
+    return statement
+
+
+def _check_signature(envelope: Envelope, public_keys: Sequence[Key]) -> None:
+    if not public_keys:
+        raise InvalidInput("public_keys", "there is no key to verify with", "Give the station's public key")
+    try:
+        envelope.verify(list(public_keys), 1)
+    except (SecuresystemslibError, ValueError) as error:
+        problem = "no signature of a known key fits: it was altered, or another key sealed it"
+        fix = "Give the public key of the station that sealed it; if you did, the content was altered"
+        raise InvalidInput("envelope.signatures", problem, fix) from error
+
+
+def ensure_key(path: Path) -> Path:
+    """Make the private key (mode 0600) if there is none, and its public key beside it; the public key's path.
+
+    An existing private key is never replaced, and of two processes that make one at once only one succeeds.
+    Raises `NotConfigured` when what is there is no such key or the folder cannot be written.
+    """
+    public = path.with_name(f"{path.name}.pub")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            create_whole(path, CryptoSigner.generate_ed25519().private_bytes, 0o600)
+        made = _private_key(path).public_key()
+        pem = made.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        if not public.exists() or public.read_bytes() != pem:
+            public.unlink(missing_ok=True)
+            create_whole(public, pem, 0o644)
+    except OSError as error:
+        msg = (
+            f"the key {path} cannot be made: {error.strerror}; make its folder writable, or name another key"
+        )
+        raise NotConfigured(msg) from error
+    return public
+
+
+def load_public_key(path: Path) -> Key:
+    """The public key in a PEM file. Raises `NotConfigured` when it is not there, `InvalidInput` when it is no key."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        msg = f"the public key {path} cannot be read: {error.strerror}; name the station's .pub file"
+        raise NotConfigured(msg) from error
+    except ValueError as error:
+        raise InvalidInput(
+            str(path), "this is not a public key", "Give a PEM file made by ensure_key"
+        ) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise InvalidInput(str(path), "this is not an ed25519 key", "Give a PEM file made by ensure_key")
+    return SSlibKey.from_crypto(key)
+
+
+def _private_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        msg = f"the signing key {path} cannot be read: {error.strerror}; `firestation up` makes one"
+        raise NotConfigured(msg) from error
+    except (ValueError, TypeError) as error:
+        msg = f"{path} is not a private key in plain PEM; move it away and let `firestation up` make one"
+        raise NotConfigured(msg) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        msg = f"{path} is not an ed25519 key; move it away and let `firestation up` make one"
+        raise NotConfigured(msg)
+    return key

@@ -1,0 +1,1 @@
+"""The gateway: where alarms ring, and where people look and act."""

@@ -1,0 +1,64 @@
+"""`python -m gateway`: the alarm bell and the captain's API. It keeps nothing; start as many as you like."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from firestation.drivers import problems
+from firestation.errors import FirestationError, InvalidFile
+from firestation.loader import load_station, load_system, load_wall
+from firestation.logging import set_up
+from firestation.secrets import ReferenceSecrets
+from firestation.settings import Settings
+from gateway.app import create_app
+from gateway.auth import Doorkeeper
+from gateway.desk import Book, Desk
+from workflows.client import connect
+
+log = structlog.get_logger()
+
+
+def read_book(settings: Settings) -> Book:
+    """Station, systems and runbooks. Raises `InvalidFile` for the first thing that is wrong in one of them."""
+    files = sorted(settings.systems.glob("*.yaml")) if settings.systems.is_dir() else [settings.systems]
+    systems = [load_system(file) for file in files]
+    for file, system in zip(files, systems, strict=True):
+        for wrong in problems(system):
+            raise InvalidFile(str(file), 0, wrong.field, wrong.problem, wrong.fix)
+    return Book(
+        station=load_station(settings.station),
+        systems={system.system: system for system in systems},
+        wall=tuple(load_wall(settings.runbooks)),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, whether or not Temporal answers yet: /readyz tells."""
+    book = read_book(settings)
+    client = await connect(lazy=True)
+    door = Doorkeeper(book.station, ReferenceSecrets(Path(settings.state)))
+    app = create_app(Desk(client, book, settings.coalesce), door)
+    config = uvicorn.Config(
+        app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
+    )
+    log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
+    await uvicorn.Server(config).serve()
+
+
+def main() -> int:
+    """Read the settings, say what is wrong with them, serve."""
+    try:
+        settings = Settings.from_environment()
+        set_up(settings.log)
+        asyncio.run(run(settings))
+    except FirestationError as error:
+        print(f"firestation gateway: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""The routes: alarms in, acts in, pictures out."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Protocol
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from firestation.acts import ACTS, Act
+from firestation.alarm import Alarm
+from firestation.complaints import invalid_inputs
+from firestation.model import Model
+from firestation.picture import Picture
+from gateway.alarms import from_alertmanager, from_generic
+from gateway.auth import Caller, Doorkeeper
+from gateway.desk import Rang, Row
+from gateway.problems import Problem, install
+from workflows.messages import Answer
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 1024 * 1024
+PICKS_ACTION = frozenset({"approve", "refuse", "lift", "adopt"})
+ACT: TypeAdapter[Act] = TypeAdapter(Act)
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+}
+
+
+class DeskPort(Protocol):
+    """What the routes ask of the desk."""
+
+    async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
+    async def act(self, incident: str, act: Act) -> Answer: ...  # noqa: D102
+    async def picture(self, incident: str) -> Picture: ...  # noqa: D102
+    async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
+    async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
+    async def ready(self) -> bool: ...  # noqa: D102
+
+
+class Bell(Model):
+    """The answer to a ring: what became of each alarm, and where its incident is looked at."""
+
+    incidents: tuple[dict[str, Any], ...]
+    ignored: tuple[dict[str, Any], ...]
+
+
+class Listing(Model):
+    """The answer to a list."""
+
+    incidents: tuple[Row, ...]
+
+
+def create_app(desk: DeskPort, door: Doorkeeper) -> FastAPI:
+    """The gateway."""
+    app = FastAPI(
+        title="Firestation gateway",
+        version="1",
+        description="Alarms in, acts in, pictures out. Errors are problem details (RFC 9457).",
+        docs_url=None,
+        redoc_url=None,
+    )
+    install(app)
+    app.include_router(_health(desk))
+    app.include_router(_alarms(desk, door))
+    app.include_router(_incidents(desk, door))
+    app.add_middleware(Guard)
+    return app
+
+
+def _caller(door: Doorkeeper) -> Callable[[Request], Awaitable[Caller]]:
+    async def caller(request: Request) -> Caller:
+        address = request.client.host if request.client else "unknown"
+        return door.admit(request.headers.get("authorization"), address)
+
+    return caller
+
+
+def _health(desk: DeskPort) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The gateway runs."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """The gateway can do its work: Temporal answers."""
+        if await desk.ready():
+            return JSONResponse({"status": "ready"})
+        return Problem(503, "not ready", "Temporal does not answer").response({"Retry-After": "2"})
+
+    return router
+
+
+def _alarms(desk: DeskPort, door: Doorkeeper) -> APIRouter:
+    router = APIRouter(prefix="/alarms", tags=["alarms"])
+    authenticated = Annotated[Caller, Depends(_caller(door))]
+
+    @router.post("/alertmanager", status_code=202)
+    async def alertmanager(request: Request, caller: authenticated) -> Bell:
+        """A notification of Prometheus Alertmanager, version 4."""
+        if caller.kind != "bell":
+            raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
+        return await _ring(desk, from_alertmanager(await _json(request), caller.name))
+
+    @router.post("/generic", status_code=202)
+    async def generic(request: Request, caller: authenticated) -> Bell:
+        """One alarm in our own plain form, from a machine or from a person."""
+        source = caller.name if caller.kind == "bell" else "person"
+        return await _ring(desk, from_generic(await _json(request), source))
+
+    return router
+
+
+async def _ring(desk: DeskPort, alarms: tuple[Alarm, ...]) -> Bell:
+    """All or an error: an alert system sends the whole notification again when one of its alarms was not taken."""
+    found = [await desk.ring(alarm) for alarm in alarms]
+    for rang in found:
+        log.info("alarm", **rang.model_dump(mode="json", exclude_none=True))
+    shown = [rang.model_dump(mode="json", exclude_none=True) for rang in found]
+    return Bell(
+        incidents=tuple(
+            {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
+        ),
+        ignored=tuple(each for each in shown if "incident" not in each),
+    )
+
+
+def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:
+    router = APIRouter(prefix="/incidents", tags=["incidents"])
+    authenticated = Annotated[Caller, Depends(_caller(door))]
+
+    @router.get("")
+    async def listing(caller: authenticated, open: bool = False) -> Listing:  # noqa: A002, FBT001, FBT002 - HTTP's
+        """The incidents, without waking one of them."""
+        _person(caller)
+        return Listing(incidents=tuple(await desk.listing(open_only=open)))
+
+    @router.get("/{incident}")
+    async def picture(incident: str, caller: authenticated) -> Picture:
+        """Everything that is known of one incident."""
+        _person(caller)
+        return await desk.picture(incident)
+
+    for kind, model in ACTS.items():
+        _add_act(router, desk, authenticated, kind, model)
+    return router
+
+
+def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, model: type[Model]) -> None:
+    """One typed route an act. The body is the act without `by`: nobody can act in another's name."""
+    fields: Any = {
+        name: (str if name == "action" else field.annotation, field)
+        for name, field in model.model_fields.items()
+        if name not in {"by", "kind"}
+    }
+    body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
+
+    async def act(incident: str, caller: authenticated, body: body_model) -> Answer:
+        person = _person(caller)
+        assert isinstance(body, BaseModel)
+        given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
+        if kind in PICKS_ACTION:
+            given["action"] = await desk.whole_digest(incident, given["action"])
+        answer = await desk.act(incident, _act(given, model))
+        log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)
+        if answer.accepted:
+            return answer
+        title, missing = answer.title or "refused", answer.missing or ""
+        raise Problem(409, title, missing, rule=answer.rule, missing=missing, phase=str(answer.phase))
+
+    about = (model.__doc__ or kind).strip()
+    router.add_api_route(f"/{{incident}}/{kind}", act, methods=["POST"], summary=about, name=kind)
+
+
+def _act(given: dict[str, Any], model: type[Model]) -> Act:
+    try:
+        return ACT.validate_python(given)
+    except ValidationError as error:
+        first = invalid_inputs(error, model)[0]
+        first.field = first.field.removeprefix(f"{given['kind']}.")
+        raise first from None
+
+
+def _person(caller: Caller) -> str:
+    if caller.kind != "person":
+        raise Problem(403, "not allowed", f"{caller.name} is a bell; only people look and act")
+    return caller.name
+
+
+async def _json(request: Request) -> Any:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind != "application/json":
+        raise Problem(415, "this is not JSON", f"send Content-Type: application/json, not {kind[:80]}")
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        raise Problem(400, "the body is not JSON", "send one JSON object in UTF-8") from None
+
+
+class Guard:
+    """Limits the size of bodies before anybody reads them, and sets the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        read = 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > LARGEST_BODY:
+                raise Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+            return message
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
+            await send(message)
+
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            problem = Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+            await problem.response()(scope, receive, with_headers)
+            return
+        await self.app(scope, bounded, with_headers)

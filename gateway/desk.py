@@ -1,0 +1,295 @@
+"""The desk: everything that the gateway asks of Temporal. It keeps no state but what it has just answered."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import Field
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.acts import Act
+from firestation.alarm import Alarm, incident_id
+from firestation.authority import Station
+from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.model import Id, Line, Model, Time
+from firestation.picture import Picture
+from firestation.record import Brief
+from firestation.rules import SECRETS
+from firestation.runbook import Runbook, choose
+from firestation.severity import propose
+from firestation.state import Phase
+from firestation.system import System
+from workflows import messages, search
+from workflows.client import TASK_QUEUE
+
+CALL = timedelta(seconds=4)
+"""Alert systems give up after five seconds, so the gateway does before."""
+
+MOST_REMEMBERED = 50_000
+SHORTEST_PREFIX = 8
+WHOLE_DIGEST = 64
+SHOWN = 1000
+Result = TypeVar("Result")
+
+
+class Rang(Model):
+    """What became of one alarm. No incident: it was resolved, and there was nothing open to resolve."""
+
+    alarm: Line
+    incident: Id | None
+    run: str | None = None
+    phase: Phase | None = None
+    new: bool = False
+    coalesced: bool = False
+    reason: Line | None = None
+
+
+class Row(Model):
+    """One incident in a list, as visibility has it: no workflow is woken for it."""
+
+    incident: Id
+    run: str
+    system: str
+    title: str
+    phase: str
+    severity: str
+    captain: str
+    waiting: str
+    opened_at: Time
+    ended_at: Time | None
+    open: bool
+
+
+class Book(Model):
+    """What the gateway knows of the world: the station, the systems and the wall of runbooks."""
+
+    station: Station
+    systems: dict[Id, System]
+    wall: tuple[Runbook, ...] = Field(min_length=1)
+
+    def brief(self, alarm: Alarm) -> Brief:
+        """What an incident that this alarm starts is pinned to. Raises `InvalidInput` for an unknown system."""
+        system = self.systems.get(alarm.system)
+        if system is None:
+            known = ", ".join(self.systems) or "none"
+            raise InvalidInput(
+                "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
+            )
+        if SECRETS.search(alarm.model_dump_json()):
+            problem = "a text of this alarm holds a credential"
+            raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
+        runbook, matched = choose(self.wall, system, alarm.name, alarm.labels)
+        return Brief(
+            incident=incident_id(alarm, system.fire_labels),
+            system=system,
+            runbook=runbook,
+            matched=matched,
+            roster=self.station.roster(),
+        )
+
+
+class Desk:
+    """Rings, acts, looks and lists."""
+
+    def __init__(self, client: Client, book: Book, coalesce: timedelta) -> None:
+        self.client, self.book, self.coalesce = client, book, coalesce.total_seconds()
+        self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
+
+    async def ring(self, alarm: Alarm) -> Rang:
+        """Start the incident of this alarm, or join it. A repeat within the window is answered from memory.
+
+        Raises `InvalidInput` and `NotConfigured` before Temporal is asked, `Unreachable` when it does not answer.
+        """
+        brief = self.book.brief(alarm)
+        delivery = f"{brief.incident}/{alarm.delivery}"
+        at, before = self.answered.get(delivery, (float("-inf"), None))
+        if before is not None and time.monotonic() - at < self.coalesce:
+            return before.changed(new=False, coalesced=True)
+        found = await _in_time(self._deliver(alarm, brief))
+        self.answered.pop(delivery, None)
+        self.answered[delivery] = (time.monotonic(), found)
+        while len(self.answered) > MOST_REMEMBERED:
+            self.answered.popitem(last=False)
+        return found
+
+    async def _deliver(self, alarm: Alarm, brief: Brief) -> Rang:
+        latest = await self._latest(brief.incident)
+        is_open = latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
+        if alarm.status == "resolved" and not is_open:
+            return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
+        start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
+        try:
+            joined = await self._ring(alarm, start)
+        except WorkflowUpdateFailedError as error:
+            # It ended while we were ringing: the next run has this one as its predecessor.
+            if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
+                raise _refused(error) from error
+            latest = await self._latest(brief.incident)
+            start = start.changed(predecessor=latest.run_id if latest else None)
+            joined = await self._ring(alarm, start)
+        return Rang(
+            alarm=alarm.name, incident=joined.incident, run=joined.run, phase=joined.phase, new=joined.new
+        )
+
+    async def _ring(self, alarm: Alarm, start: messages.IncidentStart) -> messages.Joined:
+        brief = start.brief
+        severity = propose(brief.runbook.severity).severity
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            messages.WORKFLOW,
+            start,
+            id=brief.incident,
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            memo={"title": brief.system.title, "alarm": alarm.name},
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(search.SYSTEM, brief.system.system),
+                    SearchAttributePair(search.PHASE, str(Phase.OPEN)),
+                    SearchAttributePair(search.SEVERITY, str(severity)),
+                    SearchAttributePair(search.CAPTAIN, "nobody"),
+                    SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
+                ]
+            ),
+            static_summary=f"{brief.system.title}: {alarm.name}"[:200],
+            static_details=alarm.summary[:2000],
+        )
+        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
+            messages.RING,
+            alarm,
+            start_workflow_operation=operation,
+            result_type=messages.Joined,
+            rpc_timeout=CALL,
+        )
+        return joined
+
+    async def act(self, incident: str, act: Act) -> messages.Answer:
+        """Do what a person wants done. The answer says whether the rules allowed it."""
+        handle = self._handle(incident)
+        try:
+            return await _in_time(
+                handle.execute_update(act.kind, act, result_type=messages.Answer, rpc_timeout=CALL), incident
+            )
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
+
+    async def picture(self, incident: str) -> Picture:
+        """Everything that is known of one incident."""
+        handle = self._handle(incident)
+        return await _in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
+
+    async def whole_digest(self, incident: str, prefix: str) -> str:
+        """The digest that begins so. Raises `InvalidInput` when none or several of this incident's actions do."""
+        if len(prefix) >= WHOLE_DIGEST:
+            return prefix
+        known = [each.digest for each in (await self.picture(incident)).firebreaks]
+        found = [digest for digest in known if digest.startswith(prefix)]
+        if len(prefix) >= SHORTEST_PREFIX and len(found) == 1:
+            return found[0]
+        choice = ", ".join(digest[:12] for digest in known) or "none yet"
+        if len(prefix) < SHORTEST_PREFIX:
+            problem = f"{prefix!r} is too short; give at least {SHORTEST_PREFIX} characters"
+        else:
+            problem = f"{len(found)} actions of this incident begin with {prefix!r}"
+        raise InvalidInput("action", problem, f"The incident has {choice}")
+
+    async def listing(self, *, open_only: bool) -> list[Row]:
+        """The incidents, open ones first and the newest first, by visibility alone."""
+        query = f"WorkflowType = '{messages.WORKFLOW}'"
+        if open_only:
+            query += " AND ExecutionStatus = 'Running'"
+        rows = await _in_time(self._rows(query))
+        return sorted(rows, key=lambda row: (not row.open, -row.opened_at.timestamp()))
+
+    async def _rows(self, query: str) -> list[Row]:
+        return [
+            await _row(found)
+            async for found in self.client.list_workflows(query, limit=SHOWN, rpc_timeout=CALL)
+            if found.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW
+        ]
+
+    async def ready(self) -> bool:
+        """Whether Temporal answers."""
+        try:
+            return await self.client.service_client.check_health(timeout=CALL)
+        except RPCError:
+            return False
+
+    async def _latest(self, incident: str) -> WorkflowExecution | None:
+        try:
+            return await self.client.get_workflow_handle(incident).describe(rpc_timeout=CALL)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(incident)
+
+
+async def _row(found: WorkflowExecution) -> Row:
+    attributes = found.typed_search_attributes
+    memo = await found.memo()
+    return Row(
+        incident=found.id,
+        run=found.run_id,
+        system=attributes.get(search.SYSTEM) or "",
+        title=str(memo.get("title", "")),
+        phase=attributes.get(search.PHASE) or "",
+        severity=attributes.get(search.SEVERITY) or "",
+        captain=attributes.get(search.CAPTAIN) or "",
+        waiting=attributes.get(search.WAITING) or "",
+        opened_at=found.start_time,
+        ended_at=found.close_time,
+        open=found.status is WorkflowExecutionStatus.RUNNING,
+    )
+
+
+async def _in_time(call: Awaitable[Result], incident: str = "") -> Result:
+    """The result; Temporal's troubles as ours. Raises `Gone` and `Unreachable`."""
+    try:
+        return await call
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise _not_there(error, incident) from error
+        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
+        raise Unreachable(
+            "no worker has answered in time; it may still happen, so look before you repeat"
+        ) from error
+    except WorkflowQueryFailedError as error:
+        raise Unreachable(f"the incident cannot be shown now: {error}") from error
+
+
+def _not_there(error: RPCError, incident: str) -> Exception:
+    """An update to a workflow that has ended is answered by Temporal as if there were none."""
+    if "completed" in str(error).lower():
+        return Refused(0, "the order of things", "the incident has ended")
+    return Gone(f"there is no incident {incident!r}")
+
+
+def _refused(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == "Refused":
+        rule = int(cause.details[0]) if cause.details else 0
+        return Refused(rule, "refused", cause.message)
+    return NotConfigured(f"the incident could not take it: {cause}")

@@ -1,0 +1,98 @@
+"""Every error as problem details (RFC 9457): what, which field, and the fix. Never a stack trace."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from firestation.complaints import field_path
+from firestation.errors import FirestationError, Gone, InvalidInput, NotConfigured, Refused, Unreachable
+
+log = structlog.get_logger()
+TITLES = {
+    401: "who are you?",
+    403: "not allowed",
+    404: "not found",
+    405: "this address does not take that method",
+}
+
+
+class Problem(Exception):
+    """An answer that is not success."""
+
+    def __init__(self, status: int, title: str, detail: str | None = None, **more: Any) -> None:
+        super().__init__(title)
+        self.status, self.title, self.detail, self.more = status, title, detail, more
+
+    def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
+        """As HTTP says it."""
+        body = {"type": "about:blank", "status": self.status, "title": self.title, **self.more}
+        if self.detail:
+            body["detail"] = self.detail
+        return JSONResponse(body, self.status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error in one form."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(FirestationError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
+    assert isinstance(error, Problem)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's number
+    return error.response({**headers, **error.more.pop("headers", {})})
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    match error:
+        case InvalidInput():
+            found = [{"field": error.field, "problem": error.problem, "fix": error.fix}]
+            return Problem(422, "this cannot be used", str(error), errors=found).response()
+        case Refused():
+            return Problem(409, error.title, error.missing, rule=error.rule, missing=error.missing).response()
+        case Gone():
+            return Problem(404, "not found", str(error)).response()
+        case Unreachable():
+            return Problem(503, "the station cannot do it now", str(error)).response({"Retry-After": "2"})
+        case NotConfigured():
+            return Problem(422, "this cannot be used", str(error)).response()
+        case _:
+            return await _unforeseen(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {
+            "field": field_path(tuple(each["loc"][1:])) if len(each["loc"]) > 1 else "(whole)",
+            "problem": str(each["msg"]).removeprefix("Value error, "),
+            "fix": "See /openapi.json for what belongs there",
+        }
+        for each in error.errors()
+    ]
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return Problem(400, "the body is not JSON", found[0]["problem"], errors=found).response()
+    detail = f"{found[0]['field']}: {found[0]['problem']}"
+    return Problem(422, "this cannot be used", detail, errors=found).response()
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = TITLES.get(error.status_code, "this cannot be answered")
+    return Problem(error.status_code, title, f"{request.method} {request.url.path}").response(
+        dict(error.headers or {})
+    )
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    log.error("an error that nobody foresaw", path=request.url.path, exc_info=error)
+    return Problem(
+        500, "something went wrong here", "it is in the gateway's log; nothing was lost"
+    ).response()
