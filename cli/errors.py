@@ -20,7 +20,6 @@ from firestation.errors import (
     Refused,
 )
 
-
 MOST_LINES = 40
 
 

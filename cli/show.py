@@ -231,6 +231,8 @@ def say(console: Console, text: Text, indent: int = 0, hang: int = 2) -> None:
     """Print a text in lines that fit, each but the first `hang` further in."""
     room = max(20, console.width - indent)
     first, *rest = text.wrap(console, room)
+    for line in rest:
+        line.rstrip()
     lines = [first, *Text(" ").join(rest).wrap(console, max(20, room - hang))] if rest else [first]
     for number, line in enumerate(lines):
         line.rstrip()

@@ -35,7 +35,10 @@ REFERENCE_PATTERN = "^(env:"
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Location, str, str]]:
     """For each error its location in the input, the problem and the fix. `model` is what was validated against."""
-    for each in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for each in errors:
+        if each["type"] == "too_short" and any(_lies_in(other["loc"], each["loc"]) for other in errors):
+            continue  # Pydantic counts only the elements that are right; the wrong ones are named themselves
         location = tuple(step for step in each["loc"] if step != "[key]")
         if each["type"] == "extra_forbidden":
             yield location, "there is no such field", _meant(str(location[-1]), model, location[:-1])
@@ -71,6 +74,10 @@ def _fix(kind: str, context: dict[str, Any]) -> str:
     if pattern.startswith(REFERENCE_PATTERN):
         return "Write a reference, env:NAME or file:PATH, never the secret itself"
     return FIXES.get(kind, "Correct it")
+
+
+def _lies_in(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _sentence(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firestation.acts import ACTS, Act
@@ -158,10 +158,10 @@ def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:
 def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, model: type[Model]) -> None:
     """One typed route an act. The body is the act without `by`: nobody can act in another's name."""
     fields: Any = {
-        name: (str if name == "action" else field.annotation, field)
-        for name, field in model.model_fields.items()
-        if name not in {"by", "kind"}
+        name: (field.annotation, field) for name, field in model.model_fields.items() if name not in {"by", "kind"}
     }
+    if kind in PICKS_ACTION:
+        fields["action"] = (str, Field(pattern="^[0-9a-f]{1,64}$", description="the action's digest, or its beginning"))
     body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
 
     async def act(incident: str, caller: authenticated, body: body_model) -> Answer:

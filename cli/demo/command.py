@@ -1,5 +1,6 @@
 """The command: set the stage, break the agent, walk the incident, show what is left of it."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from cli.demo.stage import stage
 from cli.demo.story import Story
 from cli.demo.voice import Voice
 from cli.desk import Desk, Json, terminal
+from firestation.errors import InvalidInput
 
 STATE = Path(".firestation/demo")
 
@@ -36,6 +38,10 @@ def demo(
     Next: it prints where the manifest, the postmortem and the lock are, and how to look at them.
     """
     desk = Desk.of(ctx, as_json=as_json)
+    if not auto and not sys.stdin.isatty():
+        raise InvalidInput(
+            "--auto", "nobody can answer here, since this is no terminal", "Run: firestation demo --auto"
+        )
     began = time.monotonic()
     console = terminal()
     console.stderr = as_json  # with --json the story goes to standard error
@@ -47,8 +53,8 @@ def demo(
         scene.break_it()
         story = Story(voice, scene.people(), scene.ring_the_bell())
         story.what_is_known()
-        story.someone_takes_it()
         refunds = story.the_first_firebreak()
+        story.someone_takes_it()
         plan = story.the_captains_decision()
         story.recovery_and_the_cause(refunds)
         closed = story.the_lock(plan)

@@ -29,22 +29,22 @@ class Story:
         self.voice, self.people, self.incident = voice, people, incident
         self.told = 0
 
-    def look(self) -> Picture:
-        """The incident now; what is new in its timeline is told."""
+    def look(self, *, quiet: bool = False) -> Picture:
+        """The incident now; what is new in its timeline is told, unless `quiet`."""
         seen = self.people["ana"].picture(self.incident)
         for each in seen.timeline[self.told :]:
-            if each.kind not in QUIET:
+            if each.kind not in QUIET and not quiet:
                 self.voice.happened(moment(each, seen.as_of))
         self.told = len(seen.timeline)
         return seen
 
-    def until(self, what: str, held: Callable[[Picture], bool], seconds: float = ENGINE_SECONDS) -> Picture:
+    def until(self, what: str, held: Callable[[Picture], bool], *, quiet: bool = False) -> Picture:
         """Look until this holds. Fails the demo at the deadline, or when the incident ends before."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + ENGINE_SECONDS
         with self.voice.progress(what):
             while True:
                 try:
-                    seen = self.look()
+                    seen = self.look(quiet=quiet)
                 except Unreachable:
                     if time.monotonic() > deadline:
                         raise
@@ -54,7 +54,7 @@ class Story:
                     if seen.ended_at:
                         fail(f"the incident is {seen.phase} while we waited for {what}")
                 if time.monotonic() > deadline:
-                    fail(f"waited {seconds:.0f} s for {what}")
+                    fail(f"waited {ENGINE_SECONDS:.0f} s for {what}")
                 time.sleep(TURN_SECONDS)  # the pace of looking
 
     def act(self, person: str, act: str, command: str, **fields: Any) -> Picture:
@@ -67,10 +67,11 @@ class Story:
         """The first look: the captain is paged, the snapshot runs, nobody has to type anything for that."""
         self.voice.chapter("What is known in the first seconds")
         seen = self.until(
-            "the page and the first word", lambda seen: bool(seen.words) and seen.sealed is not None
+            "the page, the sealed snapshot and the first word",
+            lambda seen: bool(seen.words) and seen.sealed is not None,
+            quiet=True,
         )
         show(self.voice.console, seen)
-        self.told = len(seen.timeline)
 
     def someone_takes_it(self) -> None:
         """Captain and scribe, and how bad it is."""
@@ -84,7 +85,7 @@ class Story:
         self.act("ben", "acknowledge", f"ack {name} --role scribe", role="scribe")
         seen = self.look()
         for reason in seen.proposal.reasons:
-            voice.say(f"  {reason}")
+            voice.fact("", reason)
         severity = voice.choose(
             f"The engine proposes {seen.proposal.severity}. What does ana declare?",
             ("sev1", "sev2"),
@@ -117,7 +118,7 @@ class Story:
             if voice.agrees("Does ana approve exactly this?"):
                 break
             self.act("ana", "refuse", f"refuse {name} {plan.digest[:12]} --reason 'not now'",
-                     action=plan.digest, reason="not now")  # fmt: skip
+                     action=plan.digest[:12], reason="not now")  # fmt: skip
             voice.say("Refused, on the record; the lever stays where it is. But the answers stay wrong too.")
             voice.insist("Shall the engine put it before her again?", "Then nothing recovers. Shall it?")
             self.act("ana", "propose", f"propose {name} {plan.action.step}", step=plan.action.step)
@@ -135,15 +136,15 @@ class Story:
         voice.fact("cost", step.cost)
         voice.fact("for", f"{show_duration(plan.action.expires_after)}, then: {step.at_expiry}")
         voice.fact("seen by", f"the check {step.probe.check}, within {show_duration(step.probe.deadline)}")
-        voice.fact("manifest", plan.action.manifest or "none: the snapshot was waived")
-        voice.fact("digest", plan.digest)
+        voice.path("manifest", plan.action.manifest or "none: the snapshot was waived")
+        voice.path("digest", plan.digest)
 
     def _a_replay_is_refused(self, plan: Firebreak) -> None:
         """The approval counts once: the same decision again is refused, and that stands on the record."""
         short = plan.digest[:12]
-        self.act("ana", "approve", f"approve {self.incident} {short}", action=plan.digest)
+        self.act("ana", "approve", f"approve {self.incident} {short}", action=short)
         try:
-            self.people["ana"].act(self.incident, "approve", {"action": plan.digest})
+            self.people["ana"].act(self.incident, "approve", {"action": short})
         except Refused as refusal:
             self.voice.fact("sent again", str(refusal))
         else:
@@ -169,7 +170,7 @@ class Story:
         )
         reason = "the golden answers are right again"
         self.act("ana", "lift", f"lift {name} {refunds.digest[:12]} --reason '{reason}'",
-                 action=refunds.digest, reason=reason)  # fmt: skip
+                 action=refunds.digest[:12], reason=reason)  # fmt: skip
         self.until("the refund tool to be back", _is("refund_tool", Lease.LIFTED))
         self.until("the checks to hold again, with refunds on", lambda seen: seen.restored_at is not None)
 
@@ -182,7 +183,7 @@ class Story:
         )
         reason = "off was a cost experiment; on is how it was reviewed"
         self.act("ana", "adopt", f"adopt {name} {plan.digest[:12]} --reason '{reason}'",
-                 action=plan.digest, reason=reason)  # fmt: skip
+                 action=plan.digest[:12], reason=reason)  # fmt: skip
         seen = self.until("the postmortem and the lock", lambda seen: seen.postmortem is not None)
         seen = self.until(
             "the lock to be tried", lambda seen: seen.lock is not None or "lock" in seen.trouble
@@ -192,8 +193,8 @@ class Story:
         )
         for run in seen.lock.runs if seen.lock else ():
             voice.fact(f"{run.against}: {run.outcome}", run.detail)
-        self.act("ben", "update", f"update {name} 'The lock is proved; closing.'", audience="internal",
-                 known="Recovery is measured, the lock is proved; closing.")  # fmt: skip
+        known = "Recovery is measured and the lock is proved; closing."
+        self.act("ana", "update", f"update {name} '{known}'", audience="internal", known=known)
         voice.insist(
             "Does ana close the incident?", "It stays in after-action, and reminds you daily. Close?"
         )

@@ -40,18 +40,21 @@ class Voice:
 
     def path(self, name: str, value: object) -> None:
         """A path, in one piece so that it can be copied."""
-        self.console.print(Text.assemble((f"  {name:<15} ", "dim"), plain(value)), soft_wrap=True)
+        self.console.print(Text.assemble((f"  {name:<16} ", "dim"), plain(value)), soft_wrap=True)
 
     def typed(self, command: str, who: str) -> None:
         """A command as that person would type it."""
-        mark = " (the demo types it)" if self.auto else ""
-        self.console.print(
-            Text.assemble((f"  {who}{mark} ", "dim"), (f"$ {plain(command)}", "bold cyan")), soft_wrap=True
+        mark = f"the demo, as {who}:" if self.auto else f"{who}:"
+        say(
+            self.console,
+            Text.assemble((f"{mark} ", "dim"), (f"$ {plain(command)}", "bold cyan")),
+            indent=2,
+            hang=4,
         )
 
     def happened(self, line: Text) -> None:
         """A line of the incident's timeline."""
-        self.console.print(Text.assemble("  | ", line), soft_wrap=True)
+        say(self.console, Text.assemble("| ", line), indent=2, hang=12)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[None]:
@@ -66,7 +69,7 @@ class Voice:
     def agrees(self, question: str) -> bool:
         """Yes or no from the person; `--auto` says yes. Raises `typer.Abort` when they quit."""
         if self.auto:
-            self.console.print(Text(f"  {plain(question)} [the demo answers: yes]"), soft_wrap=True)
+            say(self.console, Text(f"{plain(question)} [the demo answers: yes]"), indent=2)
             return True
         while True:
             said = (
@@ -90,9 +93,7 @@ class Voice:
     def ask(self, question: str, default: str) -> str:
         """A text from the person; `--auto`, or just Enter, takes the default."""
         if self.auto:
-            self.console.print(
-                Text(f"  {plain(question)} [the demo answers: {plain(default)}]"), soft_wrap=True
-            )
+            say(self.console, Text(f"{plain(question)} [the demo answers: {plain(default)}]"), indent=2)
             return default
         return str(typer.prompt(f"  {plain(question)}", default=default))
 

@@ -16,12 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
-import httpx
 from pydantic import ValidationError
 
 from firestation.complaints import invalid_inputs
 from firestation.drivers.exchange import stateless_client
-from firestation.drivers.kit import Kit
+from firestation.drivers.kit import HttpClient, Kit
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.ports import Channel, Check, Lever, Secrets, Source, Tracker
@@ -77,7 +76,7 @@ class Drivers:
     """
 
     def __init__(
-        self, secrets: Secrets, *, folder: Path | None = None, client: httpx.AsyncClient | None = None
+        self, secrets: Secrets, *, folder: Path | None = None, client: HttpClient | None = None
     ) -> None:
         self._kit = Kit(client or stateless_client(), secrets, folder or Path())
 

@@ -214,10 +214,10 @@ def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:
         return {}, ""
     try:
         if auth.bearer is not None:
-            secret = kit.secrets.resolve(auth.bearer)
+            secret = _visible(kit.secrets.resolve(auth.bearer), auth.bearer)
             return {"authorization": f"Bearer {secret}"}, secret
         if auth.header is not None:
-            secret = kit.secrets.resolve(auth.header.secret)
+            secret = _visible(kit.secrets.resolve(auth.header.secret), auth.header.secret)
             return {auth.header.name.lower(): secret}, secret
         assert auth.basic is not None
         secret = kit.secrets.resolve(auth.basic.password)
@@ -225,6 +225,13 @@ def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:
     except NotConfigured as error:
         raise Denied(str(error)) from error
     return {"authorization": f"Basic {pair}"}, secret
+
+
+def _visible(secret: str, reference: str) -> str:
+    if not (secret.isascii() and secret.isprintable()):
+        msg = f"the secret {reference} holds characters that a header cannot carry; write it as visible ASCII"
+        raise NotConfigured(msg)
+    return secret
 
 
 async def _exchange(

@@ -248,8 +248,9 @@ class HttpLever:
         """The present position, and its revision where the product has one."""
         read = self.config.read
         answer = await ask(self.kit, self.config, read, {})
+        value = answer.at(read.path)
         revision = None if read.revision is None else plain(answer.spot(read.revision)) or None
-        return Position(value=answer.at(read.path), revision=revision)
+        return Position(value=value, revision=revision)
 
     async def move(self, to: Position, expected: Position, key: str) -> Position:
         """Move once. Whether a lever that is already at `to` is our own work is for the caller to judge."""

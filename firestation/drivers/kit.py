@@ -7,11 +7,13 @@ import httpx
 
 from firestation.ports import Secrets
 
+HttpClient = httpx.AsyncClient
+
 
 @dataclass(frozen=True)
 class Kit:
     """The shared HTTP client, the way to secrets, and the folder that relative paths of a system file start from."""
 
-    client: httpx.AsyncClient
+    client: HttpClient
     secrets: Secrets
     folder: Path

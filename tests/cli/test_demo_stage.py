@@ -137,7 +137,7 @@ def test_auto_answers_and_says_so() -> None:
     assert captain.ask("Why?", "because") == "because"
     captain.typed("firestation ack x", "ana")
     assert "Shall it move? [the demo answers: yes]" in said.getvalue()
-    assert "ana (the demo types it) $ firestation ack x" in said.getvalue()
+    assert "the demo, as ana: $ firestation ack x" in said.getvalue()
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

@@ -42,7 +42,19 @@ def test_up_becomes_the_station(run: Run, became: list[str]) -> None:
         "--json",
     )
     assert became[:3] == [sys.executable, "-m", "worker.station"]
-    assert became[3:] == ["--state", "s", "--station", "st.yaml", "--systems", "sys", "--port", "1", "--ui-port", "2", "--json"]
+    assert became[3:] == [
+        "--state",
+        "s",
+        "--station",
+        "st.yaml",
+        "--systems",
+        "sys",
+        "--port",
+        "1",
+        "--ui-port",
+        "2",
+        "--json",
+    ]
 
 
 def test_replay_says_how_it_ended(run: Run, monkeypatch: Any, tmp_path: Path) -> None:

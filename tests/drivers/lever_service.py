@@ -5,6 +5,7 @@ Started in a thread on a free port. What it did is in `Product`, so that a test 
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import json
 import threading
@@ -39,7 +40,11 @@ class Product:
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     messages: dict[str, Any] = field(default_factory=dict)
     tasks: dict[str, Any] = field(default_factory=dict)
-    bytes_sent: int = 0
+    stale: list[tuple[Any, int]] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """As new, at the same address."""
+        self.__dict__.update(vars(Product(url=self.url)))
 
     def set(self, value: Any) -> None:
         self.value = value
@@ -54,8 +59,6 @@ class Product:
 
 
 def application(product: Product) -> Starlette:  # noqa: C901 - one small handler a path
-    state: dict[str, Any] = {"stale": []}
-
     async def remember(request: Request) -> bytes:
         body = await request.body()
         product.seen.append((request.method, request.url.path, dict(request.headers), body))
@@ -67,9 +70,9 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
         if fault == "meddle":
             product.set("elsewhere")
         elif fault:
-            return await _bad(fault, product)
+            return await _bad(fault)
         if request.method == "GET":
-            stale = state["stale"].pop() if state["stale"] else None
+            stale = product.stale.pop() if product.stale else None
             value, revision = stale or (product.value, product.revision)
             weak = "W/" if request.query_params.get("weak") else ""
             return JSONResponse({"lever": {"position": value}}, headers={"ETag": f'{weak}"{revision}"'})
@@ -79,7 +82,7 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
         wanted = request.headers.get("if-match")
         if wanted is not None and wanted != f'"{product.revision}"':
             return JSONResponse({"error": "moved meanwhile"}, status_code=412)
-        state["stale"] = [(product.value, product.revision)] * product.shown_after
+        product.stale = [(product.value, product.revision)] * product.shown_after
         product.set(json.loads(body)["position"])
         product.writes.append({"key": key, "value": product.value})
         product.keys[key] = product.value
@@ -97,7 +100,7 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
 
     async def bad(request: Request) -> Response:
         await remember(request)
-        return await _bad(request.path_params["kind"], product)
+        return await _bad(request.path_params["kind"])
 
     async def messages(request: Request) -> Response:
         body = json.loads(await remember(request))
@@ -131,7 +134,7 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
     )
 
 
-async def _bad(kind: str, product: Product) -> Response:
+async def _bad(kind: str) -> Response:
     if kind.isdigit():
         return JSONResponse({"error": f"it is {kind}"}, status_code=int(kind))
     if kind == "hang":
@@ -139,11 +142,9 @@ async def _bad(kind: str, product: Product) -> Response:
     if kind == "drip":
         return StreamingResponse(_drip(), media_type="application/json")
     if kind == "huge":
-        return StreamingResponse(_huge(product), media_type="application/json")
+        return StreamingResponse(_huge(), media_type="application/json")
     if kind == "bomb":
-        return Response(
-            _bomb(), media_type="application/json", headers={"Content-Encoding": "gzip"}
-        )
+        return Response(_bomb(), media_type="application/json", headers={"Content-Encoding": "gzip"})
     if kind == "redirect":
         return RedirectResponse("http://198.51.100.7/elsewhere", status_code=307)
     gzip_json = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
@@ -159,7 +160,10 @@ async def _bad(kind: str, product: Product) -> Response:
         "empty": Response(b"", media_type="application/json"),
         "other": Response(b'{"else": 1}', media_type="application/json"),
         "gzip": Response(gzip.compress(b'{"lever": {"position": "off"}}'), headers=gzip_json),
-        "deflate": Response(zlib.compress(b'{"lever": {"position": "off"}}'), headers={**gzip_json, "Content-Encoding": "deflate"}),
+        "deflate": Response(
+            zlib.compress(b'{"lever": {"position": "off"}}'),
+            headers={**gzip_json, "Content-Encoding": "deflate"},
+        ),
         "torn": Response(gzip.compress(b'{"lever": {"position": "off"}}')[:-6], headers=gzip_json),
         "notgzip": Response(b'{"lever": {"position": "off"}}', headers=gzip_json),
         "brotli": Response(b"xx", headers={**gzip_json, "Content-Encoding": "br"}),
@@ -175,26 +179,33 @@ async def _drip() -> AsyncIterator[bytes]:
         yield b"x"
 
 
-async def _huge(product: Product) -> AsyncIterator[bytes]:
+async def _huge() -> AsyncIterator[bytes]:
     yield b'{"position": "'
     for _ in range(HUGE // 100_000):
-        product.bytes_sent += 100_000
         yield b"x" * 100_000
     yield b'"}'
 
 
+@functools.cache
 def _bomb() -> bytes:
+    """60 MB of zeros in 60 kB."""
     deflater = zlib.compressobj(9, wbits=31)
     zeros = b"0" * 1_000_000
-    return b"".join(deflater.compress(zeros) for _ in range(300)) + deflater.flush()
+    return b"".join(deflater.compress(zeros) for _ in range(60)) + deflater.flush()
 
 
 @contextlib.contextmanager
 def running() -> Iterator[Product]:
     """The service, from ready to stopped."""
+    _bomb()  # made once and ahead, so that no request waits for it
     product = Product()
     config = uvicorn.Config(
-        application(product), host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        application(product),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -208,7 +219,6 @@ def running() -> Iterator[Product]:
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         product.url = f"http://{host}:{port}"
         assert httpx.get(f"{product.url}/traces/ready", trust_env=False).is_success
-        product.seen.clear()
         yield product
     finally:
         server.should_exit = True

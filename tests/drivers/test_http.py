@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from firestation.drivers import Drivers
-from firestation.drivers.template import fill, fill_header, fill_url
+from firestation.drivers.template import PLACEHOLDER, fill, fill_header, fill_url
 from firestation.errors import (
     Denied,
     Drifted,
@@ -47,7 +47,7 @@ from firestation.testing import (
     SourceConformance,
     TrackerConformance,
 )
-from tests.drivers.lever_service import HUGE, TOKEN, Product, running
+from tests.drivers.lever_service import TOKEN, Product, running
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 WINDOW = Window(since=NOW - timedelta(minutes=1), until=NOW)
@@ -56,11 +56,17 @@ AUTH = {"bearer": "env:AGENT_TOKEN"}
 pytestmark = pytest.mark.driver
 
 
-@pytest.fixture
-def product(monkeypatch: pytest.MonkeyPatch) -> Iterator[Product]:
-    monkeypatch.setenv("AGENT_TOKEN", TOKEN)
+@pytest.fixture(scope="module")
+def service() -> Iterator[Product]:
     with running() as product:
         yield product
+
+
+@pytest.fixture
+def product(service: Product, monkeypatch: pytest.MonkeyPatch) -> Product:
+    monkeypatch.setenv("AGENT_TOKEN", TOKEN)
+    service.reset()
+    return service
 
 
 @pytest.fixture
@@ -103,7 +109,7 @@ def answer_config(product: Product, wanted: str = "denied", **more: Any) -> dict
     return {"base": product.url, "auth": AUTH, "request": request, "expect": expect, **more}
 
 
-def scope(*request_ids: str) -> Scope:
+def in_scope(*request_ids: str) -> Scope:
     return Scope(incident="agent-1", request_ids=request_ids, since=WINDOW.since, until=WINDOW.until)
 
 
@@ -145,10 +151,7 @@ class TestSource(SourceConformance):
 
     @pytest.fixture
     def scope(self) -> Scope:
-        return scope("r1", "r2", "../r3", "r4", "r5", "r6")
-
-    @pytest.mark.skip(reason="replaced below")
-    async def test_it_gives_artifacts_that_say_what_they_are(self, source: Source, scope: Scope) -> None: ...
+        return in_scope("r1", "r2", "r 3", "r4", "ü5", "r6")
 
 
 class TestCheck(CheckConformance):
@@ -182,7 +185,10 @@ class TestChannel(ChannelConformance):
 class TestTracker(TrackerConformance):
     @pytest.fixture
     def tracker(self, bench: Drivers, product: Product) -> Tracker:
-        opened = {"url": "/tasks", "body": {"fields": [{"summary": "[{incident}] {title}", "text": "{text}"}]}}
+        opened = {
+            "url": "/tasks",
+            "body": {"fields": [{"summary": "[{incident}] {title}", "text": "{text}"}]},
+        }
         config = {"base": product.url, "open": opened, "ticket": {"path": "$.task.key"}}
         return bench.tracker(TrackerFitting(id="tasks", title="T", driver="http", config=config))
 
@@ -196,8 +202,9 @@ class TestMoving:
         self, bench: Drivers, product: Product
     ) -> None:
         lever = make_lever(bench, product)
-        for value in (0.5, False, None, {"a": [1]}, "1", 1):
-            shown = await lever.move(Position(value=value), await lever.read(), f"i/1/{value}")
+        values: list[JsonValue] = [0.5, False, None, {"a": [1]}, "1", 1]
+        for value in values:
+            shown = await lever.move(Position(value=value), await lever.read(), f"i/1/{value!r}")
             assert shown.same_as(Position(value=value))
         put = next(each for each in product.seen if each[0] == "PUT")
         assert json.loads(put[3]) == {"position": 0.5, "by": "firestation i/1/0.5"}
@@ -238,17 +245,18 @@ class TestMoving:
         lever = make_lever(bench, product)
         assert (await lever.move(Position(value="on"), await lever.read(), "k")).value == "on"
 
-    async def test_a_hiccup_of_the_read_back_is_outlived(self, bench: Drivers, product: Product) -> None:
+    async def test_a_hiccup_of_the_read_back_is_outlived(
+        self, bench: Drivers, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         lever = make_lever(bench, product)
         origin = await lever.read()
-        product.faults = [("PUT", "meddle-not")] if False else []
         original = product.set
 
         def set_and_break(value: Any) -> None:
             original(value)
             product.faults = [("GET", "503"), ("GET", "html")]
 
-        product.set = set_and_break  # type: ignore[method-assign]
+        monkeypatch.setattr(product, "set", set_and_break)
         assert (await lever.move(Position(value="on"), origin, "k")).value == "on"
 
     async def test_a_lost_answer_is_unreachable_and_the_next_try_finds_it_moved(
@@ -274,7 +282,6 @@ KINDS: list[tuple[str, type[DriverError], str]] = [
     ("503", Unreachable, "it is 503"),
     ("400", Nonsense, "it is 400"),
     ("422", Nonsense, "answered 422"),
-    ("304", Nonsense, "answered 304"),
     ("redirect", Nonsense, "redirect to 198.51.100.7"),
     ("html", Nonsense, "text/html where JSON was wanted: <html>log in first</html>"),
     ("plain", Nonsense, "text/plain"),
@@ -300,19 +307,22 @@ class TestAnswers:
     async def test_each_bad_answer_is_the_right_error(
         self, bench: Drivers, product: Product, kind: str, error: type[DriverError], said: str
     ) -> None:
-        lever = make_lever(bench, product, timeout="0.5s", max_bytes=100_000)
+        timeout = "0.5s" if error is Unreachable else "10s"
+        lever = make_lever(bench, product, timeout=timeout, max_bytes=100_000)
         product.faults = [("*", kind)]
         with pytest.raises(error, match=said) as caught:
             await lever.read()
         assert type(caught.value) is error
         assert TOKEN not in str(caught.value)
+        lever = make_lever(bench, product)
         assert (await lever.read()).value == "off"
 
     @pytest.mark.parametrize("kind", [kind for kind, _, _ in KINDS])
     async def test_a_check_is_inconclusive_whatever_comes(
         self, bench: Drivers, product: Product, kind: str
     ) -> None:
-        config = answer_config(product, timeout="0.5s", max_bytes=100_000)
+        timeout = "0.5s" if kind in {"hang", "drip"} else "10s"
+        config = answer_config(product, timeout=timeout, max_bytes=100_000)
         config["request"] = {"url": f"/bad/{kind}"}
         reading = await make_check(bench, config).measure(WINDOW)
         assert reading.verdict == "inconclusive"
@@ -328,7 +338,6 @@ class TestAnswers:
     async def test_memory_stays_bounded(self, bench: Drivers, product: Product, kind: str) -> None:
         lever = make_lever(bench, product, max_bytes=200_000)
         product.faults = [("*", kind)]
-        await lever.read() if kind == "never" else None
         tracemalloc.start()
         try:
             with pytest.raises(Nonsense):
@@ -337,7 +346,6 @@ class TestAnswers:
         finally:
             tracemalloc.stop()
         assert peak < 8_000_000
-        assert product.bytes_sent < HUGE
 
     async def test_a_closed_port_is_unreachable(self, bench: Drivers, product: Product) -> None:
         with socket.socket() as unused:
@@ -353,8 +361,16 @@ class TestAnswers:
         with pytest.raises(Denied, match="env:AGENT_TOKEN is not set"):
             await make_lever(bench, product).read()
 
+    async def test_a_credential_that_no_header_can_carry_is_denied(
+        self, bench: Drivers, product: Product, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AGENT_TOKEN", "schlüssel")
+        with pytest.raises(Denied, match="visible ASCII") as caught:
+            await make_lever(bench, product).read()
+        assert "schlüssel" not in str(caught.value)
+
     async def test_an_echoed_credential_is_not_repeated(self, bench: Drivers, product: Product) -> None:
-        _, error = await gather(make_source(bench, product, TRACE), scope("secret"))
+        _, error = await gather(make_source(bench, product, TRACE), in_scope("secret"))
         assert isinstance(error, Denied)
         assert TOKEN not in str(error)
         assert "Bearer ***" in str(error)
@@ -388,35 +404,39 @@ class TestCollecting:
     async def test_what_was_got_is_kept_and_the_rest_is_one_error(
         self, bench: Drivers, product: Product
     ) -> None:
-        found, error = await gather(make_source(bench, product, TRACE), scope("r1", "gone", "r2", "..", "", "r3"))
+        found, error = await gather(
+            make_source(bench, product, TRACE), in_scope("r1", "gone", "r2", "..", "", "r3")
+        )
         assert sorted(each.name for each in found) == ["traces/r1.json", "traces/r2.json", "traces/r3.json"]
         assert type(error) is Gone
         assert error.details == {"failed": 3, "asked": 6}
         assert {each.provides for each in found} == {("requests",)}
 
-    async def test_one_that_is_worth_another_try_makes_it_all_so(self, bench: Drivers, product: Product) -> None:
+    async def test_one_that_is_worth_another_try_makes_it_all_so(
+        self, bench: Drivers, product: Product
+    ) -> None:
         one = {"name": "config.json", "url": "/bad/503"}
-        found, error = await gather(make_source(bench, product, TRACE, one), scope("r1", "gone"))
+        found, error = await gather(make_source(bench, product, TRACE, one), in_scope("r1", "gone"))
         assert [each.name for each in found] == ["traces/r1.json"]
         assert type(error) is Unreachable
 
     async def test_bytes_are_frozen_as_they_came(self, bench: Drivers, product: Product) -> None:
         one = {"name": "rows.csv", "url": "/bad/csv", "media_type": "text/csv"}
-        found, error = await gather(make_source(bench, product, one), scope())
+        found, error = await gather(make_source(bench, product, one), in_scope())
         assert error is None
         assert [(each.content, each.media_type) for each in found] == [(b"a,b\n1,2\n", "text/csv")]
 
     async def test_another_media_type_is_nonsense(self, bench: Drivers, product: Product) -> None:
         one = {"name": "rows.csv", "url": "/bad/html", "media_type": "text/csv"}
-        found, error = await gather(make_source(bench, product, one), scope())
+        found, error = await gather(make_source(bench, product, one), in_scope())
         assert found == []
         assert isinstance(error, Nonsense)
 
-    async def test_a_hostile_request_id_stays_one_path_segment(self, bench: Drivers, product: Product) -> None:
-        await gather(make_source(bench, product, TRACE), scope("../../levers/reranker?x=1#y"))
-        assert [path for _, path, _, _ in product.seen] == []or all(
-            "/levers/reranker" != path for _, path, _, _ in product.seen
-        )
+    async def test_a_hostile_request_id_stays_one_path_segment(
+        self, bench: Drivers, product: Product
+    ) -> None:
+        await gather(make_source(bench, product, TRACE), in_scope("../../levers/reranker?x=1#y"))
+        assert "/levers/reranker" not in [path for _, path, _, _ in product.seen]
 
     async def test_a_source_that_is_dropped_leaves_nothing_running(
         self, bench: Drivers, product: Product
@@ -424,7 +444,7 @@ class TestCollecting:
         hang = {"name": "hang.json", "url": "/bad/hang"}
         before = asyncio.all_tasks()
         source = make_source(bench, product, TRACE, hang)
-        async with aclosing(source.collect(scope("r1"))) as found:  # type: ignore[type-var]
+        async with asyncio.timeout(3), aclosing(source.collect(in_scope("r1"))) as found:  # type: ignore[type-var]
             assert (await anext(found)).name == "traces/r1.json"
         assert asyncio.all_tasks() == before
 
@@ -437,7 +457,7 @@ class TestCollecting:
             "headers": {"X-Incident": "{incident}"},
             "body": {"ids": "{request_ids}", "until": "{until}"},
         }
-        await gather(make_source(bench, product, spec), scope("r1", "r2"))
+        await gather(make_source(bench, product, spec), in_scope("r1", "r2"))
         _, _, headers, body = product.seen[0]
         assert json.loads(body) == {"ids": ["r1", "r2"], "until": "2026-11-23T03:00:00Z"}
         assert headers["x-incident"] == "agent-1"
@@ -461,7 +481,9 @@ class TestLocks:
             {"request": {"url": "/" + "x" * 400}},
         ],
     )
-    async def test_what_cannot_says_why(self, bench: Drivers, product: Product, changes: dict[str, Any]) -> None:
+    async def test_what_cannot_says_why(
+        self, bench: Drivers, product: Product, changes: dict[str, Any]
+    ) -> None:
         check = make_check(bench, answer_config(product, **changes))
         assert isinstance(check, Lockable)
         with pytest.raises(NotConfigured, match="cannot become a lock"):
@@ -472,6 +494,10 @@ VALUE = st.text() | st.integers() | st.booleans() | st.none() | st.lists(st.text
 
 
 @given(VALUE)
+@example("..")
+@example(".")
+@example("../../admin?x=1#y")
+@example("%2e%2e/")
 def test_no_value_escapes_its_path_segment(value: Any) -> None:
     try:
         url = fill_url("/traces/{request_id}/spans", {"request_id": value})
@@ -502,4 +528,6 @@ def test_a_value_is_never_read_as_a_template(value: Any, noise: str) -> None:
     values = {"position": value, "key": "{position}"}
     assert fill({"a": ["{position}"], "{{b": "{key}"}, values) == {"a": [value], "{{b": "{position}"}
     assert fill("{{position}}", values) == "{position}"
-    assert fill(noise.replace("{a}", "").replace("{b}", ""), {}) is not None or True
+    once = PLACEHOLDER.sub("", noise)
+    assume(not PLACEHOLDER.search(once))
+    assert fill(once, {}) == once

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from worlds import World, alarm, move_forward, tries
+from tests.property.worlds import World, alarm, move_forward, tries
 
 from firestation import record
 from firestation.errors import Refused

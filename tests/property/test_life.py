@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from worlds import World, alarm, move_forward
+from tests.property.worlds import World, alarm, move_forward
 
 from firestation import acts, record
 from firestation.errors import Refused

@@ -70,7 +70,9 @@ def test_all_must_hold_and_one_failure_outweighs_a_hole() -> None:
     assert judge((held, hole, broken), DATA)[0] == "failed"
 
 
-@pytest.mark.parametrize("path", ["answer", "$answer", "$.", "$[", "$[-1]", "$..a", "$.a b", "$.a\n", "", "$[*]"])
+@pytest.mark.parametrize(
+    "path", ["answer", "$answer", "$.", "$[", "$[-1]", "$..a", "$.a b", "$.a\n", "", "$[*]"]
+)
 def test_a_wrong_path_is_refused_with_an_example(path: str) -> None:
     with pytest.raises(ValidationError, match=r"write it like \$\.answer"):
         expect(path, "present")
@@ -96,4 +98,6 @@ def test_looking_never_raises(data: Any, path: list[str]) -> None:
     assert len(steps(text)) == len(path)
     found = value_at(data, text)
     verdict, _ = judge((expect(text, "equals", "no such text"),), data)
-    assert verdict == ("inconclusive" if found is MISSING else "failed" if found != "no such text" else "passed")
+    assert verdict == (
+        "inconclusive" if found is MISSING else "failed" if found != "no such text" else "passed"
+    )

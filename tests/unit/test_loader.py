@@ -75,7 +75,9 @@ def test_the_files_of_this_repository_are_right() -> None:
 
 def test_every_mistake_is_named_with_its_line_and_fix(tmp_path: Path) -> None:
     text = SYSTEM.replace("title: Traces", "titel: Traces").replace("[requests,", "[request,")
-    text = text.replace("id: golden", "id: Golden Eval").replace("1m 30s", "soon").replace("internal", "staff")
+    text = (
+        text.replace("id: golden", "id: Golden Eval").replace("1m 30s", "soon").replace("internal", "staff")
+    )
     problems = found(write(tmp_path, text))
     assert [(line, field) for line, field, _, _ in problems] == [
         (4, "sources[0].title"),
@@ -106,7 +108,9 @@ def test_loading_raises_the_first_and_notes_the_others(tmp_path: Path) -> None:
 
 def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, SYSTEM.replace("title: Refund agent", "title: Refund agent\ntitle: Another"))
-    assert found(path) == [(3, "title", "this key is written twice", "Keep one of them; the first is on line 2")]
+    assert found(path) == [
+        (3, "title", "this key is written twice", "Keep one of them; the first is on line 2")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +160,7 @@ def test_two_runbooks_of_one_id_are_refused(tmp_path: Path) -> None:
     text = (ROOT / "runbooks/general.yaml").read_text()
     write(tmp_path, text, "a.yaml")
     write(tmp_path, text, "b.yml")
-    with pytest.raises(InvalidFile, match="already the id of a.yaml") as caught:
+    with pytest.raises(InvalidFile, match=r"already the id of a\.yaml") as caught:
         load_wall(tmp_path)
     assert caught.value.file.endswith("b.yml")
     assert caught.value.line == 2
@@ -197,9 +201,7 @@ class Held(Model):
         max_leaves=12,
     )
 )
-def test_json_is_loaded_as_it_is_written(
-    tmp_path_factory: pytest.TempPathFactory, value: Any
-) -> None:
+def test_json_is_loaded_as_it_is_written(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = write(tmp_path_factory.getbasetemp(), json.dumps({"value": value}), "round.yaml")
     loaded, problems = _read(path, Held)
     assert problems == []

@@ -59,7 +59,9 @@ def test_what_cannot_be_a_secret_is_refused(
 
 
 @pytest.mark.parametrize("reference", ["hunter2", "env:", "file:", "vault:x", ""])
-def test_a_secret_written_as_its_own_reference_is_not_repeated(resolver: ReferenceSecrets, reference: str) -> None:
+def test_a_secret_written_as_its_own_reference_is_not_repeated(
+    resolver: ReferenceSecrets, reference: str
+) -> None:
     with pytest.raises(NotConfigured, match="write it like env:AGENT_TOKEN") as caught:
         resolver.resolve(reference)
     assert "hunter2" not in str(caught.value)

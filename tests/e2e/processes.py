@@ -1,0 +1,252 @@
+"""Real processes for the end-to-end tests: the agent, the station, Prometheus and Alertmanager."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from cli.client import Gateway
+from firestation.errors import Unreachable
+from firestation.picture import Picture
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENT_PYTHON = ROOT / ".venv" / "agent" / "bin" / "python"
+TOKEN = "agent-token-of-the-test"
+Found = TypeVar("Found")
+
+SHORTER = {
+    "soak: 10m": "soak: 3s",
+    "every: 30s": "every: 500ms",
+    "deadline: 60s, every: 2s": "deadline: 30s, every: 300ms",
+    "deadline: 2m, every: 5s": "deadline: 30s, every: 300ms",
+}
+
+
+def wait_for(what: str, look: Callable[[], Found | None], seconds: float = 40.0) -> Found:
+    """What `look` finds, as soon as it is true. The pace of looking is not the time of the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:.0f} s for {what}; last seen: {found!r}"[:4000])
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def needs(program: str, package: str) -> str:
+    """The path of a Debian program; without it the test is skipped here and fails in CI."""
+    path = shutil.which(program)
+    if path is None:
+        message = f"{program} is not installed; apt-get install {package}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@contextmanager
+def running(command: list[str], folder: Path, name: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with its output in a file; it is ended, by its process id, whatever happens."""
+    surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("FIRESTATION_", "TEMPORAL_"))}
+    with (folder / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=surroundings | environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+class Agent:
+    """The refund agent, as its operator and its access log see it."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.url, self.folder = f"http://127.0.0.1:{port}", folder
+        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+
+    def answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return self.http.get("/healthz").is_success
+        return False
+
+    def fault(self, name: str, **options: Any) -> None:
+        assert self.http.post(f"/faults/{name}", json=options).is_success
+
+    def clear(self, name: str) -> None:
+        assert self.http.delete(f"/faults/{name}").is_success
+
+    def lever(self, name: str) -> Any:
+        return self.http.get(f"/levers/{name}").json()["value"]
+
+    def moves(self) -> list[tuple[str, Any, Any]]:
+        """Every move that really happened, from the agent's own access log: lever, from, to."""
+        lines = [json.loads(line) for line in (self.folder / "access.jsonl").read_text().splitlines()]
+        return [(line["lever"], line["from"], line["to"]) for line in lines if line["moved"]]
+
+    def ruling(self) -> str:
+        order = {"id": "o-9", "item": "headphones", "days_since_purchase": 45, "amount": 79.0}
+        body = {"tenant": "eval", "user": "x", "question": "I want a refund for headphones.", "order": order}
+        return str(self.http.post("/ask", json=body).json()["ruling"])
+
+    def ring(self, station: "Station") -> str:
+        """Run the agent's own golden eval, which rings the bell; the incident that it rang."""
+        environment = {"REFUND_AGENT_TOKEN": TOKEN, "BELL_TOKEN": station.token("bell-refund-eval")}
+        command = [str(AGENT_PYTHON), "-m", "refund_agent.eval", "--url", self.url]
+        command += ["--ring", f"{station.url}/alarms/generic"]
+        done = subprocess.run(
+            command, cwd=ROOT / "examples", env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        answer = json.loads(done.stdout.splitlines()[-1])
+        return str(answer["incidents"][0]["incident"])
+
+
+class Station:
+    """The station's process tree, and the gateway as its people see it."""
+
+    def __init__(self, state: Path, process: subprocess.Popen[bytes]) -> None:
+        self.state, self.process = state, process
+        where = json.loads((state / "station.json").read_text())
+        self.url, self.temporal = str(where["gateway"]), str(where["temporal"])
+        self.gateways: dict[str, Gateway] = {}
+
+    def token(self, name: str) -> str:
+        return (self.state / "tokens" / name).read_text().strip()
+
+    def as_person(self, name: str) -> Gateway:
+        if name not in self.gateways:
+            self.gateways[name] = Gateway(self.url, self.token(name))
+        return self.gateways[name]
+
+    def picture(self, incident: str) -> Picture:
+        return self.as_person("ana").picture(incident)
+
+    def until(self, incident: str, what: str, held: Callable[[Picture], object], seconds: float = 60.0) -> Picture:
+        """The picture in which this holds; a station that is being killed may be away for a while."""
+
+        def look() -> Picture | None:
+            with suppress(Unreachable):
+                seen = self.picture(incident)
+                return seen if held(seen) else None
+            return None
+
+        return wait_for(what, look, seconds)
+
+    def act(self, person: str, incident: str, act: str, **fields: Any) -> None:
+        """Do it, again and again while the station is away: an act that is answered is done."""
+
+        def look() -> bool:
+            with suppress(Unreachable):
+                self.as_person(person).act(incident, act, fields)
+                return True
+            return False
+
+        wait_for(f"{person} to {act}", look)
+
+    def children(self) -> dict[str, int]:
+        """The process ids of the station's own children, by name."""
+        found = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = path.read_text().rsplit(")", 1)[1].split()
+                if int(fields[1]) == self.process.pid:
+                    words = (path.parent / "cmdline").read_bytes().split(b"\0")
+                    if len(words) > 2:  # a process that has just died has no command line
+                        name = "temporal" if words[0].endswith(b"temporal") else words[2].decode()
+                        found[name] = int(path.parent.name)
+        return found
+
+    def kill(self, name: str) -> None:
+        """kill -9, and wait until the station has another one."""
+        before = wait_for(f"a {name} to kill", lambda: self.children().get(name))
+        os.kill(before, signal.SIGKILL)
+        wait_for(f"another {name}", lambda: self.children().get(name, before) != before)
+
+    def replay(self, incident: str, *more: str) -> dict[str, Any]:
+        """Replay and audit, by the command; the report."""
+        command = [sys.executable, "-m", "worker.replay", incident, "--address", self.temporal, "--json", *more]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode in {0, 1}, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+def write_station(state: Path, agent: Agent, changes: Mapping[str, str] = SHORTER) -> Path:
+    """The example's files with this agent's address, and with shorter times."""
+    config = state / "config"
+    (config / "runbooks").mkdir(parents=True)
+    shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
+    system = (ROOT / "examples/refund_agent/system.yaml").read_text()
+    (config / "system.yaml").write_text(system.replace("http://127.0.0.1:8500", agent.url))
+    for file in (ROOT / "runbooks").glob("*.yaml"):
+        text = file.read_text()
+        if file.stem == "stale-policy":
+            for old, new in changes.items():
+                assert old in text, f"{file} has no {old!r} to shorten"
+                text = text.replace(old, new)
+        (config / "runbooks" / file.name).write_text(text)
+    tokens = state / "tokens"
+    tokens.mkdir(mode=0o700)
+    (tokens / "refund-agent").write_text(TOKEN)
+    (tokens / "refund-agent").chmod(0o600)
+    return config
+
+
+@contextmanager
+def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
+    """A refund agent that may be broken."""
+    if not AGENT_PYTHON.exists():
+        message = f"{AGENT_PYTHON} is missing; run: make test"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    folder.mkdir(parents=True)
+    agent = Agent(free_port(), folder)
+    command = [str(AGENT_PYTHON), "-m", "refund_agent", "--port", agent.url.rsplit(":", 1)[1]]
+    command += ["--state", str(folder), "--faults"]
+    for name, value in options.items():
+        command += [f"--{name.replace('_', '-')}", value]
+    with running(command, folder, "agent", REFUND_AGENT_TOKEN=TOKEN, PYTHONPATH=str(ROOT / "examples")):
+        wait_for("the agent", agent.answers)
+        yield agent
+        agent.http.close()
+
+
+@contextmanager
+def a_station(state: Path, agent: Agent) -> Iterator[Station]:
+    """A whole station: Temporal, worker and gateway, in a folder of its own."""
+    state.mkdir(parents=True)
+    config = write_station(state, agent)
+    ports = [str(free_port()) for _ in range(3)]
+    command = [sys.executable, "-m", "worker.station", "--state", str(state), "--station", str(config / "station.yaml")]
+    command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
+    command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
+    with running(command, state, "station", PYTHONPATH=str(ROOT)) as process:
+        wait_for("the station", (state / "station.json").exists, 90)
+        station = Station(state, process)
+        yield station
+        for gateway in station.gateways.values():
+            gateway.http.close()
