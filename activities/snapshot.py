@@ -115,13 +115,18 @@ def _reason(error: DriverError) -> str:
 
 
 def _gaps(order: CollectOrder, kept: list[ArtifactRef], trouble: tuple[str, str] | None) -> tuple[Gap, ...]:
-    """A gap for each thing that the source was to give and did not."""
+    """A gap for each thing that the source was to give and did not give, or gave only in part."""
     given = {item for artifact in kept for item in artifact.provides}
     reason, detail = trouble or ("gone", f"the source {order.source.id} has nothing in scope")
     return tuple(
         Gap.model_validate(
-            {"item": item, "reason": reason, "detail": detail[:4000], "source": order.source.id}
+            {
+                "item": item,
+                "reason": reason,
+                "detail": (f"had only in part: {detail}" if item in given else detail)[:4000],
+                "source": order.source.id,
+            }
         )
         for item in order.source.provides
-        if item not in given
+        if trouble or item not in given
     )

@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +17,8 @@ from firestation.picture import Picture
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
 WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
 SECONDS = 30.0
+TRIES = 5
+PAUSE_SECONDS = 1.0
 
 
 class Gateway:
@@ -69,7 +73,17 @@ class Gateway:
 
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
-        answer = self._ask("POST", f"/incidents/{_segment(incident)}/{act}", json=fields)
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        path = f"/incidents/{_segment(incident)}/{act}"
+        for left in reversed(range(TRIES)):
+            try:
+                answer = self._ask("POST", path, json=fields, headers=key)
+                break
+            except Unreachable:
+                # Nobody knows whether it was done. Under the same key it is done once, however often it is sent.
+                if not left:
+                    raise
+                time.sleep(PAUSE_SECONDS)
         if not isinstance(answer, dict):
             raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
         if answer.get("accepted") is False:

@@ -185,7 +185,7 @@ def _first(payloads: dict[str, Any] | None) -> Any:
 
     Raises `InvalidInput` for a payload that is encrypted or not JSON: decode it before the audit.
     """
-    found = (payloads or {}).get("payloads") or []
+    found: list[dict[str, Any]] = (payloads or {}).get("payloads") or []
     if not found:
         return None
     encoding = base64.b64decode(found[0].get("metadata", {}).get("encoding", "")).decode()

@@ -67,10 +67,9 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
         return f"{act.by} is not on the roster of the station {incident.brief.roster.station}"
     match act:
         case acts.Acknowledge():
-            taken = act.role is Role.SCRIBE and incident.scribe == act.by
-            return _lacks(act.by, person.roles, act.role) or (
-                f"{act.by} is the scribe already" if taken else None
-            )
+            holds = {Role.CAPTAIN: incident.captain, Role.SCRIBE: incident.scribe}.get(act.role)
+            already = f"{act.by} is the {act.role} already" if holds == act.by else None
+            return _lacks(act.by, person.roles, act.role) or already
         case acts.Declare():
             same = incident.severity is act.severity
             return f"it is declared {act.severity} already" if same else None

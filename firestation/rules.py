@@ -122,8 +122,9 @@ def authority(incident: Incident, event: Event) -> str | None:
 
 def _may_approve(incident: Incident, act: acts.Approve) -> str | None:
     firebreak = incident.firebreak(act.action)
-    needed = firebreak.approvals_needed if firebreak else 1
-    given = firebreak.approved_by if firebreak else ()
+    waits = firebreak is not None and firebreak.state is Lease.PROPOSED
+    # Of an action that waits for nobody rule 4 says what is wrong; here it only matters who speaks.
+    needed, given = (firebreak.approvals_needed, firebreak.approved_by) if firebreak and waits else (1, ())
     if act.by in given:
         return f"{act.by} has already approved this; a second person is needed"
     if act.by == incident.captain:

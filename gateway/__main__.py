@@ -1,5 +1,6 @@
 """`python -m gateway`: the alarm bell and the captain's API. It keeps nothing; start as many as you like."""
 
+import argparse
 import asyncio
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from workflows.client import connect
 
 log = structlog.get_logger()
 
+HELP = "All other settings are FIRESTATION_ variables; firestation/settings.py lists them."
+
 
 def read_book(settings: Settings) -> Book:
     """Station, systems and runbooks. Raises `InvalidFile` for the first thing that is wrong in one of them."""
@@ -35,10 +38,10 @@ def read_book(settings: Settings) -> Book:
     )
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, address: str | None) -> None:
     """Serve until SIGTERM or SIGINT, whether or not Temporal answers yet: /readyz tells."""
     book = read_book(settings)
-    client = await connect(lazy=True)
+    client = await connect(address, lazy=True)
     door = Doorkeeper(book.station, ReferenceSecrets(Path(settings.state)))
     app = create_app(Desk(client, book, settings.coalesce), door)
     config = uvicorn.Config(
@@ -49,11 +52,14 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Read the settings, say what is wrong with them, serve."""
+    """Read arguments and settings, say what is wrong with them, serve."""
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__, epilog=HELP)
+    parser.add_argument("--address", help="Temporal's address; otherwise Temporal's own environment settings")
+    arguments = parser.parse_args()
     try:
         settings = Settings.from_environment()
         set_up(settings.log)
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, arguments.address))
     except FirestationError as error:
         print(f"firestation gateway: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Protocol
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +25,12 @@ log = structlog.get_logger()
 LARGEST_BODY = 1024 * 1024
 PICKS_ACTION = frozenset({"approve", "refuse", "lift", "adopt"})
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\w.-]{8,100}$", description="send the same act again under the same key: it is done once"
+    ),
+]
 HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
@@ -37,7 +43,7 @@ class DeskPort(Protocol):
     """What the routes ask of the desk."""
 
     async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
-    async def act(self, incident: str, act: Act) -> Answer: ...  # noqa: D102
+    async def act(self, incident: str, act: Act, key: str | None = None) -> Answer: ...  # noqa: D102
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
     async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
@@ -158,19 +164,27 @@ def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:
 def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, model: type[Model]) -> None:
     """One typed route an act. The body is the act without `by`: nobody can act in another's name."""
     fields: Any = {
-        name: (field.annotation, field) for name, field in model.model_fields.items() if name not in {"by", "kind"}
+        name: (field.annotation, field)
+        for name, field in model.model_fields.items()
+        if name not in {"by", "kind"}
     }
     if kind in PICKS_ACTION:
-        fields["action"] = (str, Field(pattern="^[0-9a-f]{1,64}$", description="the action's digest, or its beginning"))
+        fields["action"] = (
+            str,
+            Field(pattern="^[0-9a-f]{1,64}$", description="the action's digest, or its beginning"),
+        )
     body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
 
-    async def act(incident: str, caller: authenticated, body: body_model) -> Answer:
+    async def act(
+        incident: str, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
+    ) -> Answer:
         person = _person(caller)
         assert isinstance(body, BaseModel)
         given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
         if kind in PICKS_ACTION:
             given["action"] = await desk.whole_digest(incident, given["action"])
-        answer = await desk.act(incident, _act(given, model))
+        key = f"{kind}-{person}-{idempotency_key}" if idempotency_key else None
+        answer = await desk.act(incident, _act(given, model), key)
         log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)
         if answer.accepted:
             return answer

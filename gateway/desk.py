@@ -182,12 +182,16 @@ class Desk:
         )
         return joined
 
-    async def act(self, incident: str, act: Act) -> messages.Answer:
-        """Do what a person wants done. The answer says whether the rules allowed it."""
+    async def act(self, incident: str, act: Act, key: str | None = None) -> messages.Answer:
+        """Do what a person wants done. The answer says whether the rules allowed it.
+
+        The same act sent again under the same `key` is answered as the first time, and done once.
+        """
         handle = self._handle(incident)
         try:
             return await _in_time(
-                handle.execute_update(act.kind, act, result_type=messages.Answer, rpc_timeout=CALL), incident
+                handle.execute_update(act.kind, act, id=key, result_type=messages.Answer, rpc_timeout=CALL),
+                incident,
             )
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from error

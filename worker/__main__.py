@@ -1,5 +1,6 @@
 """`python -m worker`: runs incidents until it is told to stop. Start as many as you like."""
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -14,14 +15,16 @@ from workflows.client import connect, ensure_search_attributes
 
 log = structlog.get_logger()
 
+HELP = "All other settings are FIRESTATION_ variables; firestation/settings.py lists them."
 
-async def run(settings: Settings) -> None:
+
+async def run(settings: Settings, address: str | None) -> None:
     """Work until SIGTERM or SIGINT; what was begun is handed back to Temporal."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = await connect()
+    client = await connect(address)
     await ensure_search_attributes(client)
     async with station_worker(client, settings) as worker, worker:
         log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence_store)
@@ -30,11 +33,14 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Read the settings, say what is wrong with them, run."""
+    """Read arguments and settings, say what is wrong with them, run."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__, epilog=HELP)
+    parser.add_argument("--address", help="Temporal's address; otherwise Temporal's own environment settings")
+    arguments = parser.parse_args()
     try:
         settings = Settings.from_environment()
         set_up(settings.log)
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, arguments.address))
     except FirestationError as error:
         print(f"firestation worker: {error}", file=sys.stderr)
         return 2

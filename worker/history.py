@@ -6,18 +6,16 @@ from typing import Any
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import InvalidInput
+from firestation.errors import Gone
 
 
 async def fetch_chain(client: Client, incident: str) -> list[WorkflowHistory]:
-    """The runs of the incident's latest chain. Raises `InvalidInput` when there is no such incident."""
+    """The runs of the incident's latest chain. Raises `Gone` when there is no such incident."""
     try:
         latest = await client.get_workflow_handle(incident).fetch_history()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise InvalidInput(
-                "incident", f"there is no incident {incident!r}", "see: firestation incidents"
-            ) from None
+            raise Gone(f"there is no incident {incident!r}; see: firestation incidents") from None
         raise
     started = latest.events[0].workflow_execution_started_event_attributes
     chain = [latest]

@@ -15,12 +15,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
-from firestation.errors import FirestationError, InvalidInput
+from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.model import show_duration
 from worker.history import as_json, fetch_chain
 from worker.wiring import workflow_runner
 from workflows.client import connect
 from workflows.incident import IncidentWorkflow
+
+WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
 async def replay(histories: list[WorkflowHistory]) -> str | None:
@@ -105,7 +107,7 @@ def main() -> int:
         return asyncio.run(run(arguments))
     except FirestationError as error:
         print(f"firestation replay: {error}", file=sys.stderr)
-        return 2
+        return NO_SUCH_INCIDENT if isinstance(error, Gone) else WRONG_INPUT
 
 
 if __name__ == "__main__":

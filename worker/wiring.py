@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -57,6 +58,8 @@ def incident_worker(
             lock.prove_lock,
         ],
         workflow_runner=workflow_runner(passed_through),
+        # How long an incident waits for a worker that died with it in its cache before another takes over.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
 
 

@@ -46,7 +46,9 @@ def finish(station: Station, incident: str, agent: Agent) -> Picture:
     station.act("ana", incident, "adopt", action=firebreak(seen, "reranker").digest, reason=reason)
     station.act("ana", incident, "lift", action=firebreak(seen, "refund_tool").digest, reason=reason)
     station.until(incident, "the tool to be back", stands("refund_tool", Lease.LIFTED))
-    seen = station.until(incident, "the lock", lambda seen: seen.postmortem and seen.phase == "after-action", 90)
+    seen = station.until(
+        incident, "the lock", lambda seen: seen.postmortem and seen.phase == "after-action", 90
+    )
     assert seen.lock_proved, (seen.trouble, seen.lock)
     station.act("ana", incident, "close")
     closed = station.until(incident, "the end", lambda seen: seen.phase == "closed")

@@ -63,12 +63,21 @@ def needs(program: str, package: str) -> str:
 
 
 @contextmanager
-def running(command: list[str], folder: Path, name: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], folder: Path, name: str, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process with its output in a file; it is ended, by its process id, whatever happens."""
-    surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("FIRESTATION_", "TEMPORAL_"))}
+    surroundings = {
+        key: value for key, value in os.environ.items() if not key.startswith(("FIRESTATION_", "TEMPORAL_"))
+    }
     with (folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=surroundings | environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            env=surroundings | environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
         )
     try:
         yield process
@@ -119,7 +128,12 @@ class Agent:
         command = [str(AGENT_PYTHON), "-m", "refund_agent.eval", "--url", self.url]
         command += ["--ring", f"{station.url}/alarms/generic"]
         done = subprocess.run(
-            command, cwd=ROOT / "examples", env=os.environ | environment, capture_output=True, text=True, check=False
+            command,
+            cwd=ROOT / "examples",
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 1, done.stdout + done.stderr
         answer = json.loads(done.stdout.splitlines()[-1])
@@ -146,7 +160,9 @@ class Station:
     def picture(self, incident: str) -> Picture:
         return self.as_person("ana").picture(incident)
 
-    def until(self, incident: str, what: str, held: Callable[[Picture], object], seconds: float = 60.0) -> Picture:
+    def until(
+        self, incident: str, what: str, held: Callable[[Picture], object], seconds: float = 60.0
+    ) -> Picture:
         """The picture in which this holds; a station that is being killed may be away for a while."""
 
         def look() -> Picture | None:
@@ -182,14 +198,23 @@ class Station:
         return found
 
     def kill(self, name: str) -> None:
-        """kill -9, and wait until the station has another one."""
+        """Kill -9, and wait until the station has another one."""
         before = wait_for(f"a {name} to kill", lambda: self.children().get(name))
         os.kill(before, signal.SIGKILL)
         wait_for(f"another {name}", lambda: self.children().get(name, before) != before)
 
     def replay(self, incident: str, *more: str) -> dict[str, Any]:
         """Replay and audit, by the command; the report."""
-        command = [sys.executable, "-m", "worker.replay", incident, "--address", self.temporal, "--json", *more]
+        command = [
+            sys.executable,
+            "-m",
+            "worker.replay",
+            incident,
+            "--address",
+            self.temporal,
+            "--json",
+            *more,
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode in {0, 1}, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
@@ -241,7 +266,15 @@ def a_station(state: Path, agent: Agent) -> Iterator[Station]:
     state.mkdir(parents=True)
     config = write_station(state, agent)
     ports = [str(free_port()) for _ in range(3)]
-    command = [sys.executable, "-m", "worker.station", "--state", str(state), "--station", str(config / "station.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "worker.station",
+        "--state",
+        str(state),
+        "--station",
+        str(config / "station.yaml"),
+    ]
     command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
     command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
     with running(command, state, "station", PYTHONPATH=str(ROOT)) as process:

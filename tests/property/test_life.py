@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from tests.property.worlds import World, alarm, move_forward
 
 from firestation import acts, record
 from firestation.errors import Refused
 from firestation.firebreak import Lease
 from firestation.severity import Severity
 from firestation.state import Phase
+from tests.property.worlds import World, alarm, move_forward
 
 
 def walk(world: World, until: Phase, most: int = 40) -> World:
@@ -25,7 +25,8 @@ def contained() -> World:
 
 
 def test_a_whole_incident_from_alarm_to_lock() -> None:
-    world, phases = World(), []
+    world = World()
+    phases: list[Phase] = []
     for _ in range(40):
         if world.incident.phase not in phases[-1:]:
             phases.append(world.incident.phase)

@@ -7,7 +7,7 @@ outside world played by Hypothesis.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -227,7 +227,9 @@ class World:
                 if kind == "move":
                     order = order_move(firebreak, firebreak.authority or "captain")
                 else:
-                    word = "expiry" if firebreak.lift_wanted_by == "engine" else "captain"
+                    word: Literal["captain", "expiry"] = (
+                        "expiry" if firebreak.lift_wanted_by == "engine" else "captain"
+                    )
                     order = order_lift(firebreak, word)
                 self.happen(record.Ordered(at=self.now, order=order))
                 outcome = self._outcome(lever, order, fault)
@@ -253,7 +255,8 @@ class World:
             return
         began = self.now
         self.wait(timedelta(minutes=6))
-        if not self.incident.ready_to_soak:
+        still: bool = self.incident.ready_to_soak
+        if not still:
             return
         report = SoakReport(
             held=held,
@@ -316,7 +319,7 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
     )
 
 
-def move_forward(world: World) -> None:
+def move_forward(world: World) -> None:  # noqa: C901 - the order of an incident's life
     """What a good captain and a working house would do next, so that random walks get somewhere."""
     incident = world.incident
     captain, by = incident.captain, incident.captain or "ana"
