@@ -75,15 +75,15 @@ class Gateway:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
         key = {"Idempotency-Key": uuid.uuid4().hex}
         path = f"/incidents/{_segment(incident)}/{act}"
-        for left in reversed(range(TRIES)):
+        for _ in range(TRIES - 1):
             try:
                 answer = self._ask("POST", path, json=fields, headers=key)
                 break
             except Unreachable:
                 # Nobody knows whether it was done. Under the same key it is done once, however often it is sent.
-                if not left:
-                    raise
                 time.sleep(PAUSE_SECONDS)
+        else:
+            answer = self._ask("POST", path, json=fields, headers=key)
         if not isinstance(answer, dict):
             raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
         if answer.get("accepted") is False:

@@ -4,8 +4,9 @@ Nothing here calls the workflow. What people said comes from signals and updates
 that were ordered and ended, and what time made due is derived again from the pinned runbook.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
+import json
+from collections.abc import Callable, Iterable
+from itertools import pairwise, zip_longest
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +21,7 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import advance, believed, settled
+from firestation.incident import advance, awaits_probe, awaits_soak, believed, settled
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
@@ -30,6 +31,9 @@ ACT: TypeAdapter[Act] = TypeAdapter(Act)
 
 DERIVED = frozenset({"missed", "lapsed", "expired", "paged", "said", "proposed", "skipped"})
 """Events that time and the runbook alone make; they have no event of their own in the history."""
+
+READINGS = frozenset({"measure", "probe", "soak"})
+"""Activities that only look, and are done again by the next run when this one ends before it has taken the answer."""
 
 
 class Finding(Model):
@@ -70,8 +74,8 @@ def audit(histories: list[dict[str, Any]]) -> Report:
     runs = [read_run(history) for history in histories]
     _whole(runs)
     auditor = Auditor(runs[0])
-    for run in runs:
-        auditor.read(run)
+    for run, following in zip_longest(runs, runs[1:]):
+        auditor.read(run, following)
     return auditor.report(runs)
 
 
@@ -112,21 +116,40 @@ class Auditor:
         self.step = Step(1, first.started_at, "started", "")
         self.run = first.run_id
 
-    def read(self, run: Run) -> None:
-        """Follow one run."""
+    def read(self, run: Run, following: Run | None) -> None:
+        """Follow one run, and compare what we make of it with the record that it handed on."""
         self.run = run.run_id
-        carried = (run.start or {}).get("record") or []
-        ours = [event.kind for event in self.record[1:] if event.kind not in DERIVED]
-        if [event["kind"] for event in carried if event["kind"] not in DERIVED] != ours:
-            self._find(
-                "broken", 10, "the record that was carried into this run is not the one of the runs before"
-            )
-        for step in run.steps:
+        before = self.incident, tuple(self.record), tuple(self.findings)
+        self._follow_all(run.steps)
+        difference = self._handed_on_wrongly(following)
+        if difference is None:
+            return
+        # A run that was told to end, by what came first in its last task, leaves readings of that task to the next.
+        after = self.incident, self.record, self.findings
+        self.incident, self.record, self.findings = before[0], [*before[1]], [*before[2]]
+        self._follow_all(step for step in run.steps if not (step.last and step.name in READINGS))
+        if self._handed_on_wrongly(following) is not None:
+            self.incident, self.record, self.findings = after
+            self._find("broken", 10, f"the record that was handed on is not that of this run: {difference}")
+
+    def _follow_all(self, steps: Iterable[Step]) -> None:
+        for step in steps:
             self.step = step
             try:
                 self._follow(step)
             except ValidationError as error:
                 self._find("broken", 10, f"{step.kind} {step.name} cannot be read: {error}"[:4000])
+
+    def _handed_on_wrongly(self, following: Run | None) -> str | None:
+        """How the record in the next run's start differs from ours; None when it does not."""
+        if following is None:
+            return None
+        carried = _essence((following.start or {}).get("record") or [])
+        ours = _essence([event.model_dump(mode="json") for event in self.record[1:]])
+        for number, (theirs, made) in enumerate(zip_longest(carried, ours)):
+            if theirs != made:
+                return f"entry {number} is {json.dumps(theirs)[:500]}, and should be {json.dumps(made)[:500]}"
+        return None
 
     def _follow(self, step: Step) -> None:
         if step.kind in {"signal", "update"}:
@@ -219,16 +242,33 @@ class Auditor:
         )
 
 
+def _essence(events: list[dict[str, Any]]) -> list[Any]:
+    """Events without what is derived and without times: ours are the history's, a workflow's those of its tasks."""
+    return [_timeless(event) for event in events if event["kind"] not in DERIVED]
+
+
+def _timeless(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _timeless(each) for key, each in value.items() if key != "at"}
+        case list():
+            return [_timeless(each) for each in value]
+        case _:
+            return value
+
+
 Translate = Callable[[Step, Incident], Event | None]
 
 
 def _measured(step: Step, incident: Incident) -> Event | None:
-    del incident
+    if incident.ended:
+        return None
     return record.Measured(at=step.at, reading=Reading.model_validate(step.answer))
 
 
 def _not_measured(step: Step, incident: Incident) -> Event | None:
-    del incident
+    if incident.ended:
+        return None
     check = orders.MeasureOrder.model_validate(step.given).check.id
     return record.Measured(at=step.at, reading=_no_reading(check, step))
 
@@ -255,6 +295,8 @@ def _moved(step: Step, incident: Incident) -> Event | None:
 
 def _probed(step: Step, incident: Incident) -> Event | None:
     order = orders.ProbeOrder.model_validate(step.given)
+    if not awaits_probe(incident, order.action):
+        return None
     reading = (
         Reading.model_validate(step.answer) if step.kind == "done" else _no_reading(order.check.id, step)
     )
@@ -262,11 +304,15 @@ def _probed(step: Step, incident: Incident) -> Event | None:
 
 
 def _soaked(step: Step, incident: Incident) -> Event | None:
-    if not incident.ready_to_soak or incident.restored_at:
+    if not awaits_soak(incident):
         return None
     soaked = record.Soaked(at=step.at, report=SoakReport.model_validate(step.answer))
     doubts = objections(incident, soaked)
     return record.Failed(at=step.at, step="soak", detail=str(doubts[0])) if doubts else soaked
+
+
+def _not_soaked(step: Step, incident: Incident) -> Event | None:
+    return record.Failed(at=step.at, step="soak", detail=step.answer) if awaits_soak(incident) else None
 
 
 def _no_reading(check: str, step: Step) -> Reading:
@@ -283,7 +329,7 @@ def _sent(step: Step, incident: Incident) -> Event | None:
     )
 
 
-def _failing(name: Literal["soak", "draft", "task", "lock"]) -> Translate:
+def _failing(name: Literal["draft", "task", "lock"]) -> Translate:
     def translate(step: Step, incident: Incident) -> Event | None:
         del incident
         return record.Failed(at=step.at, step=name, detail=step.answer)
@@ -310,7 +356,7 @@ FAILED: dict[str, Translate] = {
     "seal": lambda step, _: record.NotSealed(at=step.at, detail=step.answer),
     "move_lever": _moved,
     "probe": _probed,
-    "soak": _failing("soak"),
+    "soak": _not_soaked,
     "send": _sent,
     "open_task": _failing("task"),
     "prove_lock": _failing("lock"),

@@ -28,7 +28,7 @@ class Step(NamedTuple):
     """One thing in a history that matters to an incident.
 
     `kind` is signal, update, ordered, done, failed or timer; `name` the signal's, update's or activity's; `given` its
-    argument, `answer` its result (for failed: the reason in words).
+    argument, `answer` its result (for failed: the reason in words). `last` steps reached the run's last workflow task.
     """
 
     event_id: int
@@ -37,6 +37,7 @@ class Step(NamedTuple):
     name: str
     given: Any = None
     answer: Any = None
+    last: bool = False
 
 
 class Run(NamedTuple):
@@ -87,6 +88,7 @@ def read_run(history: dict[str, Any]) -> Run:
 def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
     scheduled: dict[int, Step] = {}
     answers = _answers(events)
+    final = max((int(event["eventId"]) for event in events if _type(event) == TASK_COMPLETED), default=0)
     seen: list[Step] = []  # what arrived and has not been seen by a workflow task yet
     ordered: list[Step] = []  # what the last workflow task ordered
     for event in events:
@@ -96,7 +98,8 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
             yield from ordered
             ordered = []
             early = [step for step in seen if step.kind == "signal"]
-            late = [step for step in seen if step.kind != "signal"]
+            last = int(event["eventId"]) == final
+            late = [step._replace(last=last) for step in seen if step.kind != "signal"]
             updates = _updates_after(events, int(event["eventId"]), answers)
             yield from (*early, *updates, *late)
             seen = []
@@ -135,28 +138,28 @@ def _arrived(event: dict[str, Any], scheduled: dict[int, Step]) -> Step | None:
     return Step(number, at, "failed", order.name, order.given, _reason(attributes.get("failure") or {}))
 
 
-def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[int, Any]) -> Iterator[Step]:
+def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[str, Any]) -> Iterator[Step]:
     """The updates that this workflow task accepted: their events follow its completion."""
     for event in events[completed:]:
         kind = _type(event)
         if kind in TASK_EVENTS:
             return
         if kind == "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
-            number, request = int(event["eventId"]), _attributes(event)["acceptedRequest"]["input"]
-            answer = answers.get(number)
-            yield Step(number, _time(event), "update", request["name"], _first(request.get("args")), answer)
+            accepted = _attributes(event)
+            request = accepted["acceptedRequest"]["input"]
+            answer = answers.get(accepted["protocolInstanceId"])
+            given = _first(request.get("args"))
+            yield Step(int(event["eventId"]), _time(event), "update", request["name"], given, answer)
 
 
-def _answers(events: list[dict[str, Any]]) -> dict[int, Any]:
-    """The answers to updates, by the number of the event that accepted them; None for an update that failed."""
-    found: dict[int, Any] = {}
-    for event in events:
-        if _type(event) == "WORKFLOW_EXECUTION_UPDATE_COMPLETED":
-            attributes = _attributes(event)
-            found[int(attributes["acceptedEventId"])] = _first(
-                (attributes.get("outcome") or {}).get("success")
-            )
-    return found
+def _answers(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answers to updates, by the update's id; None for an update that failed."""
+    completed = (
+        _attributes(event) for event in events if _type(event) == "WORKFLOW_EXECUTION_UPDATE_COMPLETED"
+    )
+    return {
+        each["meta"]["updateId"]: _first((each.get("outcome") or {}).get("success")) for each in completed
+    }
 
 
 def _reason(failure: dict[str, Any]) -> str:
@@ -170,8 +173,10 @@ def _type(event: dict[str, Any]) -> str:
 
 
 def _attributes(event: dict[str, Any]) -> dict[str, Any]:
-    found = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
-    return dict(found)
+    found: dict[str, Any] = next(
+        (value for key, value in event.items() if key.endswith("EventAttributes")), {}
+    )
+    return found
 
 
 def _time(event: dict[str, Any]) -> datetime:

@@ -58,6 +58,17 @@ def believed(incident: Incident, event: record.Probed | record.Moved) -> record.
     return event.changed(outcome=outcome)
 
 
+def awaits_probe(incident: Incident, action: str) -> bool:
+    """Whether the effect of this action is still to be seen: a probe that comes too late for it is void."""
+    firebreak = incident.firebreak(action)
+    return firebreak is not None and firebreak.state is Lease.APPLIED and not incident.ended
+
+
+def awaits_soak(incident: Incident) -> bool:
+    """Whether recovery is still to be measured: a soak that something has come between is void."""
+    return incident.ready_to_soak and incident.restored_at is None and not incident.ended
+
+
 def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C901 - one case an act
     """Why this act makes no sense now, whoever does it; None when it does."""
     person = incident.brief.roster.person(act.by)

@@ -1,5 +1,6 @@
 """The desk: everything that the gateway asks of Temporal. It keeps no state but what it has just answered."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable
@@ -44,6 +45,7 @@ from workflows.client import TASK_QUEUE
 CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
 
+LAST_WORDS_PAUSE = 0.2
 MOST_REMEMBERED = 50_000
 SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
@@ -136,19 +138,25 @@ class Desk:
         is_open = latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
         if alarm.status == "resolved" and not is_open:
             return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
-        start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
-        try:
-            joined = await self._ring(alarm, start)
-        except WorkflowUpdateFailedError as error:
-            # It ended while we were ringing: the next run has this one as its predecessor.
-            if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                raise _refused(error) from error
-            latest = await self._latest(brief.incident)
-            start = start.changed(predecessor=latest.run_id if latest else None)
-            joined = await self._ring(alarm, start)
+        joined = await self._join(alarm, brief, latest)
         return Rang(
             alarm=alarm.name, incident=joined.incident, run=joined.run, phase=joined.phase, new=joined.new
         )
+
+    async def _join(self, alarm: Alarm, brief: Brief, latest: WorkflowExecution | None) -> messages.Joined:
+        """Join the open run or start one. One that has ended and still says its last words is waited for."""
+        give_up = time.monotonic() + CALL.total_seconds()
+        while True:
+            start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
+            try:
+                return await self._ring(alarm, start)
+            except WorkflowUpdateFailedError as error:
+                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
+                    raise _refused(error) from error
+            if time.monotonic() > give_up:
+                raise Unreachable("the last incident is just ending; send the alarm again")
+            await asyncio.sleep(LAST_WORDS_PAUSE)
+            latest = await self._latest(brief.incident)
 
     async def _ring(self, alarm: Alarm, start: messages.IncidentStart) -> messages.Joined:
         brief = start.brief

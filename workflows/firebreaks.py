@@ -5,7 +5,7 @@ from temporalio.exceptions import ActivityError
 
 from firestation import record
 from firestation.firebreak import Firebreak, MoveOrder, MoveOutcome, Reading, order_lift, order_move
-from firestation.incident import believed, next_job
+from firestation.incident import awaits_probe, believed, next_job
 from firestation.orders import LeverOrder, ProbeOrder
 from firestation.system import LeverFitting
 from workflows.house import House, why
@@ -51,11 +51,15 @@ async def _probe(house: House, firebreak: Firebreak) -> None:
         deadline=firebreak.moved_at + step.probe.deadline,
         every=step.probe.every,
     )
+
+    def due() -> bool:
+        return awaits_probe(house.incident, firebreak.digest)
+
     try:
-        reading = await house.whilst(lambda: True, house.do("probe", order, Reading, f"probe {check.title}"))
+        reading = await house.whilst(due, house.do("probe", order, Reading, f"probe {check.title}"))
     except ActivityError as error:
         reading = Reading(check=check.id, verdict="inconclusive", detail=why(error), at=workflow.now())
-    if reading is not None and house.incident.firebreak(firebreak.digest) == firebreak:
+    if reading is not None and due():
         probed = record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading)
         house.happen(believed(house.incident, probed))
 

@@ -118,7 +118,7 @@ class House:
         if task.done():
             return await task
         task.cancel()
-        await workflow.wait_condition(task.done)
+        await asyncio.gather(task, return_exceptions=True)
         return None
 
 

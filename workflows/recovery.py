@@ -6,6 +6,7 @@ from temporalio.exceptions import ActivityError
 from firestation import record
 from firestation.after_action import SoakReport
 from firestation.errors import Refused
+from firestation.incident import awaits_soak
 from firestation.orders import SoakOrder
 from workflows.house import House, why
 from workflows.snapshot import recovery_checks
@@ -15,7 +16,7 @@ async def prove_recovery(house: House) -> None:
     """Measure until the checks have held for the whole soak, again and again until they have."""
 
     def due() -> bool:
-        return house.incident.ready_to_soak and house.incident.restored_at is None
+        return awaits_soak(house.incident)
 
     plan = house.incident.brief.runbook.recovery
     order = SoakOrder(
@@ -30,6 +31,8 @@ async def prove_recovery(house: House) -> None:
             if report is not None and due():
                 house.happen(record.Soaked(at=workflow.now(), report=report))
         except (ActivityError, Refused) as error:
+            if not due():
+                continue
             detail = why(error) if isinstance(error, ActivityError) else str(error)
             house.happen(record.Failed(at=workflow.now(), step="soak", detail=detail))
             length = len(house.record)
