@@ -55,13 +55,16 @@ async def _probe(house: House, firebreak: Firebreak) -> None:
     def due() -> bool:
         return awaits_probe(house.incident, firebreak.digest)
 
-    try:
-        reading = await house.whilst(due, house.do("probe", order, Reading, f"probe {check.title}"))
-    except ActivityError as error:
-        reading = Reading(check=check.id, verdict="inconclusive", detail=why(error), at=workflow.now())
-    if reading is not None and due():
-        probed = record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading)
-        house.happen(believed(house.incident, probed))
+    async def see() -> None:
+        try:
+            reading = await house.do("probe", order, Reading, f"probe {check.title}")
+        except ActivityError as error:
+            reading = Reading(check=check.id, verdict="inconclusive", detail=why(error), at=workflow.now())
+        if due():
+            probed = record.Probed(at=workflow.now(), action=firebreak.digest, reading=reading)
+            house.happen(believed(house.incident, probed))
+
+    await house.whilst(due, see())
 
 
 async def _keep_position(house: House, lever: LeverFitting) -> None:

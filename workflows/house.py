@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from firestation.acts import Act
 from firestation.errors import Refused
@@ -92,9 +92,14 @@ class House:
 
     async def do(self, activity: str, order: Any, answer: type[Result], summary: str) -> Result:
         """Run an activity with the options of the table. Raises `ActivityError` when it has finally failed."""
-        result: Result = await workflow.execute_activity(
-            activity, order, result_type=answer, summary=summary[:200], **OPTIONS[activity]
-        )
+        try:
+            result: Result = await workflow.execute_activity(
+                activity, order, result_type=answer, summary=summary[:200], **OPTIONS[activity]
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):  # by `whilst`: it is not wanted any more, and has not failed
+                raise asyncio.CancelledError from error
+            raise
         return result
 
     # Waiting -----------------------------------------------------------------------------------------
@@ -112,7 +117,10 @@ class House:
             return
 
     async def whilst(self, condition: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
-        """The result of work that only reads; None, and the work cancelled, once the condition no longer holds."""
+        """The result of work that only reads; None, and the work cancelled, once the condition no longer holds.
+
+        Work that has something to put on the record does so itself: the record keeps the order in which answers came.
+        """
         task = asyncio.ensure_future(work)
         await workflow.wait_condition(lambda: task.done() or self.leaving or not condition())
         if task.done():

@@ -25,15 +25,18 @@ async def prove_recovery(house: House) -> None:
         every=plan.every,
         patience=max(plan.soak, 10 * plan.every),
     )
-    while await house.until(due):
+
+    async def soak() -> None:
         try:
-            report = await house.whilst(due, house.do("soak", order, SoakReport, "soak the recovery checks"))
-            if report is not None and due():
+            report = await house.do("soak", order, SoakReport, "soak the recovery checks")
+            if due():
                 house.happen(record.Soaked(at=workflow.now(), report=report))
         except (ActivityError, Refused) as error:
-            if not due():
-                continue
-            detail = why(error) if isinstance(error, ActivityError) else str(error)
-            house.happen(record.Failed(at=workflow.now(), step="soak", detail=detail))
-            length = len(house.record)
-            await house.until(lambda length=length: len(house.record) > length)  # type: ignore[misc]
+            if due():
+                detail = why(error) if isinstance(error, ActivityError) else str(error)
+                house.happen(record.Failed(at=workflow.now(), step="soak", detail=detail))
+                length = len(house.record)
+                await house.until(lambda: len(house.record) > length)
+
+    while await house.until(due):
+        await house.whilst(due, soak())
