@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise, zip_longest
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from firestation import orders, record
-from firestation.acts import ACTS, Act
+from firestation.acts import ACTS
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.alarm import Alarm
 from firestation.board import Receipt
@@ -26,8 +26,6 @@ from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
-
-ACT: TypeAdapter[Act] = TypeAdapter(Act)
 
 DERIVED = frozenset({"missed", "lapsed", "expired", "paged", "said", "proposed", "skipped"})
 """Events that time and the runbook alone make; they have no event of their own in the history."""
@@ -170,7 +168,12 @@ class Auditor:
             self._happened(record.Rang(at=step.at, alarm=Alarm.model_validate(step.given)))
         if step.name not in ACTS:
             return
-        act = ACT.validate_python(step.given)
+        try:
+            act: Any = ACTS[step.name].model_validate(step.given)
+        except ValidationError:
+            if step.kind == "signal":  # nobody could read it then either; it was dropped
+                return
+            raise
         self._settle()
         refused = isinstance(step.answer, dict) and step.answer.get("accepted") is False
         acted = record.Acted(at=step.at, act=act)

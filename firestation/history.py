@@ -76,7 +76,7 @@ def read_run(history: dict[str, Any]) -> Run:
         run_id=started["originalExecutionRunId"],
         first_run_id=started["firstExecutionRunId"],
         started_at=_time(events[0]),
-        start=_first(started.get("input")),
+        start=_only(started.get("input")),
         steps=tuple(_steps(events)),
         ended=ended if over else None,
         next_run_id=closing.get("newExecutionRunId") or None,
@@ -119,7 +119,7 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
 
 def _scheduled(event: dict[str, Any]) -> Step:
     attributes = _attributes(event)
-    name, given = attributes["activityType"]["name"], _first(attributes.get("input"))
+    name, given = attributes["activityType"]["name"], _only(attributes.get("input"))
     return Step(int(event["eventId"]), _time(event), "ordered", name, given)
 
 
@@ -127,14 +127,14 @@ def _arrived(event: dict[str, Any], scheduled: dict[int, Step]) -> Step | None:
     kind, attributes = _type(event), _attributes(event)
     number, at = int(event["eventId"]), _time(event)
     if kind == "WORKFLOW_EXECUTION_SIGNALED":
-        return Step(number, at, "signal", attributes["signalName"], _first(attributes.get("input")))
+        return Step(number, at, "signal", attributes["signalName"], _only(attributes.get("input")))
     if kind == "TIMER_FIRED":
         return Step(number, at, "timer", "")
     if kind not in {"ACTIVITY_TASK_COMPLETED", "ACTIVITY_TASK_FAILED", "ACTIVITY_TASK_TIMED_OUT"}:
         return None
     order = scheduled[int(attributes["scheduledEventId"])]
     if kind == "ACTIVITY_TASK_COMPLETED":
-        return Step(number, at, "done", order.name, order.given, _first(attributes.get("result")))
+        return Step(number, at, "done", order.name, order.given, _only(attributes.get("result")))
     return Step(number, at, "failed", order.name, order.given, _reason(attributes.get("failure") or {}))
 
 
@@ -148,7 +148,7 @@ def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[s
             accepted = _attributes(event)
             request = accepted["acceptedRequest"]["input"]
             answer = answers.get(accepted["protocolInstanceId"])
-            given = _first(request.get("args"))
+            given = _only(request.get("args"))
             yield Step(int(event["eventId"]), _time(event), "update", request["name"], given, answer)
 
 
@@ -157,9 +157,7 @@ def _answers(events: list[dict[str, Any]]) -> dict[str, Any]:
     completed = (
         _attributes(event) for event in events if _type(event) == "WORKFLOW_EXECUTION_UPDATE_COMPLETED"
     )
-    return {
-        each["meta"]["updateId"]: _first((each.get("outcome") or {}).get("success")) for each in completed
-    }
+    return {each["meta"]["updateId"]: _only((each.get("outcome") or {}).get("success")) for each in completed}
 
 
 def _reason(failure: dict[str, Any]) -> str:
@@ -185,16 +183,16 @@ def _time(event: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}+00:00")
 
 
-def _first(payloads: dict[str, Any] | None) -> Any:
-    """The first payload as JSON; None where there is none.
+def _only(payloads: dict[str, Any] | None) -> Any:
+    """The only payload as JSON; None where there is none, or where there are several, which nobody can read.
 
     Raises `InvalidInput` for a payload that is encrypted or not JSON: decode it before the audit.
     """
     found: list[dict[str, Any]] = (payloads or {}).get("payloads") or []
-    if not found:
+    if len(found) != 1:
         return None
     encoding = base64.b64decode(found[0].get("metadata", {}).get("encoding", "")).decode()
-    if encoding == "binary/null":
+    if encoding in {"binary/null", "binary/plain"}:
         return None
     if encoding != "json/plain":
         raise InvalidInput(

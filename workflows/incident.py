@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from firestation import picture, record
 from firestation.acts import ACTS
 from firestation.alarm import Alarm
+from firestation.complaints import invalid_inputs
 from firestation.errors import Refused
 from firestation.record import Acted
 from workflows import messages
@@ -81,7 +83,7 @@ class IncidentWorkflow:
             self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
 
     @workflow.signal(name=messages.TURN_PAGE)
-    def turn_page(self) -> None:
+    def turn_page(self, *_: Any) -> None:
         """Continue as new at the next safe point; nothing is lost by it."""
         self.house.turning = True
 
@@ -99,32 +101,41 @@ class IncidentWorkflow:
             message = "no alarm came with the start; ring the bell again"
             raise ApplicationError(message, type="NoAlarm", non_retryable=True)
 
-    # Every act, by its name, through one validation.
+    # Every act, by its name, through one validation. The arguments are read here and not by the SDK, which would
+    # fail the workflow's task on a signal that has none, or too many.
 
-    def _answering(self, model: type[Any]) -> Callable[[Any], messages.Answer]:
-        def answer(act: Any) -> messages.Answer:
-            return self.house.take(act)
+    def _answering(self, model: type[Any]) -> Callable[..., messages.Answer]:
+        def answer(*given: Any) -> messages.Answer:
+            return self.house.take(_read(model, given))
 
-        return _typed(answer, act=model, result=messages.Answer)
+        return answer
 
-    def _screening(self, model: type[Any]) -> Callable[[Any], None]:
-        def screen(act: Any) -> None:
+    def _screening(self, model: type[Any]) -> Callable[..., None]:
+        def screen(*given: Any) -> None:
             with _refusals_as_failures():
-                self.house.screen(Acted(at=workflow.now(), act=act))
+                self.house.screen(Acted(at=workflow.now(), act=_read(model, given)))
 
-        return _typed(screen, act=model, result=None)
+        return screen
 
-    def _listening(self, model: type[Any]) -> Callable[[Any], None]:
-        def listen(act: Any) -> None:
-            self.house.take(act)
+    def _listening(self, model: type[Any]) -> Callable[..., None]:
+        def listen(*given: Any) -> None:
+            try:
+                act = _read(model, given)
+            except ApplicationError as error:
+                workflow.logger.warning("a signal was dropped: %s", error)
+            else:
+                self.house.take(act)
 
-        return _typed(listen, act=model, result=None)
+        return listen
 
 
-def _typed(handler: Callable[[Any], Any], act: type[Any], result: Any) -> Callable[[Any], Any]:
-    """Tell the SDK which model to read the argument as: the handlers of all acts share their code."""
-    handler.__annotations__ = {"act": act, "return": result}
-    return handler
+def _read(model: type[Any], given: tuple[Any, ...]) -> Any:
+    """The act that was sent. Raises `ApplicationError` naming the fields that are wrong."""
+    try:
+        return model.model_validate(given[0] if len(given) == 1 else given)
+    except ValidationError as error:
+        wrong = "; ".join(str(each) for each in invalid_inputs(error, model))
+        raise ApplicationError(wrong, type="InvalidInput", non_retryable=True) from None
 
 
 @contextmanager
