@@ -1,0 +1,116 @@
+"""`python -m tests.histories.record`: live five incidents on a real Temporal server and keep their histories here.
+
+Do this when the workflow has grown a new kind of event. Histories that are here already stay: incidents that were
+opened by older code must go on replaying.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from firestation import acts
+from firestation.firebreak import Lease
+from firestation.severity import Severity
+from firestation.state import Phase
+from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
+from worker.history import as_json, fetch_chain
+
+FOLDER = Path(__file__).parent
+
+
+async def closed(stage: Stage) -> None:
+    """From the alarm to the proved lock."""
+    await live(stage)
+
+
+async def dismissed(stage: Stage) -> None:
+    """The captain sees that it is no fire, puts back what was pre-authorized, and dismisses it."""
+    await live(stage, until=Phase.OPEN)
+    await stage.until("the pre-authorized firebreak", stands("tool", Lease.EFFECTIVE))
+    await stage.do(acts.Acknowledge(by="ana"))
+    wanted = firebreak(await stage.picture(), "tool")
+    assert wanted is not None
+    await stage.do(acts.Lift(by="ana", action=wanted.digest, reason="no fire"))
+    await stage.until("the tool to be back", stands("tool", Lease.LIFTED))
+    await stage.do(acts.Dismiss(by="ana", reason="the eval was broken, the agent is well"))
+
+
+async def refused(stage: Stage) -> None:
+    """Wrong people and wrong moments are refused, and so is a proposal; asked again, it is approved."""
+    await live(stage, until=Phase.OPEN)
+    early: list[acts.Act] = [
+        acts.Close(by="ana"),
+        acts.Declare(by="ben", severity=Severity.SEV1, reason="nobody is captain yet"),
+        acts.Acknowledge(by="dan"),
+    ]
+    for act in early:
+        assert not (await stage.act(act)).accepted
+        await stage.handle.signal(act.kind, act)
+    await stage.handle.signal("note", {"by": "ana", "nonsense": True})
+    await live(stage, after=Phase.OPEN, until=Phase.CONTAINED)
+    seen = await stage.until("the proposal", stands("reranker", Lease.PROPOSED))
+    wanted = firebreak(seen, "reranker")
+    assert wanted is not None
+    await stage.do(acts.Refuse(by="ana", action=wanted.digest, reason="it broke search last time"))
+    await stage.do(acts.Propose(by="ana", step="reranker-on"))
+    await live(stage, after=Phase.CONTAINED)
+
+
+async def expired(stage: Stage) -> None:
+    """A firebreak runs out and is lifted on its own terms."""
+    steps = tuple(step.changed(expires_after=timedelta(seconds=3)) for step in stage.brief.runbook.firebreaks)
+    stage.brief = stage.brief.changed(runbook=stage.brief.runbook.changed(firebreaks=steps[:1]))
+    await live(stage, until=Phase.OPEN)
+    await stage.until("the way back", stands("tool", Lease.LIFTED))
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Dismiss(by="ana", reason="it went out by itself"))
+
+
+async def continued(stage: Stage) -> None:
+    """The page is turned in every phase, and nothing is lost by it."""
+    phases = [phase for phase in Phase if phase not in {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}]
+    before: Phase | None = None
+    for phase in phases:
+        await live(stage, after=before, until=phase)
+        await stage.turn_page()
+        before = phase
+    await live(stage, after=before)
+
+
+STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    story.__name__: story for story in (closed, dismissed, refused, expired, continued)
+}
+
+
+async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Path]:
+    """Live one story and write its runs, the oldest first."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with real_server() as environment, staged(environment, Path(folder)) as stage:
+            await story(stage)
+            await stage.ended()
+            await stage.proved()
+            chain = await fetch_chain(environment.client, stage.brief.incident)
+    target = FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{name}"
+    target.mkdir(exist_ok=True)
+    files = []
+    for number, run in enumerate(chain, start=1):
+        file = target / f"{number}.json"
+        await asyncio.to_thread(file.write_text, json.dumps(as_json(run), indent=1, sort_keys=True) + "\n")
+        files.append(file)
+    return files
+
+
+async def main() -> int:
+    """Record every story."""
+    for name, story in STORIES.items():
+        files = await keep(name, story)
+        print(f"{name}: {', '.join(str(file.relative_to(FOLDER)) for file in files)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
