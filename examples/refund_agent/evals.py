@@ -56,6 +56,7 @@ def run(agent: Agent) -> dict[str, Any]:
         )
     passed = sum(1 for case in cases if case["passed"])
     ratio = passed / len(cases)
+    metrics.show_failing({(case["id"], case["request_id"]) for case in cases if not case["passed"]})
     metrics.EVAL.labels("golden").set(ratio)
     metrics.EVAL_AT.set(time.time())
     return {

@@ -179,3 +179,18 @@ def test_a_wrong_value_is_refused_with_the_right_ones(client: TestClient) -> Non
     answer = client.put("/levers/reranker", json={"value": "sideways"})
     assert answer.status_code == 422
     assert "on or off" in answer.json()["title"]
+
+
+def test_the_metrics_name_the_requests_that_fail_and_forget_them_when_all_is_well(client: TestClient) -> None:
+    client.post("/faults/stale_policy", json={})
+    failing = [case for case in client.post("/evals/run", json={}).json()["cases"] if not case["passed"]]
+    shown = client.get("/metrics").text
+    assert failing
+    for case in failing:
+        assert (
+            f'refund_eval_failing_case{{case="{case["id"]}",request_id="{case["request_id"]}"}} 1.0' in shown
+        )
+    client.delete("/faults/stale_policy")
+    client.put("/levers/reranker", json={"value": "on"})
+    client.post("/evals/run", json={})
+    assert "refund_eval_failing_case{" not in client.get("/metrics").text

@@ -1,0 +1,105 @@
+"""A real Prometheus and Alertmanager ring the bell when the agent's own metric falls, and again when it is well."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from firestation.firebreak import Lease
+from tests.e2e.captain import approve, finish, stands, take
+from tests.e2e.processes import ROOT, Agent, Station, a_station, an_agent, free_port, needs, running, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+RULE = "RefundGoldenEvalFailing"
+
+
+def prometheus_files(folder: Path, agent: Agent, alertmanager: str) -> None:
+    """What an operator would write: scrape the agent, alert on its golden eval, send it to Alertmanager."""
+    host = agent.url.removeprefix("http://")
+    settings = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(ROOT / "examples" / "refund_agent" / "alerts.yaml")],
+        "scrape_configs": [{"job_name": "refund-agent", "static_configs": [{"targets": [host]}]}],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+    }
+    (folder / "prometheus.json").write_text(json.dumps(settings))
+
+
+def alertmanager_file(folder: Path, station: Station) -> None:
+    token = station.state / "tokens" / "bell-alertmanager"
+    webhook = {
+        "url": f"{station.url}/alarms/alertmanager",
+        "send_resolved": True,
+        "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(token)}},
+    }
+    route = {"receiver": "firestation", "group_wait": "1s", "group_interval": "2s", "repeat_interval": "4s"}
+    settings = {"route": route, "receivers": [{"name": "firestation", "webhook_configs": [webhook]}]}
+    (folder / "alertmanager.json").write_text(json.dumps(settings))
+
+
+def ready(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/-/ready").is_success
+    return False
+
+
+@contextmanager
+def watching(folder: Path, agent: Agent, station: Station) -> Iterator[None]:
+    """Prometheus and Alertmanager, from Debian's packages, started by us."""
+    prometheus = needs("prometheus", "prometheus")
+    alertmanager = needs("prometheus-alertmanager", "prometheus-alertmanager")
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    folder.mkdir()
+    prometheus_files(folder, agent, addresses[1])
+    alertmanager_file(folder, station)
+    with ExitStack() as stack:
+        for program, name, address, more in (
+            (alertmanager, "alertmanager", addresses[1], ["--cluster.listen-address="]),
+            (prometheus, "prometheus", addresses[0], []),
+        ):
+            storage = "storage.tsdb.path" if name == "prometheus" else "storage.path"
+            command = [program, f"--config.file={folder / name}.json", f"--{storage}={folder / name}"]
+            command += [f"--web.listen-address={address}", *more]
+            stack.enter_context(running(command, folder, name))
+            wait_for(name, lambda address=address: ready(f"http://{address}"))  # type: ignore[misc]
+        yield
+
+
+def incidents(station: Station) -> list[str]:
+    return [str(row["incident"]) for row in station.as_person("ana").incidents(only_open=False)]
+
+
+def test_prometheus_rings_the_bell_and_its_all_clear_is_evidence_not_closure(tmp_path: Path) -> None:
+    with (
+        an_agent(tmp_path / "agent", eval_every="1") as agent,
+        a_station(tmp_path / "station", agent) as station,
+        watching(tmp_path / "watch", agent, station),
+    ):
+        wait_for(
+            "a green dashboard", lambda: 'pass_ratio{suite="golden"} 1.0' in agent.http.get("/metrics").text
+        )
+        assert incidents(station) == []
+        agent.fault("stale_policy")
+        (incident,) = wait_for("the bell", lambda: incidents(station))
+        seen = station.picture(incident)
+        assert seen.runbook == "stale-policy"
+        assert {rung.alarm.name for rung in seen.alarms} == {RULE}
+        assert seen.alarms[0].alarm.source == "alertmanager"
+
+        take(station, incident)
+        station.until(incident, "the refund tool to be off", stands("refund_tool", Lease.EFFECTIVE))
+        approve(station, incident)
+        seen = station.until(
+            incident, "the all-clear", lambda seen: seen.alarms[0].alarm.status == "resolved"
+        )
+        assert seen.phase not in {"closed", "dismissed"}
+        closed = finish(station, incident, agent)
+
+        assert incidents(station) == [incident]
+        assert len(closed.alarms) == 1
+        rang = [moment.text for moment in closed.timeline if moment.kind == "rang"]
+        assert [text.split(":")[0] for text in rang] == ["alarm firing", "alarm resolved"]
