@@ -54,12 +54,19 @@ class GenericAlarm(Model):
     url: str | None = Field(default=None, max_length=2000)
 
 
-def from_alertmanager(body: Any, source: str) -> tuple[Alarm, ...]:
-    """The alarms of an Alertmanager notification; the system is the label `system` of each alert."""
+def from_alertmanager(body: Any, source: str) -> tuple[tuple[Alarm, ...], tuple[InvalidInput, ...]]:
+    """The alarms of an Alertmanager notification, and what is wrong with those of its alerts that are none.
+
+    The system is the label `system` of each alert. One alert that cannot be used does not silence the others.
+    """
     read = _read(AlertmanagerNotification, body)
-    return tuple(
-        _alert(index, alert, source, read.truncatedAlerts) for index, alert in enumerate(read.alerts)
-    )
+    alarms, errors = [], []
+    for index, alert in enumerate(read.alerts):
+        try:
+            alarms.append(_alert(index, alert, source, read.truncatedAlerts))
+        except InvalidInput as error:
+            errors.append(error)
+    return tuple(alarms), tuple(errors)
 
 
 def _alert(index: int, alert: AlertmanagerAlert, source: str, truncated: int) -> Alarm:
@@ -86,12 +93,12 @@ def _alert(index: int, alert: AlertmanagerAlert, source: str, truncated: int) ->
     return _alarm(fields, lambda field: f"alerts[{index}].{field}")
 
 
-def from_generic(body: Any, source: str) -> tuple[Alarm, ...]:
+def from_generic(body: Any, source: str) -> Alarm:
     """The alarm of a generic message."""
     read = _read(GenericAlarm, body)
     fields = read.model_dump(exclude={"id"})
     fields |= {"source": source, "key": read.id, "request_ids": _request_ids(read.annotations)}
-    return (_alarm(fields, lambda field: field),)
+    return _alarm(fields, lambda field: field)
 
 
 def _request_ids(annotations: dict[str, str]) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
+from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.picture import Picture
 from gateway.alarms import from_alertmanager, from_generic
 from gateway.auth import Caller, Doorkeeper
 from gateway.desk import Rang, Row
-from gateway.problems import Problem, install
+from gateway.problems import Problem, install, unusable
 from workflows.messages import Answer
 
 log = structlog.get_logger()
@@ -115,29 +116,46 @@ def _alarms(desk: DeskPort, door: Doorkeeper) -> APIRouter:
         """A notification of Prometheus Alertmanager, version 4."""
         if caller.kind != "bell":
             raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
-        return await _ring(desk, from_alertmanager(await _json(request), caller.name))
+        alarms, errors = from_alertmanager(await _json(request), caller.name)
+        return await _ring(desk, alarms, list(errors))
 
     @router.post("/generic", status_code=202)
     async def generic(request: Request, caller: authenticated) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
         source = caller.name if caller.kind == "bell" else "person"
-        return await _ring(desk, from_generic(await _json(request), source))
+        return await _ring(desk, (from_generic(await _json(request), source),), [])
 
     return router
 
 
-async def _ring(desk: DeskPort, alarms: tuple[Alarm, ...]) -> Bell:
-    """All or an error: an alert system sends the whole notification again when one of its alarms was not taken."""
-    found = [await desk.ring(alarm) for alarm in alarms]
-    for rang in found:
-        log.info("alarm", **rang.model_dump(mode="json", exclude_none=True))
-    shown = [rang.model_dump(mode="json", exclude_none=True) for rang in found]
-    return Bell(
+async def _ring(
+    desk: DeskPort, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]
+) -> Bell:
+    """Ring for every alarm that can be used, whatever is wrong with its neighbours, and then say what is wrong.
+
+    A desk that is out of reach is an error at once: the alert system sends the whole notification again.
+    """
+    shown = []
+    for alarm in alarms:
+        try:
+            rang = await desk.ring(alarm)
+        except (InvalidInput, NotConfigured) as error:
+            log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(error))
+            errors.append(error)
+        else:
+            shown.append(rang.model_dump(mode="json", exclude_none=True))
+            log.info("alarm", **shown[-1])
+    bell = Bell(
         incidents=tuple(
             {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
         ),
         ignored=tuple(each for each in shown if "incident" not in each),
     )
+    if errors and not shown:
+        raise errors[0]
+    if errors:
+        raise unusable(errors, **bell.model_dump(mode="json"))
+    return bell
 
 
 def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:

@@ -1,5 +1,6 @@
 """Every error as problem details (RFC 9457): what, which field, and the fix. Never a stack trace."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -35,6 +36,17 @@ class Problem(Exception):
         return JSONResponse(body, self.status, headers, media_type="application/problem+json")
 
 
+def unusable(errors: Sequence[InvalidInput | NotConfigured], **more: Any) -> Problem:
+    """What was sent cannot be used; each field that is wrong is named, with the fix."""
+    found = [
+        {"field": error.field, "problem": error.problem, "fix": error.fix}
+        for error in errors
+        if isinstance(error, InvalidInput)
+    ]
+    detail = "; ".join(str(error) for error in errors)
+    return Problem(422, "this cannot be used", detail, **({"errors": found} if found else {}), **more)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error in one form."""
     app.add_exception_handler(Problem, _problem)
@@ -52,17 +64,14 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     match error:
-        case InvalidInput():
-            found = [{"field": error.field, "problem": error.problem, "fix": error.fix}]
-            return Problem(422, "this cannot be used", str(error), errors=found).response()
+        case InvalidInput() | NotConfigured():
+            return unusable([error]).response()
         case Refused():
             return Problem(409, error.title, error.missing, rule=error.rule, missing=error.missing).response()
         case Gone():
             return Problem(404, "not found", str(error)).response()
         case Unreachable():
             return Problem(503, "the station cannot do it now", str(error)).response({"Retry-After": "2"})
-        case NotConfigured():
-            return Problem(422, "this cannot be used", str(error)).response()
         case _:
             return await _unforeseen(request, error)
 

@@ -1,0 +1,121 @@
+"""The gateway's routes before a desk that only remembers what it was asked."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from firestation.acts import Act
+from firestation.alarm import Alarm
+from firestation.authority import Bell, Member, Role, Station
+from firestation.errors import Gone, InvalidInput, Refused
+from firestation.picture import Picture, picture
+from firestation.secrets import ReferenceSecrets
+from firestation.state import Phase
+from gateway.app import create_app
+from gateway.auth import Doorkeeper
+from gateway.desk import Rang, Row
+from tests.property.worlds import World
+from workflows.messages import Answer
+
+INCIDENT = "refund-agent-1a2b3c4d"
+DIGEST = "ab" * 32
+TOKENS = {"ana": "token-of-ana-0123456789", "cara": "token-of-cara-012345678"}
+BELL = "token-of-the-bell-01234"
+
+
+class Remembering:
+    """A desk that knows one system and one incident; it keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.rang: list[Alarm] = []
+        self.acted: list[tuple[Act, str | None]] = []
+        self.away: Exception | None = None
+
+    async def ring(self, alarm: Alarm) -> Rang:
+        if self.away:
+            raise self.away
+        if alarm.system != "refund-agent":
+            raise InvalidInput(
+                "system", f"there is no system {alarm.system!r}", "The station protects refund-agent"
+            )
+        self.rang.append(alarm)
+        if alarm.status == "resolved":
+            return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
+        return Rang(alarm=alarm.name, incident=INCIDENT, run="r", phase=Phase.OPEN, new=True)
+
+    async def act(self, incident: str, act: Act, key: str | None = None) -> Answer:
+        self._known(incident)
+        self.acted.append((act, key))
+        if act.kind == "close":
+            return Answer(
+                accepted=False,
+                phase=Phase.OPEN,
+                rule=9,
+                title="an incident becomes a lock",
+                missing="no lock",
+            )
+        return Answer(accepted=True, phase=Phase.OPEN)
+
+    async def picture(self, incident: str) -> Picture:
+        self._known(incident)
+        world = World()
+        return picture(world.incident, tuple(world.record))
+
+    async def whole_digest(self, incident: str, prefix: str) -> str:
+        self._known(incident)
+        return DIGEST if DIGEST.startswith(prefix) else prefix
+
+    async def listing(self, *, open_only: bool) -> list[Row]:
+        del open_only
+        return []
+
+    async def ready(self) -> bool:
+        return self.away is None
+
+    def _known(self, incident: str) -> None:
+        if incident == "ended":
+            raise Refused(0, "the order of things", "the incident has ended")
+        if incident != INCIDENT:
+            raise Gone(f"there is no incident {incident!r}")
+
+
+@pytest.fixture
+def desk() -> Remembering:
+    return Remembering()
+
+
+@pytest.fixture
+def station() -> Station:
+    people = tuple(
+        Member(id=name, name=name.capitalize(), roles=(role,), address=f"{name}@example.org")
+        for name, role in (("ana", Role.CAPTAIN), ("cara", Role.COMMS), ("noname", Role.AUDITOR))
+    )
+    return Station(station="test", people=people, escalation=("ana",), bells=(Bell(id="alertmanager"),))
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    folder = tmp_path / "tokens"
+    folder.mkdir(mode=0o700)
+    for name, token in {**TOKENS, "bell-alertmanager": BELL}.items():
+        (folder / name).write_text(f"{token}\n")
+        (folder / name).chmod(0o600)
+    return folder
+
+
+@pytest.fixture
+def door(station: Station, tokens: Path) -> Doorkeeper:
+    return Doorkeeper(station, ReferenceSecrets(tokens.parent))
+
+
+@pytest.fixture
+async def http(desk: Remembering, door: Doorkeeper) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(desk, door), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

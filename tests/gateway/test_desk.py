@@ -1,0 +1,189 @@
+"""The desk on a real server: what joins, what is a repeat, what a list shows, and how a history grows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from firestation import acts
+from firestation.authority import Bell, Member, Station
+from firestation.errors import Gone, InvalidInput, Refused, Unreachable
+from firestation.state import Phase
+from gateway.desk import Book, Desk
+from tests.property.worlds import alarm
+from tests.workflows.stage import Stage, real_server, staged
+from workflows import messages
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with real_server() as environment, staged(environment, tmp_path) as stage:
+        yield stage
+
+
+def book(stage: Stage) -> Book:
+    brief = stage.brief
+    people = tuple(
+        Member(id=p.id, name=p.name, roles=p.roles, address=p.address) for p in brief.roster.people
+    )
+    station = Station(station="demo", people=people, escalation=("ana", "ben"), bells=(Bell(id="bell"),))
+    return Book(station=station, systems={brief.system.system: brief.system}, wall=(brief.runbook,))
+
+
+def a_desk(stage: Stage, coalesce: timedelta = timedelta(minutes=5)) -> Desk:
+    return Desk(stage.environment.client, book(stage), coalesce)
+
+
+async def events(desk: Desk, incident: str) -> list[str]:
+    history = await desk.client.get_workflow_handle(incident).fetch_history()
+    return [event.WhichOneof("attributes") or "" for event in history.events]
+
+
+async def quiet(desk: Desk, incident: str) -> None:
+    """Wait until the engine has done what the alarm made it do: then only alarms make the history grow."""
+    handle = desk.client.get_workflow_handle(incident)
+    async with asyncio.timeout(30):
+        while True:
+            seen = await desk.picture(incident)
+            described = await handle.describe()
+            if seen.sealed and seen.firebreaks and not described.raw_description.pending_activities:
+                before = described.history_length
+                await handle.query(messages.PICTURE)
+                if (await handle.describe()).history_length == before:
+                    return
+            await asyncio.sleep(0.05)
+
+
+async def test_the_first_alarm_opens_and_the_next_ones_join(stage: Stage) -> None:
+    desk = a_desk(stage)
+    first = await desk.ring(alarm("k1"))
+    second = await desk.ring(alarm("k2"))
+    assert (first.new, second.new) == (True, False)
+    assert (first.incident, first.run) == (second.incident, second.run)
+
+
+async def test_a_repeat_within_the_window_leaves_no_trace_and_a_distinct_alarm_a_small_one(
+    stage: Stage,
+) -> None:
+    desk = a_desk(stage)
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    before = await events(desk, incident)
+    for _ in range(20):
+        assert (await desk.ring(alarm("k1"))).coalesced
+    assert await events(desk, incident) == before
+
+    # A storm: its alarms share workflow tasks, so each costs no more than the update that it is.
+    storm = 25
+    kept = len([m for m in (await desk.picture(incident)).timeline if m.kind == "rang"])
+    await asyncio.gather(*(desk.ring(alarm(f"storm-{number}")) for number in range(storm)))
+    told = [m for m in (await desk.picture(incident)).timeline if m.kind == "rang"]
+    assert len(told) - kept == storm
+    grown = (await events(desk, incident))[len(before) :]
+    assert sum(name.startswith("workflow_execution_update_accepted") for name in grown) == storm
+    assert not [name for name in grown if "activity" in name or "timer" in name]
+
+
+async def test_an_alarm_after_the_window_is_told_again_and_counted(stage: Stage) -> None:
+    desk = a_desk(stage, coalesce=timedelta())
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    assert not (await desk.ring(alarm("k1"))).coalesced
+    (rung,) = (await desk.picture(incident)).alarms
+    assert rung.times == 2
+
+
+async def test_all_clear_without_a_fire_opens_nothing(stage: Stage) -> None:
+    desk = a_desk(stage)
+    rang = await desk.ring(alarm("k1", status="resolved"))
+    assert rang.incident is None
+    assert await desk.listing(open_only=False) == []
+
+
+async def test_an_alarm_while_the_last_incident_says_its_last_words_opens_the_next(stage: Stage) -> None:
+    """A slow channel keeps an ended incident's workflow open for a moment; the alarm waits and is not lost."""
+    desk = a_desk(stage)
+    first = await desk.ring(alarm("k1"))
+    assert first.incident
+    await stage_dismissed(desk, first.incident)
+    second = await desk.ring(alarm("k2"))
+    assert second.new
+    picture = await desk.picture(first.incident)
+    assert (picture.run, picture.predecessor) == (second.run, first.run)
+
+
+async def stage_dismissed(desk: Desk, incident: str) -> None:
+    await desk.act(incident, acts.Acknowledge(by="ana"))
+    await quiet(desk, incident)
+    for firebreak in (await desk.picture(incident)).firebreaks:
+        if firebreak.moved_at:
+            await desk.act(incident, acts.Lift(by="ana", action=firebreak.digest, reason="no fire"))
+    async with asyncio.timeout(30):
+        while not (await desk.act(incident, acts.Dismiss(by="ana", reason="no fire"))).accepted:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def test_the_list_is_drawn_from_visibility(stage: Stage) -> None:
+    desk = a_desk(stage)
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await desk.act(incident, acts.Acknowledge(by="ana"))
+    async with asyncio.timeout(30):
+        while True:
+            rows = await desk.listing(open_only=True)
+            if rows and rows[0].captain == "ana":
+                break
+            await asyncio.sleep(0.05)
+    (row,) = rows
+    assert (row.incident, row.system, row.title, row.phase) == (
+        incident,
+        "refund-agent",
+        "Refund agent",
+        "open",
+    )
+    assert "severity" in row.waiting
+
+
+async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: Stage) -> None:
+    desk = a_desk(stage)
+    with pytest.raises(Gone, match="no incident"):
+        await desk.act("refund-agent-00000000", acts.Close(by="ana"))
+    with pytest.raises(Gone, match="no incident"):
+        await desk.picture("refund-agent-00000000")
+    with pytest.raises(InvalidInput, match="protects refund-agent"):
+        await desk.ring(alarm("k1").changed(system="toaster"))
+    with pytest.raises(InvalidInput, match="credential"):
+        await desk.ring(alarm("k1").changed(summary="sk-proj-" + "A1b2C3d4" * 5))
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await stage_dismissed(desk, incident)
+    async with asyncio.timeout(30):
+        while (await desk.picture(incident)).phase is not Phase.DISMISSED:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    with pytest.raises(Refused, match=r"dismissed|ended"):
+        await desk.act(incident, acts.Note(by="ana", text="too late"))
+
+
+async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage) -> None:
+    desk = a_desk(stage)
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    (first, *_) = (await desk.picture(incident)).firebreaks
+    assert await desk.whole_digest(incident, first.digest[:12]) == first.digest
+    for wrong in (first.digest[:4], "f" * 12):
+        with pytest.raises(InvalidInput, match="action"):
+            await desk.whole_digest(incident, wrong)
+
+
+async def test_a_station_without_a_worker_says_that_nobody_answered(tmp_path: Path) -> None:
+    async with real_server() as environment:
+        async with staged(environment, tmp_path) as stage:
+            desk = a_desk(stage)
+            incident = (await desk.ring(alarm("k1"))).incident
+            assert incident
+        with pytest.raises(Unreachable, match=r"in time|cannot be shown|does not answer"):
+            await desk.act(incident, acts.Acknowledge(by="ana"))
