@@ -55,4 +55,8 @@ def mask(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]: 
 def _masked(name: str, value: Any) -> Any:
     if any(part in name.lower() for part in SECRET_NAMES):
         return MASK
+    if isinstance(value, dict):
+        return {key: _masked(str(key), inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(name, inside) for inside in value]
     return SECRETS.sub(MASK, value) if isinstance(value, str) else value

@@ -10,15 +10,17 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import structlog
@@ -37,6 +39,7 @@ log = structlog.get_logger()
 PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 15.0
 READY_SECONDS = 60.0
+CLAIM_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 WRONG_SETTINGS = 2
 
@@ -135,6 +138,47 @@ def make_tokens(station: Station, state: Path) -> list[str]:
     return made
 
 
+def hold(state: Path) -> IO[str]:
+    """Hold the state folder for as long as the file that is returned stays open, or this process lives.
+
+    Raises `NotConfigured` when another station holds it: two servers on one SQLite file would ruin it.
+    """
+    file = (state / "station.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        message = (
+            f"another station runs on {state}; stop it, or give this one a folder of its own with --state"
+        )
+        raise NotConfigured(message) from error
+    return file
+
+
+async def claim(option: str, host: str, port: int) -> None:
+    """See that nobody listens there; else we would talk to a stranger and take it for our own.
+
+    It waits a moment for what a station that was killed just now left behind. Raises `NotConfigured` naming the
+    option that chooses another port.
+    """
+    deadline = asyncio.get_running_loop().time() + CLAIM_SECONDS
+    while (wrong := _taken(host, port)) is not None:
+        if asyncio.get_running_loop().time() > deadline:
+            message = f"{host}:{port} cannot be used ({wrong}); choose another port with {option}"
+            raise NotConfigured(message)
+        await asyncio.sleep(0.1)
+
+
+def _taken(host: str, port: int) -> str | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
 class Embedded:
     """The whole station. `ready` is set once the gateway says that everything answers."""
 
@@ -163,6 +207,7 @@ class Embedded:
     async def run(self, stop: asyncio.Event) -> None:
         """Stand until `stop`; then down in the opposite order."""
         running: list[asyncio.Task[None]] = []
+        await self._claim_ports()
         try:
             for child in self.children():
                 running.append(asyncio.create_task(child.stand(), name=child.name))
@@ -176,6 +221,13 @@ class Embedded:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, FirestationError):
                     await task
+
+    async def _claim_ports(self) -> None:
+        await claim("--port", self.settings.gateway_host, self.settings.gateway_port)
+        if self.external is None:
+            host, port = self.address.rsplit(":", 1)
+            await claim("--temporal-port", host, int(port))
+            await claim("--ui-port", host, self.ui_port)
 
     async def _temporal_answers(self) -> bool:
         try:
@@ -270,7 +322,8 @@ async def _main(arguments: argparse.Namespace) -> None:
         ui_port=arguments.ui_port,
         as_json=arguments.json,
     )
-    await station.run(stop)
+    with hold(settings.state):
+        await station.run(stop)
 
 
 def main() -> int:

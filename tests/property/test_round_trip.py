@@ -1,0 +1,93 @@
+"""Every type that is ever written is read again as the same value, by everybody, with the same digest."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+import firestation
+from firestation.acts import ACTS, Act
+from firestation.authority import Bell, Member, Role, Roster, Station
+from firestation.model import Model
+from firestation.ports import Artifact
+from firestation.record import Event
+from firestation.rules import Rule
+from firestation.settings import Settings
+from tests.property import values
+from workflows import messages
+
+NEVER_WRITTEN = {Artifact, Rule, Settings}
+"""Bytes on their way into the store, the rules themselves, and what is read from the environment."""
+
+
+def subclasses(model: type[Model]) -> Iterator[type[Model]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def written() -> list[type[Model]]:
+    """All models of `firestation` and the workflow's messages; a new one is found here by itself."""
+    for module in pkgutil.iter_modules(firestation.__path__, "firestation."):
+        importlib.import_module(module.name)
+    ours = ("firestation.", messages.__name__)
+    found = {
+        each
+        for each in subclasses(Model)
+        if each.__module__.startswith(ours) and not each.__module__.startswith("firestation.drivers")
+    }
+    return sorted(found - NEVER_WRITTEN, key=lambda each: f"{each.__module__}.{each.__qualname__}")
+
+
+@st.composite
+def stations(draw: st.DrawFn) -> Station:
+    """Whoever is on the escalation is among the people and may be captain, so these are drawn together."""
+    people = draw(st.lists(values.of(Member), min_size=1, max_size=2, unique_by=lambda each: each.id))
+    captains = tuple(each.model_copy(update={"roles": (*each.roles, Role.CAPTAIN)}) for each in people)
+    return Station(
+        station="demo",
+        people=captains,
+        escalation=tuple(draw(st.permutations([each.id for each in people]))),
+        page_every=draw(values.SPANS),
+        bells=tuple(draw(st.lists(values.of(Bell), min_size=1, max_size=2))),
+    )
+
+
+values.REGISTERED |= {Station: stations(), Roster: stations().map(Station.roster)}
+
+
+@pytest.mark.parametrize("model", written(), ids=lambda each: f"{each.__module__}.{each.__qualname__}")
+@settings(
+    max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], deadline=None
+)
+@given(data=st.data())
+def test_what_is_written_is_read_again(model: type[Model], data: st.DataObject) -> None:
+    value = data.draw(values.of(model))
+    again = model.model_validate_json(value.model_dump_json())
+    assert again == value
+    assert again.sha256() == value.sha256()
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        model.model_validate({**value.model_dump(mode="json"), "surprise": 1})
+    if model.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(value, next(iter(model.model_fields)), None)
+
+
+@pytest.mark.parametrize("kind", sorted(ACTS))
+@given(data=st.data())
+def test_an_act_is_known_by_its_kind(kind: str, data: st.DataObject) -> None:
+    act = data.draw(values.of(ACTS[kind]))
+    adapter: TypeAdapter[Act] = TypeAdapter(Act)
+    again = adapter.validate_json(act.model_dump_json())
+    assert (type(again), again) == (ACTS[kind], act)
+
+
+def test_every_event_of_the_record_has_a_kind_of_its_own() -> None:
+    kinds = [each.model_fields["kind"].default for each in subclasses(Model) if "kind" in each.model_fields]
+    events = TypeAdapter(Event).json_schema()["discriminator"]["mapping"]
+    assert set(events) <= set(kinds)
+    assert len(events) == len(set(events.values()))

@@ -1,0 +1,59 @@
+"""The settings: read once, from FIRESTATION_ variables; what is wrong is said with the variable's name."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from firestation.errors import InvalidInput
+from firestation.settings import Settings
+
+
+def test_everything_has_a_default() -> None:
+    settings = Settings.from_environment({})
+    assert settings.state == Path(".firestation")
+    assert settings.evidence_store == ".firestation/evidence"
+    assert settings.signing_key == Path(".firestation/keys/station")
+    assert settings.coalesce == timedelta(seconds=30)
+
+
+def test_each_field_is_a_variable() -> None:
+    settings = Settings.from_environment(
+        {
+            "FIRESTATION_STATE": "/var/lib/firestation",
+            "FIRESTATION_EVIDENCE": "s3://evidence",
+            "FIRESTATION_GATEWAY_PORT": "9000",
+            "FIRESTATION_COALESCE": "2m",
+            "FIRESTATION_LOG": "json",
+            "UNRELATED": "x",
+        }
+    )
+    assert settings.evidence_store == "s3://evidence"
+    assert (settings.gateway_port, settings.coalesce, settings.log) == (9000, timedelta(minutes=2), "json")
+
+
+def test_an_empty_variable_is_as_none() -> None:
+    assert Settings.from_environment({"FIRESTATION_GATEWAY_PORT": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FIRESTATION_GATEWAY_PORT", "http"),
+        ("FIRESTATION_GATEWAY_PORT", "65536"),
+        ("FIRESTATION_COALESCE", "half an hour"),
+        ("FIRESTATION_LOG", "xml"),
+    ],
+)
+def test_what_is_wrong_names_the_variable_and_the_fix(variable: str, value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Settings.from_environment({variable: value})
+    assert caught.value.field == variable
+    assert caught.value.fix
+
+
+def test_children_get_the_same_settings() -> None:
+    settings = Settings(state=Path("/s"), coalesce=timedelta(seconds=1.5), log="json")
+    told = settings.for_children(TEMPORAL_ADDRESS="127.0.0.1:7233")
+    assert Settings.from_environment(told) == settings
+    assert told["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
