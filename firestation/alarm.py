@@ -7,6 +7,9 @@ from pydantic import Field
 
 from firestation.model import Id, Line, Model, Text, Time, canonical_json
 
+MOST_TOGETHER = 100
+"""Alarms in one delivery; far below what Temporal takes as one payload."""
+
 
 class Alarm(Model):
     """One alarm. `key` is its identity at its source: the same alarm sent again has the same key."""
@@ -27,6 +30,12 @@ class Alarm(Model):
     def delivery(self) -> str:
         """What a redelivery repeats: the alarm and its status, whatever else the source rewrites."""
         return f"{self.source}/{self.key}/{self.status}"
+
+
+class Alarms(Model):
+    """Alarms of one incident that are told to it together, in the order in which they came."""
+
+    alarms: tuple[Alarm, ...] = Field(min_length=1, max_length=MOST_TOGETHER)
 
 
 def incident_id(alarm: Alarm, fire_labels: tuple[str, ...]) -> str:

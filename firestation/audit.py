@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from firestation import orders, record
 from firestation.acts import ACTS
 from firestation.after_action import LockProof, SoakReport, Ticket
-from firestation.alarm import Alarm
+from firestation.alarm import Alarms
 from firestation.board import Receipt
 from firestation.errors import InvalidInput, Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
@@ -165,7 +165,8 @@ class Auditor:
 
     def _heard(self, step: Step) -> None:
         if step.name == "ring":
-            self._happened(record.Rang(at=step.at, alarm=Alarm.model_validate(step.given)))
+            for alarm in Alarms.model_validate(step.given).alarms:
+                self._happened(record.Rang(at=step.at, alarm=alarm))
         if step.name not in ACTS:
             return
         try:

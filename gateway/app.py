@@ -1,5 +1,6 @@
 """The routes: alarms in, acts in, pictures out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Protocol
 
@@ -131,17 +132,18 @@ def _alarms(desk: DeskPort, door: Doorkeeper) -> APIRouter:
 async def _ring(
     desk: DeskPort, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]
 ) -> Bell:
-    """Ring for every alarm that can be used, whatever is wrong with its neighbours, and then say what is wrong.
+    """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
 
     A desk that is out of reach is an error at once: the alert system sends the whole notification again.
     """
     shown = []
-    for alarm in alarms:
-        try:
-            rang = await desk.ring(alarm)
-        except (InvalidInput, NotConfigured) as error:
-            log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(error))
-            errors.append(error)
+    answers = await asyncio.gather(*(desk.ring(alarm) for alarm in alarms), return_exceptions=True)
+    for alarm, rang in zip(alarms, answers, strict=True):
+        if isinstance(rang, InvalidInput | NotConfigured):
+            log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(rang))
+            errors.append(rang)
+        elif isinstance(rang, BaseException):
+            raise rang
         else:
             shown.append(rang.model_dump(mode="json", exclude_none=True))
             log.info("alarm", **shown[-1])

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act
-from firestation.alarm import Alarm, incident_id
+from firestation.alarm import MOST_TOGETHER, Alarm, Alarms, incident_id
 from firestation.authority import Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Time
@@ -39,6 +39,7 @@ from firestation.runbook import Runbook, choose
 from firestation.severity import propose
 from firestation.state import Phase
 from firestation.system import System
+from gateway.batches import Batches
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -46,6 +47,7 @@ CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
 
 LAST_WORDS_PAUSE = 0.2
+PAGES_TURNED = 3
 MOST_REMEMBERED = 50_000
 SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
@@ -115,6 +117,7 @@ class Desk:
     def __init__(self, client: Client, book: Book, coalesce: timedelta) -> None:
         self.client, self.book, self.coalesce = client, book, coalesce.total_seconds()
         self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
+        self.batches = Batches[tuple[Alarm, Brief], Rang](self._deliver, MOST_TOGETHER)
 
     async def ring(self, alarm: Alarm) -> Rang:
         """Start the incident of this alarm, or join it. A repeat within the window is answered from memory.
@@ -126,40 +129,60 @@ class Desk:
         at, before = self.answered.get(delivery, (float("-inf"), None))
         if before is not None and time.monotonic() - at < self.coalesce:
             return before.changed(new=False, coalesced=True)
-        found = await _in_time(self._deliver(alarm, brief))
+        found = await _in_time(self.batches.send(brief.incident, (alarm, brief)))
         self.answered.pop(delivery, None)
         self.answered[delivery] = (time.monotonic(), found)
         while len(self.answered) > MOST_REMEMBERED:
             self.answered.popitem(last=False)
         return found
 
-    async def _deliver(self, alarm: Alarm, brief: Brief) -> Rang:
-        latest = await self._latest(brief.incident)
-        is_open = latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
-        if alarm.status == "resolved" and not is_open:
-            return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
-        joined = await self._join(alarm, brief, latest)
-        return Rang(
-            alarm=alarm.name, incident=joined.incident, run=joined.run, phase=joined.phase, new=joined.new
-        )
+    async def _deliver(self, incident: str, rung: Sequence[tuple[Alarm, Brief]]) -> list[Rang]:
+        """Deliver what came together. An all-clear that comes before any fire opens nothing."""
+        latest = await self._latest(incident)
+        fires = [index for index, (alarm, _) in enumerate(rung) if alarm.status == "firing"]
+        if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
+            first = 0
+        else:
+            first = fires[0] if fires else len(rung)
+        found = [
+            Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
+            for alarm, _ in rung[:first]
+        ]
+        if first < len(rung):
+            alarms = Alarms(alarms=tuple(alarm for alarm, _ in rung[first:]))
+            joined = await self._join(alarms, rung[first][1], latest)
+            found += [
+                Rang(
+                    alarm=alarm.name,
+                    incident=joined.incident,
+                    run=joined.run,
+                    phase=joined.phase,
+                    new=joined.new and index == 0,
+                )
+                for index, alarm in enumerate(alarms.alarms)
+            ]
+        return found
 
-    async def _join(self, alarm: Alarm, brief: Brief, latest: WorkflowExecution | None) -> messages.Joined:
+    async def _join(self, alarms: Alarms, brief: Brief, latest: WorkflowExecution | None) -> messages.Joined:
         """Join the open run or start one. One that has ended and still says its last words is waited for."""
         give_up = time.monotonic() + CALL.total_seconds()
         while True:
             start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
             try:
-                return await self._ring(alarm, start)
+                return await self._ring(alarms, start)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
                     raise _refused(error) from error
+            except RPCError as error:  # the run ended, or turned its page, before it could take them
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
             if time.monotonic() > give_up:
                 raise Unreachable("the last incident is just ending; send the alarm again")
             await asyncio.sleep(LAST_WORDS_PAUSE)
             latest = await self._latest(brief.incident)
 
-    async def _ring(self, alarm: Alarm, start: messages.IncidentStart) -> messages.Joined:
-        brief = start.brief
+    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
+        brief, first = start.brief, alarms.alarms[0]
         severity = propose(brief.runbook.severity).severity
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             messages.WORKFLOW,
@@ -168,7 +191,7 @@ class Desk:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": alarm.name},
+            memo={"title": brief.system.title, "alarm": first.name},
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(search.SYSTEM, brief.system.system),
@@ -178,12 +201,12 @@ class Desk:
                     SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
                 ]
             ),
-            static_summary=f"{brief.system.title}: {alarm.name}"[:200],
-            static_details=alarm.summary[:2000],
+            static_summary=f"{brief.system.title}: {first.name}"[:200],
+            static_details=first.summary[:2000],
         )
         joined: messages.Joined = await self.client.execute_update_with_start_workflow(
             messages.RING,
-            alarm,
+            alarms,
             start_workflow_operation=operation,
             result_type=messages.Joined,
             rpc_timeout=CALL,
@@ -195,14 +218,29 @@ class Desk:
 
         The same act sent again under the same `key` is answered as the first time, and done once.
         """
-        handle = self._handle(incident)
         try:
-            return await _in_time(
-                handle.execute_update(act.kind, act, id=key, result_type=messages.Answer, rpc_timeout=CALL),
-                incident,
-            )
+            return await _in_time(self._act(incident, act, key))
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from error
+
+    async def _act(self, incident: str, act: Act, key: str | None) -> messages.Answer:
+        """Do it in the run that is open. Raises `Gone` and, when the last run has ended, `Refused`."""
+        for _ in range(PAGES_TURNED):
+            try:
+                answer: messages.Answer = await self._handle(incident).execute_update(
+                    act.kind, act, id=key, result_type=messages.Answer, rpc_timeout=CALL
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                latest = await self._latest(incident)
+                if latest is None:
+                    raise Gone(f"there is no incident {incident!r}") from error
+                if latest.status is not WorkflowExecutionStatus.RUNNING:
+                    raise Refused(0, "the order of things", "the incident has ended") from error
+            else:
+                return answer
+        raise Unreachable("the incident was turning its page; send it again")
 
     async def picture(self, incident: str) -> Picture:
         """Everything that is known of one incident."""
@@ -282,7 +320,7 @@ async def _in_time(call: Awaitable[Result], incident: str = "") -> Result:
         return await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise _not_there(error, incident) from error
+            raise Gone(f"there is no incident {incident!r}") from error
         raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
         raise Unreachable(
@@ -290,13 +328,6 @@ async def _in_time(call: Awaitable[Result], incident: str = "") -> Result:
         ) from error
     except WorkflowQueryFailedError as error:
         raise Unreachable(f"the incident cannot be shown now: {error}") from error
-
-
-def _not_there(error: RPCError, incident: str) -> Exception:
-    """An update to a workflow that has ended is answered by Temporal as if there were none."""
-    if "completed" in str(error).lower():
-        return Refused(0, "the order of things", "the incident has ended")
-    return Gone(f"there is no incident {incident!r}")
 
 
 def _refused(error: WorkflowUpdateFailedError) -> Exception:

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from firestation import picture, record
 from firestation.acts import ACTS
-from firestation.alarm import Alarm
+from firestation.alarm import Alarms
 from firestation.complaints import invalid_inputs
 from firestation.errors import Refused
 from firestation.record import Acted
@@ -69,18 +69,20 @@ class IncidentWorkflow:
         )
 
     @workflow.update(name=messages.RING)
-    def ring(self, alarm: Alarm) -> messages.Joined:
-        """An alarm starts the incident, or joins it."""
+    def ring(self, rung: Alarms) -> messages.Joined:
+        """Alarms start the incident, or join it."""
         new = not self.house.incident.rung
-        self.house.happen(record.Rang(at=workflow.now(), alarm=alarm))
+        for alarm in rung.alarms:
+            self.house.happen(record.Rang(at=workflow.now(), alarm=alarm))
         incident = self.house.incident
         return messages.Joined(incident=incident.id, run=incident.run, phase=incident.phase, new=new)
 
     @ring.validator
-    def screen_alarm(self, alarm: Alarm) -> None:
+    def screen_alarms(self, rung: Alarms) -> None:
         """Keep out, before it is accepted, what must not even stand in the history."""
         with _refusals_as_failures():
-            self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
+            for alarm in rung.alarms:
+                self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
 
     @workflow.signal(name=messages.TURN_PAGE)
     def turn_page(self, *_: Any) -> None:

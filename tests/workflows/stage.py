@@ -31,7 +31,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.testing._timeskipping import TimeSkippingConfig
 
 from firestation import acts
-from firestation.alarm import Alarm
+from firestation.alarm import Alarm, Alarms
 from firestation.audit import Report, audit
 from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
@@ -194,9 +194,7 @@ class Stage:
     def handle(self) -> WorkflowHandle[Any, Any]:
         return self.environment.client.get_workflow_handle(self.brief.incident)
 
-    async def ring(
-        self, alarm: Alarm | None = None, predecessor: str | None = None, **start: Any
-    ) -> messages.Joined:
+    async def ring(self, *alarms: Alarm, predecessor: str | None = None, **start: Any) -> messages.Joined:
         """Deliver an alarm as the gateway does."""
         begin = messages.IncidentStart(brief=self.brief, predecessor=predecessor, **start)
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -208,7 +206,7 @@ class Stage:
         )
         joined: messages.Joined = await self.environment.client.execute_update_with_start_workflow(
             messages.RING,
-            alarm or worlds.alarm(),
+            Alarms(alarms=alarms or (worlds.alarm(),)),
             start_workflow_operation=operation,
             result_type=messages.Joined,
         )

@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from firestation import acts
+from firestation.alarm import Alarms
 from firestation.authority import Role
 from firestation.firebreak import Lease
 from firestation.picture import Picture
@@ -145,7 +146,7 @@ async def test_a_credential_never_enters_the_history_through_an_update(stage: St
         await stage.handle.execute_update("note", acts.Note(by="ana", text=f"the key is {secret}"))
     ringing = alarm(key="k9").changed(summary=f"401 with key {secret}")
     with pytest.raises(WorkflowUpdateFailedError):
-        await stage.handle.execute_update(messages.RING, ringing)
+        await stage.handle.execute_update(messages.RING, Alarms(alarms=(ringing,)))
     history = (await stage.handle.fetch_history()).to_json()
     assert secret not in history
     # A signal is in the history before we see it; what we can do is keep it off the record and off every board.

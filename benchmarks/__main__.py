@@ -1,0 +1,25 @@
+"""`make bench`, or `python -m benchmarks [NAME]`: measure what the documents claim.
+
+history   what one incident costs in Temporal's history, and how that grows with alarms (docs/architecture.md)
+"""
+
+import argparse
+from collections.abc import Callable
+
+from benchmarks import history
+
+ALL: dict[str, Callable[[], None]] = {"history": history.main}
+
+
+def main() -> None:
+    """Run the one that was named, or all."""
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; all without one")
+    for name in parser.parse_args().names or ALL:
+        ALL[name]()
+
+
+if __name__ == "__main__":
+    main()
