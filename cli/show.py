@@ -16,8 +16,9 @@ from firestation.board import Word
 from firestation.clock import Deadline
 from firestation.firebreak import HOLDING, Firebreak, Lease
 from firestation.model import show_duration
-from firestation.picture import Moment, Picture, Waiting
+from firestation.picture import Picture, Waiting
 from firestation.state import Phase
+from firestation.timeline import Moment
 
 TAIL = 12
 ENDED = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})

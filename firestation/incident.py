@@ -15,7 +15,7 @@ from firestation.clock import Milestone
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Action, Firebreak, Lease, has_expired, has_lapsed
 from firestation.fold import follow
-from firestation.model import show_duration
+from firestation.model import count, show_duration
 from firestation.record import Acted, Event
 from firestation.rules import objections
 from firestation.runbook import FirebreakStep
@@ -309,10 +309,9 @@ def _own_word(incident: Incident, now: datetime) -> Word:
     rung = ", ".join(each.alarm.name for each in incident.rung[:3]) or "an alarm"
     known = [f"{rung} rang at {incident.opened_at:%H:%M:%S} UTC; severity {_severity(incident)}."]
     if incident.sealed:
-        held, gaps = len(incident.sealed.artifacts), len(incident.sealed.gaps)
-        known.append(
-            f"Evidence is frozen: manifest {incident.sealed.manifest[:12]}, {held} artifacts, {gaps} gaps."
-        )
+        held = count(len(incident.sealed.artifacts), "artifact")
+        gaps = count(len(incident.sealed.gaps), "gap")
+        known.append(f"Evidence is frozen: manifest {incident.sealed.manifest[:12]}, {held}, {gaps}.")
     known += [f"{each.action.lever} is at {each.action.to} ({each.state})." for each in incident.holding]
     facts = [entry.text for entry in incident.entries if entry.standing == "fact"]
     known += facts[-3:]

@@ -74,6 +74,11 @@ def show_duration(span: timedelta) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count)
 
 
+def count(number: int, thing: str) -> str:
+    """How many there are: `1 gap`, `2 gaps`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 """A name that people type: lower case, digits, dot, dash and underscore, at most 63 characters."""
 

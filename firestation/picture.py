@@ -2,17 +2,17 @@
 
 from datetime import datetime
 
-from firestation import record
 from firestation.after_action import LockProof, Ticket
 from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
-from firestation.record import Event, Record
+from firestation.record import Record
 from firestation.runbook import FirebreakStep
 from firestation.severity import Proposal, Severity
 from firestation.state import Incident, Phase, Rung, Waiver
+from firestation.timeline import Moment, tell
 
 
 class Waiting(Model):
@@ -23,14 +23,6 @@ class Waiting(Model):
     since: Time
     due: Time | None = None
     command: Line | None = None
-
-
-class Moment(Model):
-    """One line of the timeline."""
-
-    at: Time
-    kind: Line
-    text: Text
 
 
 class Picture(Model):
@@ -206,82 +198,6 @@ def _after(incident: Incident) -> list[Waiting]:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")
         what, command = f"a lock that is proved ({verdict})", f"firestation prove {name}"
     return [*found, Waiting(what=what[:300], who=captain, since=incident.restored_at, command=command)]
-
-
-def tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
-    """One event as one sentence."""
-    match event:
-        case record.Opened():
-            why = "; ".join(event.brief.matched)
-            return f"opened for {event.brief.system.title} with the runbook {event.brief.runbook.runbook} ({why})"
-        case record.Rang():
-            return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"[:4000]
-        case record.Acted():
-            return _tell_act(event)
-        case record.TurnedAway():
-            rule = f"rule {event.rule}: " if event.rule else ""
-            return f"{event.by} was refused {event.act}: {rule}{event.missing}"[:4000]
-        case record.Sent():
-            return f"{event.message.purpose} sent through {event.receipt.channel}: {event.message.title}"
-        case record.Unsent():
-            return f"{event.message.purpose} could not be sent: {event.detail}"[:4000]
-        case record.Paged():
-            return f"page {event.step} to {event.person}"
-        case record.Said():
-            return f"the engine's word: {event.word.known}"[:4000]
-        case record.Measured():
-            return f"before any move, {event.reading.check} {event.reading.verdict}: {event.reading.detail}"[
-                :4000
-            ]
-        case record.SealedUp():
-            sealed = event.sealed
-            held = f"{len(sealed.artifacts)} artifacts, {len(sealed.levers)} levers, {len(sealed.gaps)} gaps"
-            return f"evidence sealed: manifest {sealed.manifest[:12]}, {held}"
-        case record.NotSealed():
-            return f"the snapshot could not be sealed: {event.detail}"[:4000]
-        case record.LeverRead():
-            return f"lever {event.lever} read: {event.position or event.detail}"[:4000]
-        case record.Proposed():
-            action = event.action
-            word = "pre-authorized by the runbook" if event.preauthorized else "put before the captain"
-            return f"{word}: {action.lever} from {action.origin} to {action.to} ({action.sha256()[:12]})"
-        case record.Skipped():
-            return f"step {event.step} skipped: {event.reason}"[:4000]
-        case record.Lapsed():
-            return f"nobody decided on {event.action[:12]} in time"
-        case record.Ordered():
-            order = event.order
-            return f"{order.purpose} {order.action.lever} to {order.to} on the word of: {order.authority}"
-        case record.Moved():
-            order = event.order
-            return f"{order.purpose} of {order.action.lever}: {event.outcome.result}: {event.outcome.detail}"[
-                :4000
-            ]
-        case record.Probed():
-            return f"probe {event.reading.check} {event.reading.verdict}: {event.reading.detail}"[:4000]
-        case record.Expired():
-            return f"firebreak {event.action[:12]} expired: {event.then}"
-        case record.Soaked():
-            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"[:4000]
-        case record.Missed():
-            return f"overdue: {event.milestone}"
-        case record.Drafted():
-            return f"postmortem drafted: {event.artifact.digest[:12]}"
-        case record.TaskOpened():
-            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
-        case record.LockTried():
-            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
-        case record.Failed():
-            return f"{event.step} failed: {event.detail}"[:4000]
-
-
-def _tell_act(event: record.Acted) -> str:
-    act = event.act
-    fields = act.model_dump(mode="json", exclude={"kind", "by"}, exclude_none=True, exclude_defaults=True)
-    said = ", ".join(
-        f"{name} {str(value)[:12] if name == 'action' else value}" for name, value in fields.items()
-    )
-    return f"{act.by}: {act.kind}{' ' + said if said else ''}"[:4000]
 
 
 def overdue(incident: Picture, now: datetime) -> tuple[Waiting, ...]:

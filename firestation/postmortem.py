@@ -5,10 +5,10 @@ from datetime import datetime
 
 from firestation import record
 from firestation.firebreak import Firebreak
-from firestation.model import show_duration
-from firestation.picture import tell
+from firestation.model import count, show_duration
 from firestation.record import Event, Record
 from firestation.state import Incident
+from firestation.timeline import tell
 
 
 def draft(incident: Incident, events: Record) -> str:
@@ -31,7 +31,7 @@ def draft(incident: Incident, events: Record) -> str:
 def _summary(incident: Incident) -> Iterator[str]:
     for rung in incident.rung:
         alarm = rung.alarm
-        yield f"- {alarm.name} from {alarm.source}: {_plain(alarm.summary)} (rang {rung.times} time(s))"
+        yield f"- {alarm.name} from {alarm.source}: {_plain(alarm.summary)} (rang {count(rung.times, 'time')})"
     yield f"- Severity {incident.weight}; captain {incident.captain or 'nobody'}; scribe {incident.scribe or 'nobody'}."
     runbook = incident.brief.runbook
     yield f"- Runbook {runbook.runbook} ({runbook.pattern}), because {'; '.join(incident.brief.matched)}."

@@ -14,7 +14,7 @@ from firestation.board import names_cause
 from firestation.clock import Milestone
 from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder
-from firestation.model import Model
+from firestation.model import Model, count
 from firestation.record import Acted, Event
 from firestation.state import Incident
 
@@ -116,7 +116,9 @@ def authority(incident: Incident, event: Event) -> str | None:
             return None
         return f"the pinned runbook does not pre-authorize {order.action.step} at {order.action.severity}"
     if order.authority != "captain" or len(set(firebreak.approved_by)) < firebreak.approvals_needed:
-        return f"{firebreak.approvals_needed} approval(s) needed, {len(set(firebreak.approved_by))} given"
+        return (
+            f"{count(firebreak.approvals_needed, 'approval')} needed, {len(set(firebreak.approved_by))} given"
+        )
     return None
 
 

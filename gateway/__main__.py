@@ -17,7 +17,7 @@ from firestation.settings import Settings
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Book, Desk
-from workflows.client import connect
+from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
 
@@ -59,6 +59,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         set_up(settings.log)
+        forward_logs()
         asyncio.run(run(settings, arguments.address))
     except FirestationError as error:
         print(f"firestation gateway: {error}", file=sys.stderr)

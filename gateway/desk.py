@@ -46,8 +46,10 @@ from workflows.client import TASK_QUEUE
 CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
 
-LAST_WORDS_PAUSE = 0.2
-PAGES_TURNED = 3
+NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+"""Temporal's answers when a run ended, or turned its page, before it could take what was sent to it."""
+
+PAUSE_SECONDS = 0.2
 MOST_REMEMBERED = 50_000
 SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
@@ -173,12 +175,12 @@ class Desk:
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
                     raise _refused(error) from error
-            except RPCError as error:  # the run ended, or turned its page, before it could take them
-                if error.status is not RPCStatusCode.NOT_FOUND:
+            except RPCError as error:
+                if error.status not in NOT_TAKEN:
                     raise
             if time.monotonic() > give_up:
                 raise Unreachable("the last incident is just ending; send the alarm again")
-            await asyncio.sleep(LAST_WORDS_PAUSE)
+            await asyncio.sleep(PAUSE_SECONDS)
             latest = await self._latest(brief.incident)
 
     async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
@@ -225,19 +227,21 @@ class Desk:
 
     async def _act(self, incident: str, act: Act, key: str | None) -> messages.Answer:
         """Do it in the run that is open. Raises `Gone` and, when the last run has ended, `Refused`."""
-        for _ in range(PAGES_TURNED):
+        give_up = time.monotonic() + CALL.total_seconds()
+        while time.monotonic() < give_up:
             try:
                 answer: messages.Answer = await self._handle(incident).execute_update(
                     act.kind, act, id=key, result_type=messages.Answer, rpc_timeout=CALL
                 )
             except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
+                if error.status not in NOT_TAKEN:
                     raise
                 latest = await self._latest(incident)
                 if latest is None:
                     raise Gone(f"there is no incident {incident!r}") from error
                 if latest.status is not WorkflowExecutionStatus.RUNNING:
                     raise Refused(0, "the order of things", "the incident has ended") from error
+                await asyncio.sleep(PAUSE_SECONDS)
             else:
                 return answer
         raise Unreachable("the incident was turning its page; send it again")

@@ -11,7 +11,7 @@ from firestation.errors import FirestationError
 from firestation.logging import set_up
 from firestation.settings import Settings
 from worker.wiring import station_worker
-from workflows.client import connect, ensure_search_attributes
+from workflows.client import connect, ensure_search_attributes, forward_logs
 
 log = structlog.get_logger()
 
@@ -40,6 +40,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         set_up(settings.log)
+        forward_logs()
         asyncio.run(run(settings, arguments.address))
     except FirestationError as error:
         print(f"firestation worker: {error}", file=sys.stderr)

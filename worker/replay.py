@@ -16,10 +16,11 @@ from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
 from firestation.errors import FirestationError, Gone, InvalidInput
-from firestation.model import show_duration
+from firestation.logging import set_up
+from firestation.model import count, show_duration
 from worker.history import as_json, fetch_chain
 from worker.wiring import workflow_runner
-from workflows.client import connect
+from workflows.client import connect, forward_logs
 from workflows.incident import IncidentWorkflow
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
@@ -55,7 +56,7 @@ def load(files: list[Path]) -> list[WorkflowHistory]:
 
 def tell(report: Report, difference: str | None, seconds: float) -> str:
     """The verdict for people."""
-    size = f"{report.runs} run(s), {report.events} events, {report.bytes} bytes"
+    size = f"{count(report.runs, 'run')}, {report.events} events, {report.bytes} bytes"
     lines = [
         f"{report.incident}: {report.phase}, {size}, {show_duration(report.last_at - report.first_at)} long",
         f"replay: {'DIFFERS: ' + difference if difference else 'the code decides today as it decided then'}",
@@ -103,6 +104,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.incident and not arguments.file:
         parser.error("name an incident, or give --file")
+    set_up("console")
+    forward_logs()
     try:
         return asyncio.run(run(arguments))
     except FirestationError as error:

@@ -31,7 +31,7 @@ from firestation.loader import load_station
 from firestation.logging import set_up
 from firestation.settings import Settings
 from firestation.signing import ensure_key
-from workflows.client import connect
+from workflows.client import connect, forward_logs
 from workflows.search import KEYS
 
 log = structlog.get_logger()
@@ -307,6 +307,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         runbooks=settings.runbooks.absolute(),
     )
     set_up(settings.log)
+    forward_logs()
     settings.state.mkdir(parents=True, exist_ok=True)
     made = make_tokens(load_station(settings.station), settings.state)
     if made:

@@ -92,7 +92,7 @@ def test_the_tail_of_the_timeline_and_all_of_it(run: Run, station: Any) -> None:
     count = len(station.record)
     assert f"Timeline (the last 12 of {count}; all with --all)" in run("show", NAME).output
     everything = run("show", NAME, "--all").output
-    assert "ana: note text thought 0." in everything
+    assert "ana notes a hypothesis: thought 0." in everything
     assert "the last" not in everything
 
 
@@ -124,7 +124,7 @@ def test_follow_prints_new_lines_and_ends_with_the_incident(run: Run, station: A
     )
     result = run("show", NAME, "--follow")
     assert result.exit_code == 0
-    taken, over = result.output.index("ana: acknowledge"), result.output.index("ana: dismiss")
+    taken, over = result.output.index("ana takes it as captain"), result.output.index("ana dismisses it")
     assert taken < result.output.index(f"$ firestation declare {NAME} sev2") < over
     assert "The incident is dismissed. Nothing is waited for." in result.output
 

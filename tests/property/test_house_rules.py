@@ -13,10 +13,11 @@ from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Lease
 from firestation.fold import fold, follow
 from firestation.incident import next_wake
-from firestation.picture import picture, tell
+from firestation.picture import picture
 from firestation.postmortem import draft
 from firestation.record import Record
 from firestation.state import Incident, Phase
+from firestation.timeline import tell
 from tests.property.worlds import World, alarm, move_forward, tries
 
 ARROWS = {

@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,7 +26,7 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.testing._timeskipping import TimeSkippingConfig
 
@@ -63,6 +63,18 @@ BIN = Path(sys.executable).parent
 PATIENCE = 60.0
 NO_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
 SOMETHING_ARRIVED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+
+
+async def taken(send: Callable[[], Awaitable[Any]]) -> Any:
+    """Send it again when the workflow was turning its page, as the gateway does."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await send()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                    raise
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -197,24 +209,30 @@ class Stage:
     async def ring(self, *alarms: Alarm, predecessor: str | None = None, **start: Any) -> messages.Joined:
         """Deliver an alarm as the gateway does."""
         begin = messages.IncidentStart(brief=self.brief, predecessor=predecessor, **start)
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            messages.WORKFLOW,
-            begin,
-            id=self.brief.incident,
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        )
-        joined: messages.Joined = await self.environment.client.execute_update_with_start_workflow(
-            messages.RING,
-            Alarms(alarms=alarms or (worlds.alarm(),)),
-            start_workflow_operation=operation,
-            result_type=messages.Joined,
-        )
+
+        def send() -> Awaitable[messages.Joined]:
+            operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+                messages.WORKFLOW,
+                begin,
+                id=self.brief.incident,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+            return self.environment.client.execute_update_with_start_workflow(
+                messages.RING,
+                Alarms(alarms=alarms or (worlds.alarm(),)),
+                start_workflow_operation=operation,
+                result_type=messages.Joined,
+            )
+
+        joined: messages.Joined = await taken(send)
         return joined
 
     async def act(self, act: acts.Act) -> messages.Answer:
         """An act as an update."""
-        answer: messages.Answer = await self.handle.execute_update(act.kind, act, result_type=messages.Answer)
+        answer: messages.Answer = await taken(
+            lambda: self.handle.execute_update(act.kind, act, result_type=messages.Answer)
+        )
         return answer
 
     async def do(self, act: acts.Act) -> None:

@@ -1,0 +1,129 @@
+"""The timeline: each event of the record as one sentence that a tired person reads once."""
+
+from firestation import acts, record
+from firestation.acts import Act
+from firestation.model import Line, Model, Text, Time, count
+from firestation.record import Event
+
+LONGEST = 4000
+"""Characters of a line; no text of a record is longer."""
+
+
+class Moment(Model):
+    """One line of the timeline."""
+
+    at: Time
+    kind: Line
+    text: Text
+
+
+def tell(event: Event) -> str:
+    """One event as one sentence."""
+    return _tell(event)[:LONGEST]
+
+
+def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
+    match event:
+        case record.Opened():
+            why = "; ".join(event.brief.matched)
+            return f"opened for {event.brief.system.title} with the runbook {event.brief.runbook.runbook} ({why})"
+        case record.Rang():
+            return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"
+        case record.Acted():
+            return _tell_act(event.act)
+        case record.TurnedAway():
+            rule = f"rule {event.rule}: " if event.rule else ""
+            return f"{event.by} was refused {event.act}: {rule}{event.missing}"
+        case record.Sent():
+            return f"{event.message.purpose} sent through {event.receipt.channel}: {event.message.title}"
+        case record.Unsent():
+            return f"{event.message.purpose} could not be sent: {event.detail}"
+        case record.Paged():
+            return f"page {event.step} to {event.person}"
+        case record.Said():
+            return f"the engine's word: {event.word.known}"
+        case record.Measured():
+            return f"before any move, {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
+        case record.SealedUp():
+            sealed = event.sealed
+            parts = {"artifact": sealed.artifacts, "lever": sealed.levers, "gap": sealed.gaps}
+            held = ", ".join(count(len(what), name) for name, what in parts.items())
+            return f"evidence sealed: manifest {sealed.manifest[:12]}, {held}"
+        case record.NotSealed():
+            return f"the snapshot could not be sealed: {event.detail}"
+        case record.LeverRead():
+            return f"lever {event.lever} read: {event.position or event.detail}"
+        case record.Proposed():
+            action = event.action
+            word = "pre-authorized by the runbook" if event.preauthorized else "put before the captain"
+            return f"{word}: {action.lever} from {action.origin} to {action.to} ({action.sha256()[:12]})"
+        case record.Skipped():
+            return f"step {event.step} skipped: {event.reason}"
+        case record.Lapsed():
+            return f"nobody decided on {event.action[:12]} in time"
+        case record.Ordered():
+            order = event.order
+            return f"{order.purpose} {order.action.lever} to {order.to} on the word of: {order.authority}"
+        case record.Moved():
+            order = event.order
+            return f"{order.purpose} of {order.action.lever}: {event.outcome.result}: {event.outcome.detail}"
+        case record.Probed():
+            return f"probe {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
+        case record.Expired():
+            return f"firebreak {event.action[:12]} expired: {event.then}"
+        case record.Soaked():
+            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
+        case record.Missed():
+            return f"overdue: {event.milestone}"
+        case record.Drafted():
+            return f"postmortem drafted: {event.artifact.digest[:12]}"
+        case record.TaskOpened():
+            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
+        case record.LockTried():
+            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
+        case record.Failed():
+            return f"{event.step} failed: {event.detail}"
+
+
+def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
+    match act:
+        case acts.Acknowledge():
+            return f"{act.by} takes it as {act.role}"
+        case acts.Declare():
+            return f"{act.by} declares {act.severity}: {act.reason}"
+        case acts.Propose():
+            return f"{act.by} asks for {act.step} to be put before the captain again"
+        case acts.Approve():
+            return f"{act.by} approves {act.action[:12]}{_because(act.reason)}"
+        case acts.Refuse():
+            return f"{act.by} refuses {act.action[:12]}{_because(act.reason)}"
+        case acts.Note():
+            return f"{act.by} notes {'the cause, ' if act.cause else ''}a {act.standing}: {act.text}"
+        case acts.Update():
+            audience = "the public" if act.audience == "public" else "the team"
+            more = {"Not known": act.unknown, "Being done": act.doing}
+            said = "".join(f" {name}: {text}" for name, text in more.items() if text)
+            return f"{act.by} tells {audience}: {act.known}{said}"
+        case acts.Handover():
+            return f"{act.by} offers the captaincy to {act.to}"
+        case acts.Accept():
+            return f"{act.by} takes the captaincy that was offered"
+        case acts.Lift():
+            return f"{act.by} has {act.action[:12]} lifted{_because(act.reason)}"
+        case acts.Adopt():
+            return f"{act.by} keeps {act.action[:12]} for good{_because(act.reason)}"
+        case acts.Waive():
+            until = f" until {act.until:%Y-%m-%d}" if act.until else ""
+            return f"{act.by} waives the {act.what}{until}{_because(act.reason)}"
+        case acts.Prove():
+            return f"{act.by} has the lock tried again"
+        case acts.Dismiss():
+            return f"{act.by} dismisses it as no fire{_because(act.reason)}"
+        case acts.Merge():
+            return f"{act.by} merges it into {act.into}{_because(act.reason)}"
+        case acts.Close():
+            return f"{act.by} closes the incident"
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
