@@ -15,6 +15,12 @@ Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="KEY=VALUE", help="A label of the alarm; may be repeated."),
 ]
+Requests = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--request", metavar="ID", help="A request that shows it: its traces are frozen. May be repeated."
+    ),
+]
 
 
 def ring(
@@ -24,6 +30,7 @@ def ring(
     summary: Annotated[str, typer.Argument(help="What was seen, in a sentence.")],
     *,
     label: Labels = None,
+    request: Requests = None,
     identity: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The same id again is the same alarm again.")
     ] = None,
@@ -51,6 +58,7 @@ def ring(
         "summary": summary,
         "started_at": now.isoformat(),
         "labels": dict(_label(each) for each in label or []),
+        "annotations": {"request_ids": ",".join(request)} if request else {},
     }
     answer = desk.gateway(f"bell-{bell}" if bell else None).ring(alarm)
     if desk.json:

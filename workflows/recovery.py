@@ -1,5 +1,7 @@
 """Recovery is measured: soak whenever nothing else is under way; any lever that moves later starts it again."""
 
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -11,6 +13,9 @@ from firestation.orders import SoakOrder
 from workflows.house import House, why
 from workflows.snapshot import recovery_checks
 
+MOST_DOUBLINGS = 10
+LONGEST_PATIENCE = timedelta(days=1)
+
 
 async def prove_recovery(house: House) -> None:
     """Measure until the checks have held for the whole soak, again and again until they have."""
@@ -18,17 +23,9 @@ async def prove_recovery(house: House) -> None:
     def due() -> bool:
         return awaits_soak(house.incident)
 
-    plan = house.incident.brief.runbook.recovery
-    order = SoakOrder(
-        checks=recovery_checks(house),
-        soak=plan.soak,
-        every=plan.every,
-        patience=max(plan.soak, 10 * plan.every),
-    )
-
     async def soak() -> None:
         try:
-            report = await house.do("soak", order, SoakReport, "soak the recovery checks")
+            report = await house.do("soak", _order(house), SoakReport, "soak the recovery checks")
             if due():
                 house.happen(record.Soaked(at=workflow.now(), report=report))
         except (ActivityError, Refused) as error:
@@ -40,3 +37,16 @@ async def prove_recovery(house: House) -> None:
 
     while await house.until(due):
         await house.whilst(due, soak())
+
+
+def _order(house: House) -> SoakOrder:
+    """The next soak. Each broken one doubles the patience of the next: weeks of failing must not fill the record."""
+    plan = house.incident.brief.runbook.recovery
+    broken = sum(isinstance(event, record.Soaked) and not event.report.held for event in house.record)
+    patience = max(plan.soak, 10 * plan.every) * 2 ** min(broken, MOST_DOUBLINGS)
+    return SoakOrder(
+        checks=recovery_checks(house),
+        soak=plan.soak,
+        every=plan.every,
+        patience=min(patience, max(plan.soak, LONGEST_PATIENCE)),
+    )

@@ -1,0 +1,98 @@
+"""The documents say what is true: links lead somewhere, tables are complete, files in them are good."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli.errors import ExitCode
+from firestation.drivers import problems
+from firestation.loader import load_runbook, load_system
+from firestation.runbook import dangling
+from firestation.settings import PREFIX, Settings
+from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
+from tests.e2e.processes import needs
+
+OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
+
+
+def name(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_links_lead_somewhere(document: Path) -> None:
+    missing = [
+        link for link in links(document) if not (document.parent / link.partition("#")[0]).resolve().exists()
+    ]
+    assert missing == []
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    rows = dict(re.findall(rf"^\| `({PREFIX}\w+)` \| (.+?) \|", OPERATIONS.read_text(), re.MULTILINE))
+    assert set(rows) == {PREFIX + field.upper() for field in Settings.model_fields}
+    plain = {variable: default.strip("`") for variable, default in rows.items() if default.startswith("`")}
+    told = {variable: default for variable, default in plain.items() if " " not in default}
+    assert Settings.from_environment(told) == Settings()
+
+
+def test_the_table_of_exit_codes_is_whole() -> None:
+    codes = re.findall(r"^\| (\d+) \| ", OPERATIONS.read_text(), re.MULTILINE)
+    assert [int(code) for code in codes] == [int(code) for code in ExitCode]
+
+
+def test_the_system_and_the_runbook_that_it_teaches_fit_together(tmp_path: Path) -> None:
+    system, runbook = blocks(AUTHORING, "yaml")
+    (tmp_path / "system.yaml").write_text(system)
+    (tmp_path / "runbook.yaml").write_text(runbook)
+    read = load_system(tmp_path / "system.yaml")
+    assert problems(read) == ()
+    assert dangling(load_runbook(tmp_path / "runbook.yaml"), read) == ()
+
+
+def test_alertmanager_takes_the_settings_that_it_teaches(tmp_path: Path) -> None:
+    amtool = needs("amtool", "prometheus-alertmanager")
+    (settings,) = blocks(OPERATIONS, "yaml")
+    path = tmp_path / "alertmanager.yaml"
+    path.write_text(settings)
+    done = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    webhook = yaml.safe_load(settings)["receivers"][0]["webhook_configs"][0]
+    assert webhook["url"].endswith(f":{Settings().gateway_port}/alarms/alertmanager")
+
+
+def test_compose_gives_our_processes_settings_that_they_have() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    told = {
+        variable: str(value)
+        for variable, value in compose["x-firestation"]["environment"].items()
+        if variable.startswith(PREFIX)
+    }
+    assert set(told) <= {PREFIX + field.upper() for field in Settings.model_fields}
+    settings = Settings.from_environment(told)
+    for service in ("worker", "gateway"):
+        python, *words = compose["services"][service]["command"]
+        assert python == "python"
+        done = subprocess.run(
+            [sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert compose["services"]["gateway"]["ports"][0].endswith(f":{settings.gateway_port}")
+
+
+def test_make_has_every_target_that_a_document_names() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {target for each in DOCUMENTS for target in re.findall(r"`?make (\w+)", each.read_text())}
+    assert {"demo", "test", "up", "bench", "check"} <= named & targets
+    assert {
+        target for target in named if target in {"demo", "test", "up", "bench", "check", "lock"}
+    } <= targets
+
+
+def test_every_command_of_a_document_is_run_by_a_test() -> None:
+    """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added."""
+    told = {name(document) for document in DOCUMENTS if commands(document)}
+    assert told == {"README.md", "docs/operations.md", "docs/authoring.md"}
