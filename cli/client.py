@@ -1,5 +1,6 @@
 """The gateway, seen from a terminal: HTTP in, our values and our errors out."""
 
+import hashlib
 import json
 import re
 import time
@@ -71,6 +72,14 @@ class Gateway:
             raise InvalidInput("incident", f"{len(found)} incidents begin with {prefix!r}", fix)
         return found[0]
 
+    def evidence(self, incident: str, digest: str) -> bytes:
+        """The bytes of one piece of evidence. Raises `Nonsense` when they are not those of the digest."""
+        path = f"/incidents/{_segment(incident)}/evidence/{_segment(digest)}"
+        content = self._get(path)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise Nonsense(f"the station's bytes of {digest[:12]} have another digest: they were altered")
+        return content
+
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
         key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -105,21 +114,35 @@ class Gateway:
             return False
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
+        answer = self._answer(method, path, **request)
+        body = _body(answer)
+        if answer.is_success and body is not None:
+            return body
+        raise _problem(answer, body if isinstance(body, dict) else {})
+
+    def _get(self, path: str) -> bytes:
+        answer = self._answer("GET", path)
+        if answer.is_success:
+            return answer.content
+        body = _body(answer)
+        raise _problem(answer, body if isinstance(body, dict) else {})
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self.http.request(method, path, **request)
+            return self.http.request(method, path, **request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             detail = str(error) or type(error).__name__
             raise Unreachable(
                 f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
                 "or say where it is with --url or FIRESTATION_URL"
             ) from error
-        try:
-            body = answer.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            body = None
-        if answer.is_success and body is not None:
-            return body
-        raise _problem(answer, body if isinstance(body, dict) else {})
+
+
+def _body(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
 
 
 def _segment(text: str) -> str:

@@ -87,6 +87,19 @@ def picture(incident: Incident, events: Record) -> Picture:
     )
 
 
+def exhibits(seen: Picture) -> frozenset[str]:
+    """The digest of everything that this incident keeps in the evidence store."""
+    sealed = seen.sealed
+    found = (
+        {each.digest for each in sealed.artifacts} | {sealed.manifest, sealed.envelope} if sealed else set()
+    )
+    if seen.postmortem:
+        found.add(seen.postmortem.digest)
+    if seen.lock:
+        found |= {seen.lock.lock.digest, seen.lock.evidence, seen.lock.report.digest}
+    return frozenset(found)
+
+
 def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     """What stands between this incident and its end, the most urgent first."""
     if incident.ended:

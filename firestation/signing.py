@@ -32,6 +32,10 @@ from firestation.model import canonical_json
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
+PublicKey = Key
+"""A key that verifies."""
+
+
 class _Signs(Protocol):
     @property
     def signer(self) -> Signer:
@@ -63,7 +67,7 @@ def seal(statement: dict[str, Any], signer: _Signs) -> bytes:
     return canonical_json(envelope.to_dict())
 
 
-def verify(envelope: bytes, public_keys: Sequence[Key]) -> dict[str, Any]:
+def verify(envelope: bytes, public_keys: Sequence[PublicKey]) -> dict[str, Any]:
     """The statement in the envelope, if one of the keys has signed exactly these bytes. Raises `InvalidInput`."""
     try:
         # from_dict changes what it is given, so it gets its own copy.
@@ -90,7 +94,7 @@ def verify(envelope: bytes, public_keys: Sequence[Key]) -> dict[str, Any]:
     return statement
 
 
-def _check_signature(envelope: Envelope, public_keys: Sequence[Key]) -> None:
+def _check_signature(envelope: Envelope, public_keys: Sequence[PublicKey]) -> None:
     if not public_keys:
         raise InvalidInput("public_keys", "there is no key to verify with", "Give the station's public key")
     try:

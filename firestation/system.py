@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from firestation.model import Duration, Id, Line, Model, canonical_json
 
+CONTROL = "control-sample"
 MINIMUM_SNAPSHOT: dict[str, str] = {
     "user-visible-io": "what the user typed and what the user saw",
     "requests": "request ids and times",
@@ -19,6 +20,7 @@ MINIMUM_SNAPSHOT: dict[str, str] = {
     "flags": "flags and configuration",
     "tenant-filter": "the tenant filter that was in force",
     "human-review": "human-review samples",
+    CONTROL: "healthy requests to compare with",
     "levers": "the present position of every lever",
 }
 """The minimum snapshot. A manifest holds each either as an artifact or as a gap with its reason."""

@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from firestation.drivers import problems
+from firestation.drivers.store import open_store
 from firestation.errors import FirestationError, InvalidFile
 from firestation.loader import load_station, load_system, load_wall
 from firestation.logging import set_up
@@ -43,7 +44,7 @@ async def run(settings: Settings, address: str | None) -> None:
     book = read_book(settings)
     client = await connect(address, lazy=True)
     door = Doorkeeper(book.station, ReferenceSecrets(Path(settings.state)))
-    app = create_app(Desk(client, book, settings.coalesce), door)
+    app = create_app(Desk(client, book, settings.coalesce), door, open_store(settings.evidence_store))
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
     )

@@ -6,16 +6,17 @@ from typing import Annotated, Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import Gone, InvalidInput, NotConfigured
 from firestation.model import Model
-from firestation.picture import Picture
+from firestation.picture import Picture, exhibits
+from firestation.ports import EvidenceStore
 from gateway.alarms import from_alertmanager, from_generic
 from gateway.auth import Caller, Doorkeeper
 from gateway.desk import Rang, Row
@@ -65,7 +66,7 @@ class Listing(Model):
     incidents: tuple[Row, ...]
 
 
-def create_app(desk: DeskPort, door: Doorkeeper) -> FastAPI:
+def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> FastAPI:
     """The gateway."""
     app = FastAPI(
         title="Firestation gateway",
@@ -78,6 +79,7 @@ def create_app(desk: DeskPort, door: Doorkeeper) -> FastAPI:
     app.include_router(_health(desk))
     app.include_router(_alarms(desk, door))
     app.include_router(_incidents(desk, door))
+    app.include_router(_evidence(desk, door, store))
     app.add_middleware(Guard)
     return app
 
@@ -178,6 +180,24 @@ def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:
 
     for kind, model in ACTS.items():
         _add_act(router, desk, authenticated, kind, model)
+    return router
+
+
+def _evidence(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> APIRouter:
+    router = APIRouter(prefix="/incidents/{incident}/evidence", tags=["evidence"])
+    authenticated = Annotated[Caller, Depends(_caller(door))]
+
+    @router.get("/{digest}", response_class=Response)
+    async def exhibit(incident: str, digest: str, caller: authenticated) -> Response:
+        """The bytes that this incident has under this digest; whatever they are, they are shown by nobody's browser."""
+        person = _person(caller)
+        if digest not in exhibits(await desk.picture(incident)):
+            raise Gone(f"the incident {incident} has no evidence {digest!r}")
+        content = await store.get(digest)
+        log.info("evidence read", incident=incident, digest=digest, by=person)
+        headers = {"Content-Disposition": f'attachment; filename="{digest}"', "Cache-Control": "no-store"}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
     return router
 
 

@@ -10,7 +10,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from firestation.complaints import field_path
-from firestation.errors import FirestationError, Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.errors import (
+    Denied,
+    FirestationError,
+    Gone,
+    InvalidInput,
+    Nonsense,
+    NotConfigured,
+    Refused,
+    Unreachable,
+)
 
 log = structlog.get_logger()
 TITLES = {
@@ -70,6 +79,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
             return Problem(409, error.title, error.missing, rule=error.rule, missing=error.missing).response()
         case Gone():
             return Problem(404, "not found", str(error)).response()
+        case Nonsense() | Denied():
+            return Problem(502, "what lies behind the station cannot be used", str(error)).response()
         case Unreachable():
             return Problem(503, "the station cannot do it now", str(error)).response({"Retry-After": "2"})
         case _:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvicorn
 
-from refund_agent import evals, library
+from refund_agent import library
 from refund_agent.app import Service, service
 
 
@@ -26,6 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     library.warm_up()
     made = service(arguments.state, faults=arguments.faults)
+    made.evaluate()  # the gate of a deployment
     stop = threading.Event()
     if arguments.eval_every > 0:
         threading.Thread(
@@ -37,7 +38,7 @@ def main() -> None:
 
 def _keep_evaluating(made: Service, seconds: float, stop: threading.Event) -> None:
     while True:
-        made.latest = evals.run(made.agent)
+        made.evaluate()
         if stop.wait(seconds):
             return
 

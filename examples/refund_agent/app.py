@@ -50,6 +50,14 @@ class Service:
         self.token, self.with_faults = token, faults
         self.access, self.writing = folder / "access.jsonl", threading.Lock()
         self.latest: dict[str, Any] | None = None
+        self.last_good: list[dict[str, Any]] | None = None
+
+    def evaluate(self) -> dict[str, Any]:
+        """Run the golden eval; when every ruling is right, keep its traces as what healthy looks like."""
+        self.latest = evals.run(self.agent)
+        if not self.latest["failed"]:
+            self.last_good = [self.agent.traces[case["request_id"]] for case in self.latest["cases"]]
+        return self.latest
 
     def app(self) -> Starlette:
         """The application."""
@@ -62,11 +70,13 @@ class Service:
             self._route("/levers/{name}", "PUT", self.move_lever),
             self._route("/traces", "GET", self.list_traces),
             self._route("/traces/{request_id}", "GET", self.read_trace),
+            self._route("/traces/{request_id}/retrieval", "GET", self.retrieve_again),
             self._route("/refunds", "GET", self.list_refunds),
             self._route("/config", "GET", self.config),
             self._route("/search", "GET", self.search),
             self._route("/evals/run", "POST", self.run_eval),
             self._route("/evals/latest", "GET", self.latest_eval),
+            self._route("/evals/last-good/traces", "GET", self.last_good_eval),
             self._route("/faults", "GET", self.list_faults),
             self._route("/faults/{name}", "POST", self.set_fault),
             self._route("/faults/{name}", "DELETE", self.clear_fault),
@@ -192,6 +202,21 @@ class Service:
             raise Problem(404, "there is no trace of this request")
         return JSONResponse(trace)
 
+    def retrieve_again(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """What this request's query finds now, in each index version, beside what it found then."""
+        trace = self.agent.traces.get(call.path_params["request_id"])
+        if trace is None:
+            raise Problem(404, "there is no trace of this request")
+        query = trace["retrieval"]["query"]
+        now = {
+            version: {
+                name: [each.shown() for each in library.search(query, version, rerank=rerank)]
+                for name, rerank in (("reranked", True), ("raw", False))
+            }
+            for version in library.INDEX_VERSIONS
+        }
+        return JSONResponse({"then": trace["retrieval"], "now": now})
+
     def list_refunds(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """Money that left."""
         return JSONResponse(list(self.agent.refunds.values()))
@@ -219,8 +244,13 @@ class Service:
 
     def run_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """Run the golden eval now."""
-        self.latest = evals.run(self.agent)
-        return JSONResponse(self.latest)
+        return JSONResponse(self.evaluate())
+
+    def last_good_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """The traces of the last golden eval in which every ruling was right: what healthy looks like."""
+        if self.last_good is None:
+            raise Problem(404, "no eval has passed yet")
+        return JSONResponse(self.last_good)
 
     def latest_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """The last golden eval."""

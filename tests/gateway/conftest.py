@@ -13,6 +13,7 @@ from firestation.errors import Gone, InvalidInput, Refused
 from firestation.picture import Picture, picture
 from firestation.secrets import ReferenceSecrets
 from firestation.state import Phase
+from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Rang, Row
@@ -111,8 +112,15 @@ def door(station: Station, tokens: Path) -> Doorkeeper:
 
 
 @pytest.fixture
-async def http(desk: Remembering, door: Doorkeeper) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(desk, door), raise_app_exceptions=False)
+def store() -> MemoryEvidence:
+    return MemoryEvidence()
+
+
+@pytest.fixture
+async def http(
+    desk: Remembering, door: Doorkeeper, store: MemoryEvidence
+) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(desk, door, store), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
 

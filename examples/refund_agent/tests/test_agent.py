@@ -194,3 +194,22 @@ def test_the_metrics_name_the_requests_that_fail_and_forget_them_when_all_is_wel
     client.put("/levers/reranker", json={"value": "on"})
     client.post("/evals/run", json={})
     assert "refund_eval_failing_case{" not in client.get("/metrics").text
+
+
+def test_the_last_good_eval_stays_what_healthy_looks_like(client: TestClient) -> None:
+    assert client.get("/evals/last-good/traces").status_code == 404
+    good = client.post("/evals/run").json()
+    client.post("/faults/stale_policy", json={})
+    bad = client.post("/evals/run").json()
+    assert bad["failed"]
+    healthy = client.get("/evals/last-good/traces").json()
+    assert [trace["request_id"] for trace in healthy] == [case["request_id"] for case in good["cases"]]
+
+
+def test_retrieval_is_shown_then_and_now(client: TestClient) -> None:
+    client.post("/faults/stale_policy", json={})
+    asked = client.post("/evals/run").json()["cases"][2]["request_id"]
+    shown = client.get(f"/traces/{asked}/retrieval").json()
+    assert shown["then"]["candidates"] == shown["now"]["2026-11"]["raw"]
+    assert shown["now"]["2026-11"]["reranked"][0]["superseded_by"] is None
+    assert client.get("/traces/nobody/retrieval").status_code == 404

@@ -1,0 +1,299 @@
+"""Reading the evidence: what was frozen, what differs from a healthy request, and whether a byte has changed."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from cli.client import Gateway
+from cli.desk import As, Desk, Incident, Json
+from cli.differences import levers, tell
+from cli.errors import ExitCode
+from cli.plain import SHORT, plain
+from cli.show import ASK, BAD, GOOD, command, say
+from cli.teach import teach
+from firestation import custody
+from firestation.comparison import Comparison, closest, compare
+from firestation.errors import Gone, InvalidInput
+from firestation.evidence import ArtifactRef, Sealed
+from firestation.files import create_whole
+from firestation.picture import Picture, exhibits
+from firestation.signing import load_public_key
+from firestation.system import CONTROL
+
+evidence = typer.Typer(no_args_is_help=True, help="The frozen evidence: list it, compare it, check it.")
+
+Exhibit = Annotated[
+    str, typer.Argument(metavar="DIGEST", help="The digest, or its first 8 characters or more.")
+]
+
+
+@dataclass
+class Room:
+    """The snapshot room of one incident: its picture, its seal, and the way to its bytes."""
+
+    desk: Desk
+    gateway: Gateway
+    seen: Picture
+
+    @classmethod
+    def of(cls, ctx: typer.Context, incident: str, who: str | None, *, as_json: bool) -> "Room":
+        """The room of this incident."""
+        desk = Desk.of(ctx, who, as_json=as_json)
+        gateway = desk.gateway()
+        return cls(desk, gateway, gateway.picture(gateway.find(incident)))
+
+    @property
+    def sealed(self) -> Sealed:
+        """The seal. Raises `Gone` when there is none yet."""
+        if self.seen.sealed is None:
+            raise Gone(f"{self.seen.incident} has no sealed evidence yet; firestation show tells when it has")
+        return self.seen.sealed
+
+    def read(self, digest: str) -> bytes:
+        """The bytes of a digest."""
+        return self.gateway.evidence(self.seen.incident, digest)
+
+    def whole(self, digest: str) -> str:
+        """The whole digest. Raises `InvalidInput` unless exactly one of the incident's begins so."""
+        known = exhibits(self.seen)
+        found = [each for each in known if each.startswith(digest)]
+        if len(found) != 1 or len(digest) < 8:  # noqa: PLR2004 - eight characters, as everywhere
+            problem = f"{len(found)} pieces of this incident's evidence begin with {digest[:80]!r}"
+            fix = f"Copy 8 or more characters from: firestation evidence list {self.seen.incident}"
+            raise InvalidInput("digest", problem, fix)
+        return found[0]
+
+
+def list_evidence(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
+    """List what was frozen, where each lever stood, and what could not be had and why.
+
+    Example:
+      firestation evidence list refund-agent-1a2b3c4d
+
+    Next: `firestation evidence show INCIDENT DIGEST` for one piece.
+    """
+    room = Room.of(ctx, incident, who, as_json=as_json)
+    sealed, console = room.sealed, room.desk.console
+    if room.desk.json:
+        room.desk.answer(sealed.model_dump(mode="json"))
+        return
+    console.print(Text(f"manifest {sealed.manifest[:12]}, signed in {sealed.envelope[:12]}"))
+    for each in sealed.artifacts:
+        what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
+        say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)
+    for lever in sealed.levers:
+        stood = plain(lever.position, SHORT) if lever.position else "could not be read"
+        say(console, Text(f"lever         {lever.lever}: {stood}"), indent=2, hang=14)
+    for gap in sealed.gaps:
+        told = f"{gap.item}: {gap.reason}: {plain(gap.detail, SHORT)}"
+        say(console, Text.assemble(("gap           ", ASK), told), indent=2, hang=14)
+    command(console, f"firestation evidence diff {room.seen.incident}")
+
+
+def show_evidence(
+    ctx: typer.Context,
+    incident: Incident,
+    digest: Exhibit,
+    *,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The very bytes, for a file: what they are is not made safe.")
+    ] = False,
+    who: As = None,
+) -> None:
+    """Print one piece of evidence; what a terminal would obey is written out.
+
+    Example:
+      firestation evidence show refund-agent-1a2b3c4d 9f8e7d6c
+
+    Next: `--raw > FILE` keeps the very bytes.
+    """
+    room = Room.of(ctx, incident, who, as_json=False)
+    content = room.read(room.whole(digest))
+    if raw:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        text = json.dumps(json.loads(content), indent=2, ensure_ascii=False)
+    except ValueError:
+        text = content.decode(errors="backslashreplace")
+    for line in text.splitlines():
+        room.desk.console.print(Text(line[: len(line) - len(line.lstrip())] + plain(line)), soft_wrap=True)
+
+
+def diff(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    request: Annotated[
+        str | None, typer.Option("--request", metavar="ID", help="Which bad request; otherwise the first.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also ids and times, which always differ.")] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between a bad request and the healthy one most like it, and how the levers moved since.
+
+    Example:
+      firestation evidence diff refund-agent-1a2b3c4d
+
+    Next: what differs is where to look; note it with `firestation note`.
+    """
+    room = Room.of(ctx, incident, who, as_json=as_json)
+    healthy = [
+        document
+        for artifact in room.sealed.artifacts
+        if CONTROL in artifact.provides
+        for document in _documents(room, artifact)
+    ]
+    bad, made = _beside(_bad(room, request), healthy)
+    stood = list(levers(room.seen))
+    if room.desk.json:
+        told = made.model_dump(mode="json") if made else None
+        room.desk.answer({"bad": bad.name, "comparison": told, "levers": [list(each) for each in stood]})
+        return
+    console = room.desk.console
+    if made is None:
+        say(
+            console,
+            Text("There is no healthy request to compare with: no source gave a control sample.", style=ASK),
+        )
+    else:
+        shown = made.differences if every else made.telling
+        console.print(Text(f"{plain(bad.name)}, beside the healthy request most like it:", style="bold"))
+        console.print(Text(f"{len(shown)} differences, {made.same} values are the same"))
+        for each in shown:
+            tell(console, each)
+    console.print()
+    console.print(Text("Levers, when the evidence was sealed and as the record has them now", style="bold"))
+    for name, then, now in stood:
+        moved = then != now
+        say(
+            console,
+            Text(f"{name}: {then}{f' -> {now}' if moved else ''}", style=ASK if moved else ""),
+            indent=2,
+        )
+    command(console, f"firestation note {room.seen.incident} '…' --as NAME")
+
+
+def verify(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            help="The station's public key; otherwise keys/station.pub of the state.",
+        ),
+    ] = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Check the signature, the manifest and every byte of every piece; name the first thing that is wrong.
+
+    Example:
+      firestation evidence verify refund-agent-1a2b3c4d
+
+    Next: exit code 0 says that nothing was altered since it was sealed; 1 says what was.
+    """
+    room = Room.of(ctx, incident, who, as_json=as_json)
+    public = load_public_key(key or room.desk.options.state / "keys" / "station.pub")
+    held: list[str] = []
+    wrong: InvalidInput | None = None
+    try:
+        for link in custody.verify(room.sealed, room.read, [public]):
+            held.append(link)
+            if not room.desk.json:
+                say(room.desk.console, Text.assemble(("holds  ", GOOD), plain(link, SHORT)), hang=7)
+    except InvalidInput as error:
+        wrong = error
+    if room.desk.json:
+        room.desk.answer({"verified": wrong is None, "holds": held, "wrong": str(wrong) if wrong else None})
+    elif wrong:
+        say(room.desk.console, Text.assemble(("BROKEN ", BAD), plain(wrong)), hang=7)
+    else:
+        room.desk.console.print(Text(f"Nothing was altered: {len(held)} links hold.", style=GOOD))
+    if wrong:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def export(
+    ctx: typer.Context,
+    incident: Incident,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    *,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Write the manifest, its envelope and every artifact into a folder, for somebody who has no station.
+
+    Example:
+      firestation evidence export refund-agent-1a2b3c4d evidence-of-the-night
+
+    Next: scripts/verify_manifest DIR KEY checks it with public tools and none of our code.
+    """
+    room = Room.of(ctx, incident, who, as_json=as_json)
+    sealed = room.sealed
+    try:
+        (folder / "sha256").mkdir(parents=True)
+    except FileExistsError:
+        raise InvalidInput("DIR", f"{folder} is there already", "Name a folder that is not") from None
+    files = {"manifest.json": sealed.manifest, "envelope.json": sealed.envelope}
+    files |= {f"sha256/{each.digest}": each.digest for each in sealed.artifacts}
+    for name, digest in files.items():
+        create_whole(folder / name, room.read(digest), 0o644)
+    if room.desk.json:
+        room.desk.answer({"folder": str(folder), "files": sorted(files)})
+        return
+    room.desk.console.print(Text(f"{len(files)} files in {plain(folder)}"))
+
+
+def _bad(room: Room, request: str | None) -> list[tuple[ArtifactRef, Any]]:
+    """What was frozen of the first request that the alarms name, or of the one that was asked for."""
+    wanted = [request] if request else [name for rung in room.seen.alarms for name in rung.alarm.request_ids]
+    for name in wanted:
+        found = [
+            (artifact, document)
+            for artifact in room.sealed.artifacts
+            if CONTROL not in artifact.provides and artifact.name.endswith(name)
+            for document in _documents(room, artifact)
+        ]
+        if found:
+            return found
+    named = f"the request {request}" if request else "a request that the alarms name"
+    fix = "Name one with --request; firestation evidence list shows what there is"
+    raise InvalidInput("request", f"no artifact is the trace of {named}", fix)
+
+
+def _beside(bad: list[tuple[ArtifactRef, Any]], healthy: list[Any]) -> tuple[ArtifactRef, Comparison | None]:
+    """The one of a request's documents that is most like a healthy one, and how they differ."""
+    best, made = bad[0][0], None
+    for artifact, document in bad:
+        index = closest(document, healthy)
+        if index is not None:
+            here = compare(document, healthy[index])
+            if made is None or here.same > made.same:
+                best, made = artifact, here
+    return best, made
+
+
+def _documents(room: Room, artifact: ArtifactRef) -> list[Any]:
+    """The JSON documents in an artifact: itself, or the elements of its list."""
+    try:
+        read = json.loads(room.read(artifact.digest))
+    except ValueError:
+        return []
+    return read if isinstance(read, list) else [read]
+
+
+teach(evidence, "list", list_evidence)
+teach(evidence, "show", show_evidence)
+teach(evidence, "diff", diff)
+teach(evidence, "verify", verify)
+teach(evidence, "export", export)

@@ -1,0 +1,157 @@
+"""Comparison: what differs between a request that went wrong and a healthy one. The captain's first question.
+
+Pure: JSON in, differences out, those that say something before those that always differ (ids and times).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from firestation.model import Model
+
+IDENTITIES = (("id",), ("id", "version"), ("key",), ("name",), ("name", "version"), ("title",))
+"""What may tell the elements of a list apart, tried in this order."""
+
+INCIDENTAL = re.compile(
+    r"(^|_)(id|ids|at|time|timestamp|ts|date|duration|latency|elapsed)(_ms|_s)?$", re.IGNORECASE
+)
+MISSING = "(missing)"
+
+
+class Difference(Model):
+    """One difference. For `order`, `bad` and `healthy` are the names of the elements, each in its order.
+
+    `incidental` ones, ids and times, differ between any two requests.
+    """
+
+    path: str
+    kind: Literal["value", "only in the bad one", "only in the healthy one", "order"]
+    bad: JsonValue = None
+    healthy: JsonValue = None
+    incidental: bool = False
+
+
+class Comparison(Model):
+    """Two documents beside each other; `same` counts the values that are equal."""
+
+    differences: tuple[Difference, ...]
+    same: int
+
+    @property
+    def telling(self) -> tuple[Difference, ...]:
+        """The differences that are not incidental."""
+        return tuple(each for each in self.differences if not each.incidental)
+
+
+def compare(bad: JsonValue, healthy: JsonValue) -> Comparison:
+    """What differs, in the order of the bad document."""
+    found = tuple(_differences("$", bad, healthy))
+    shared = dict(_leaves("$", healthy))
+    same = sum(1 for path, value in _leaves("$", bad) if path in shared and _equal(shared[path], value))
+    telling = [each for each in found if not each.incidental]
+    return Comparison(differences=(*telling, *(each for each in found if each.incidental)), same=same)
+
+
+def closest(bad: JsonValue, healthy: Sequence[JsonValue]) -> int | None:
+    """Which of the healthy documents is most like the bad one: the fewest differences that tell something."""
+    if not healthy:
+        return None
+    made = [compare(bad, each) for each in healthy]
+    return min(range(len(made)), key=lambda index: (len(made[index].telling), -made[index].same, index))
+
+
+def _differences(path: str, bad: JsonValue, healthy: JsonValue) -> Iterator[Difference]:
+    if isinstance(bad, dict) and isinstance(healthy, dict):
+        for key in [*bad, *(key for key in healthy if key not in bad)]:
+            below = f"{path}.{key}"
+            if key not in healthy:
+                yield _made(below, "only in the bad one", bad[key], None)
+            elif key not in bad:
+                yield _made(below, "only in the healthy one", None, healthy[key])
+            else:
+                yield from _differences(below, bad[key], healthy[key])
+    elif isinstance(bad, list) and isinstance(healthy, list):
+        yield from _lists(path, bad, healthy)
+    elif not _equal(bad, healthy):
+        yield _made(path, "value", bad, healthy)
+
+
+def _lists(path: str, bad: list[JsonValue], healthy: list[JsonValue]) -> Iterator[Difference]:
+    named = _named(bad, healthy)
+    if named is None:
+        shared = min(len(bad), len(healthy))
+        for index in range(shared):
+            yield from _differences(f"{path}[{index}]", bad[index], healthy[index])
+        for index in range(shared, len(bad)):
+            yield _made(f"{path}[{index}]", "only in the bad one", bad[index], None)
+        for index in range(shared, len(healthy)):
+            yield _made(f"{path}[{index}]", "only in the healthy one", None, healthy[index])
+        return
+    ours, theirs = named
+    if list(ours) != list(theirs):
+        yield _made(path, "order", list(ours), list(theirs))
+    for name, element in ours.items():
+        if name in theirs:
+            yield from _differences(f"{path}[{name}]", element, theirs[name])
+
+
+def _named(
+    bad: list[JsonValue], healthy: list[JsonValue]
+) -> tuple[dict[str, JsonValue], dict[str, JsonValue]] | None:
+    """Both lists by the names of their elements; None when nothing names them."""
+    for keys in IDENTITIES:
+        both = [_by_name(elements, keys) for elements in (bad, healthy)]
+        if both[0] and both[1]:
+            return both[0], both[1]
+    return None
+
+
+def _by_name(elements: list[JsonValue], keys: tuple[str, ...]) -> dict[str, JsonValue] | None:
+    found: dict[str, JsonValue] = {}
+    for element in elements:
+        if not isinstance(element, dict) or not all(isinstance(element.get(key), str) for key in keys):
+            return None
+        found[" ".join(str(element[key]) for key in keys)] = element
+    return found if len(found) == len(elements) else None
+
+
+def _leaves(path: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _leaves(f"{path}[{index}]", inner)
+    else:
+        yield path, value
+
+
+def _equal(one: JsonValue, other: JsonValue) -> bool:
+    """As JSON: true is not 1, but 1 is 1.0."""
+    if isinstance(one, bool) is not isinstance(other, bool):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other
+
+
+def _made(path: str, kind: Any, bad: JsonValue, healthy: JsonValue) -> Difference:
+    step = path.rpartition(".")[2].partition("[")[0]
+    values = [value for value in (bad, healthy) if value is not None]
+    incidental = bool(INCIDENTAL.search(step)) or (bool(values) and all(_is_time(value) for value in values))
+    return Difference(path=path, kind=kind, bad=bad, healthy=healthy, incidental=incidental)
+
+
+def _is_time(value: JsonValue) -> bool:
+    if not isinstance(value, str) or len(value) < len("2026-01-01T00:00"):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""The chain of custody: from the seal on the record to each byte of evidence, every link checked."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from firestation import signing
+from firestation.errors import FirestationError, InvalidInput
+from firestation.evidence import Sealed
+from firestation.model import canonical_json
+
+READ_AGAIN = "Nothing here can be trusted before it is explained; compare with a copy of the store"
+
+
+def verify(sealed: Sealed, read: Callable[[str], bytes], keys: Sequence[signing.PublicKey]) -> Iterator[str]:
+    """Check every link, and say each that holds. Raises `InvalidInput` naming the first that does not.
+
+    `sealed` is what the incident's record says; `read` gives the bytes of a digest, or raises an error of ours.
+    """
+    statement = signing.verify(_bytes("envelope", sealed.envelope, read), keys)
+    yield f"envelope {sealed.envelope[:12]}: signed by the station's key"
+    if canonical_json(statement) != _bytes("manifest", sealed.manifest, read):
+        raise InvalidInput("manifest", "it is not what was signed", READ_AGAIN)
+    yield f"manifest {sealed.manifest[:12]}: is what was signed"
+    _as_recorded(statement, sealed)
+    yield "manifest: says what the incident's record says"
+    for artifact in sealed.artifacts:
+        content = _bytes(artifact.name, artifact.digest, read)
+        if len(content) != artifact.size:
+            raise InvalidInput(artifact.name, f"{len(content)} bytes, not {artifact.size}", READ_AGAIN)
+        yield f"artifact {artifact.digest[:12]}: {artifact.name}, {artifact.size} bytes"
+
+
+def _bytes(name: str, digest: str, read: Callable[[str], bytes]) -> bytes:
+    try:
+        content = read(digest)
+    except InvalidInput:
+        raise
+    except FirestationError as error:
+        raise InvalidInput(name, str(error), READ_AGAIN) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise InvalidInput(name, f"its bytes have the digest {found[:12]}, not {digest[:12]}", READ_AGAIN)
+    return content
+
+
+def _as_recorded(statement: dict[str, Any], sealed: Sealed) -> None:
+    predicate = statement.get("predicate")
+    said: dict[str, Any] = predicate if isinstance(predicate, dict) else {}
+    recorded = sealed.model_dump(mode="json")
+    for part in ("artifacts", "gaps", "levers"):
+        if said.get(part) != recorded[part]:
+            raise InvalidInput(f"manifest.{part}", "the incident's record says something else", READ_AGAIN)
+    subjects = [{"name": each.name, "digest": {"sha256": each.digest}} for each in sealed.artifacts]
+    if statement.get("subject") != subjects:
+        raise InvalidInput("manifest.subject", "it does not name the artifacts", READ_AGAIN)

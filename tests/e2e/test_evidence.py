@@ -1,0 +1,93 @@
+"""Reading the evidence of a real incident: by our command, and by public tools with none of our code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.documents import ROOT
+from tests.e2e.processes import Agent, Station
+from tests.e2e.test_documents import surroundings
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def firestation(station: Station, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "--state", str(station.state), *words]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=surroundings({"FIRESTATION_AS": "ana"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path) -> None:
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    sealed = station.until(incident, "the seal", lambda seen: seen.sealed).sealed
+    assert sealed
+
+    listed = firestation(station, "evidence", "list", incident)
+    assert listed.returncode == 0, listed.stderr
+    for artifact in sealed.artifacts:
+        assert artifact.digest[:12] in listed.stdout
+    assert "human-review: not-configured" in listed.stdout
+
+    told = firestation(station, "evidence", "diff", incident)
+    assert told.returncode == 0, told.stderr
+    print(told.stdout)
+    lines = [line.strip() for line in told.stdout.splitlines()]
+    order = lines.index("retrieval.candidates: the order differs")
+    assert lines[order + 1].startswith("1  refund-policy 2024-03")
+    assert "healthy: 1" not in lines[order + 1]
+    assert any(line.startswith('model.route: "fallback"') for line in lines)
+    assert any(line.startswith("refund_tool: enabled -> disabled") for line in lines)
+
+    trace = next(each for each in sealed.artifacts if each.name.startswith("trace "))
+    shown = firestation(station, "evidence", "show", incident, trace.digest[:8], "--raw")
+    assert json.loads(shown.stdout)["ruling"] == "approve"
+
+    verified = firestation(station, "evidence", "verify", incident)
+    assert verified.returncode == 0, verified.stdout
+    assert "Nothing was altered" in verified.stdout
+
+    folder = tmp_path / "export"
+    exported = firestation(station, "evidence", "export", incident, str(folder))
+    assert exported.returncode == 0, exported.stderr
+    public = station.state / "keys" / "station.pub"
+    check = [sys.executable, "-I", str(ROOT / "scripts" / "verify_manifest"), str(folder), str(public)]
+    by_others = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert by_others.returncode == 0, by_others.stderr
+    assert f"{len(sealed.artifacts)} artifacts" in by_others.stdout
+
+    kept = station.state / "evidence" / "sha256" / trace.digest[:2] / trace.digest[2:]
+    kept.write_bytes(kept.read_bytes().replace(b"approve", b"decline", 1))
+    broken = firestation(station, "evidence", "verify", incident, "--json")
+    assert broken.returncode == 1
+    answer = json.loads(broken.stdout)
+    assert not answer["verified"]
+    assert trace.name in answer["wrong"]
+
+
+def test_evidence_is_only_for_people_of_the_station_and_only_this_incidents(
+    agent: Agent, station: Station
+) -> None:
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    station.until(incident, "the seal", lambda seen: seen.sealed)
+    stranger = firestation(station, "evidence", "show", incident, "0" * 64)
+    assert (stranger.returncode, "0 pieces" in stranger.stderr) == (2, True)
+    nobody = subprocess.run(
+        [sys.executable, "-m", "cli", "--url", station.url, "evidence", "list", incident],
+        cwd=ROOT,
+        env=surroundings({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert nobody.returncode == 3
