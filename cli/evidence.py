@@ -1,5 +1,6 @@
 """Reading the evidence: what was frozen, what differs from a healthy request, and whether a byte has changed."""
 
+import base64
 import json
 import sys
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ def show_evidence(
         bool, typer.Option("--raw", help="The very bytes, for a file: what they are is not made safe.")
     ] = False,
     who: As = None,
+    as_json: Json = False,
 ) -> None:
     """Print one piece of evidence; what a terminal would obey is written out.
 
@@ -112,8 +114,12 @@ def show_evidence(
 
     Next: `--raw > FILE` keeps the very bytes.
     """
-    room = Room.of(ctx, incident, who, as_json=False)
-    content = room.read(room.whole(digest))
+    room = Room.of(ctx, incident, who, as_json=as_json)
+    whole = room.whole(digest)
+    content = room.read(whole)
+    if room.desk.json:
+        room.desk.answer({"digest": whole, "base64": base64.b64encode(content).decode()})
+        return
     if raw:
         sys.stdout.buffer.write(content)
         return
