@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.failures import as_failures, beating
-from firestation.errors import Denied, DriverError, Gone, Nonsense
+from firestation.errors import Denied, DriverError, Gone, Nonsense, Withheld
 from firestation.evidence import ArtifactRef, Collected, Gap, LeverState, Sealed, statement
 from firestation.model import canonical_json
 from firestation.orders import CollectOrder, KeepOrder, ReadOrder, SealOrder
 from firestation.ports import Bench, EvidenceStore, Signer
+from firestation.privacy import Redactor
 
 TRIES = 3
 
@@ -18,8 +19,8 @@ TRIES = 3
 class SnapshotActivities:
     """Reads only. Everything that is kept is content-addressed, so doing it twice changes nothing."""
 
-    def __init__(self, bench: Bench, store: EvidenceStore, signer: Signer) -> None:
-        self.bench, self.store, self.signer = bench, store, signer
+    def __init__(self, bench: Bench, store: EvidenceStore, signer: Signer, redactor: Redactor) -> None:
+        self.bench, self.store, self.signer, self.redactor = bench, store, signer, redactor
 
     @activity.defn(name="collect")
     async def collect(self, order: CollectOrder) -> Collected:
@@ -29,7 +30,7 @@ class SnapshotActivities:
         async with beating():
             try:
                 async with asyncio.timeout(order.source.time_box.total_seconds()):
-                    await self._freeze(order, kept)
+                    trouble = await self._freeze(order, kept)
             except TimeoutError:
                 trouble = ("timed-out", f"not done within {order.source.time_box}")
             except DriverError as error:
@@ -39,11 +40,20 @@ class SnapshotActivities:
                 trouble = (_reason(error), str(error))
         return Collected(source=order.source.id, artifacts=tuple(kept), gaps=_gaps(order, kept, trouble))
 
-    async def _freeze(self, order: CollectOrder, kept: list[ArtifactRef]) -> None:
+    async def _freeze(self, order: CollectOrder, kept: list[ArtifactRef]) -> tuple[str, str] | None:
+        """Keep each artifact as privacy allows; what it does not allow at all is the trouble."""
+        trouble = None
         with as_failures():
             source = self.bench.source(order.source)
         async for artifact in source.collect(order.scope):
-            stored = await self.store.put(artifact.content)
+            try:
+                content, redactions = await asyncio.to_thread(
+                    self.redactor.redact, artifact.content, artifact.media_type, order.source.privacy
+                )
+            except Withheld as error:
+                trouble = (_reason(error), f"{artifact.name}: {error}")
+                continue
+            stored = await self.store.put(content)
             kept.append(
                 ArtifactRef(
                     digest=stored.digest,
@@ -53,8 +63,12 @@ class SnapshotActivities:
                     source=order.source.id,
                     provides=artifact.provides,
                     collected_at=datetime.now(UTC),
+                    driver=order.source.driver,
+                    how=artifact.how,
+                    redactions=redactions,
                 )
             )
+        return trouble
 
     @activity.defn(name="read_lever")
     async def read_lever(self, order: ReadOrder) -> LeverState:
@@ -110,6 +124,8 @@ def _reason(error: DriverError) -> str:
             return "gone"
         case Nonsense():
             return "nonsense"
+        case Withheld():
+            return "withheld"
         case _:
             return "unreachable"
 

@@ -22,6 +22,7 @@ from firestation.comparison import Comparison, closest, compare
 from firestation.errors import Gone, InvalidInput
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.files import create_whole
+from firestation.model import count
 from firestation.picture import Picture, exhibits
 from firestation.signing import load_public_key
 from firestation.system import CONTROL
@@ -87,6 +88,13 @@ def list_evidence(ctx: typer.Context, incident: Incident, *, who: As = None, as_
     for each in sealed.artifacts:
         what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
         say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)
+        for lost in each.redactions:
+            say(
+                console,
+                Text(f"{lost.how} {count(lost.times, 'time')}: {plain(lost.what)}"),
+                indent=16,
+                hang=2,
+            )
     for lever in sealed.levers:
         stood = plain(lever.position, SHORT) if lever.position else "could not be read"
         say(console, Text(f"lever         {lever.lever}: {stood}"), indent=2, hang=14)

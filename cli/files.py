@@ -14,7 +14,7 @@ from cli.show import command, say
 from cli.teach import teach
 from firestation.drivers import problems
 from firestation.errors import InvalidFile, InvalidInput
-from firestation.evidence import readiness
+from firestation.evidence import readiness, ready_percent
 from firestation.loader import at_lines, load_runbook, load_system, problems_in
 from firestation.runbook import Runbook, dangling
 from firestation.severity import propose
@@ -88,9 +88,19 @@ def check(
         raise wrong[0]
     gaps = [item for each in found for item, given in readiness(each) if not given]
     if desk.json:
-        desk.answer([{"system": each.system, "readiness": dict(readiness(each))} for each in found])
+        desk.answer(
+            [
+                {
+                    "system": each.system,
+                    "ready_percent": ready_percent(each),
+                    "readiness": dict(readiness(each)),
+                }
+                for each in found
+            ]
+        )
     for each in [] if desk.json else found:
-        say(desk.console, Text(f"{plain(each.title)} ({each.system})", style="bold"))
+        title = f"{plain(each.title)} ({each.system}): {ready_percent(each)} % of the minimum snapshot"
+        say(desk.console, Text(title, style="bold"))
         for item, given in readiness(each):
             word = Text("ready  ", style="green") if given else Text("GAP    ", style="bold red")
             told = ", ".join(given) if given else "nothing gives it: it will stand in the manifest as a gap"

@@ -10,6 +10,7 @@ FirestationError
     ├── Denied              401, 403: another try will not help
     ├── Gone                404, expired: the thing asked for is not there
     ├── Nonsense            an answer that cannot be what was asked for
+    ├── Withheld            privacy does not let us keep it
     ├── Drifted             the lever is not where it was expected: somebody else moved it
     └── NotApplied          the answer said yes and the read-back says no
 """
@@ -88,6 +89,10 @@ class Nonsense(DriverError):
     """An answer that cannot be what was asked for (HTML for JSON, no value at the path)."""
 
     retryable = True
+
+
+class Withheld(DriverError):
+    """Privacy asks for something to be taken out that cannot be, so it is not kept."""
 
 
 class Drifted(DriverError):

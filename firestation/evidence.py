@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from firestation.model import Id, Line, Model, Sha256, Text, Time
+from firestation.privacy import Redaction
 from firestation.system import MINIMUM_SNAPSHOT, Position, System
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -12,7 +13,10 @@ MANIFEST_TYPE = "https://firestation.dev/snapshot-manifest/v1"
 
 
 class ArtifactRef(Model):
-    """A frozen piece of evidence in the store. `name` says what it is; the digest is what it is called."""
+    """A frozen piece of evidence in the store. `name` says what it is; the digest is what it is called.
+
+    `driver` and `how` say how it was read; the digest is that of the bytes after the `redactions`.
+    """
 
     digest: Sha256
     size: int = Field(ge=0)
@@ -21,13 +25,16 @@ class ArtifactRef(Model):
     source: Id
     provides: tuple[str, ...] = ()
     collected_at: Time
+    driver: Id | None = None
+    how: Line | None = None
+    redactions: tuple[Redaction, ...] = ()
 
 
 class Gap(Model):
     """Something that could not be had, and why."""
 
     item: str
-    reason: Literal["not-configured", "timed-out", "unreachable", "forbidden", "gone", "nonsense"]
+    reason: Literal["not-configured", "timed-out", "unreachable", "forbidden", "gone", "nonsense", "withheld"]
     detail: Text
     source: Id | None = None
 
@@ -118,6 +125,12 @@ def readiness(system: System) -> tuple[tuple[str, tuple[str, ...]], ...]:
         else (item, tuple(lever.id for lever in system.levers))
         for item in MINIMUM_SNAPSHOT
     )
+
+
+def ready_percent(system: System) -> int:
+    """How much of the minimum snapshot something would give, in whole percent, rounded down."""
+    given = [bool(sources) for _, sources in readiness(system)]
+    return 100 * sum(given) // len(given)
 
 
 class Scope(Model):

@@ -27,12 +27,16 @@ from firestation.system import (
 
 
 class Artifact(Model):
-    """A piece of evidence on its way into the store. `name` is a relative label, never used as a path."""
+    """A piece of evidence on its way into the store. `name` is a relative label, never used as a path.
+
+    `how` says how it was read, such as `GET /traces/r-1`, without any credential.
+    """
 
     name: Line
     media_type: Line
     content: bytes
     provides: tuple[str, ...] = ()
+    how: Line | None = None
 
 
 class Window(Model):

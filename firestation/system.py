@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from firestation.model import Duration, Id, Line, Model, canonical_json
+from firestation.privacy import Privacy
 
 CONTROL = "control-sample"
 MINIMUM_SNAPSHOT: dict[str, str] = {
@@ -68,6 +69,7 @@ class SourceFitting(Fitting):
 
     provides: tuple[SnapshotItem, ...]
     time_box: Duration = Field(default="30s", validate_default=True)
+    privacy: Privacy = Privacy()
 
 
 class LeverFitting(Fitting):

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from secrets import token_bytes
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -14,8 +16,11 @@ from activities.lock import LockActivities
 from activities.snapshot import SnapshotActivities
 from activities.words import WordActivities
 from firestation.drivers import Drivers
+from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
+from firestation.files import create_whole
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
+from firestation.privacy import Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.signing import KeySigner, ensure_key
@@ -33,11 +38,12 @@ def incident_worker(
     signer: Signer,
     secrets: Secrets,
     *,
+    redactor: Redactor,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
 ) -> Worker:
     """A worker that runs incidents with these ports."""
-    snapshot = SnapshotActivities(bench, store, signer)
+    snapshot = SnapshotActivities(bench, store, signer, redactor)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench)
     lock = LockActivities(bench, store, secrets)
     return Worker(
@@ -78,4 +84,11 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
         store = open_store(settings.evidence_store)
         ensure_key(settings.signing_key)
         signer = KeySigner(settings.signing_key)
-        yield incident_worker(client, bench, store, signer, secrets)
+        redactor = Redactor(DetectSecretsSieve(), pseudonym_key(settings.signing_key.with_name("pseudonyms")))
+        yield incident_worker(client, bench, store, signer, secrets, redactor=redactor)
+
+
+def pseudonym_key(path: Path) -> bytes:
+    """The key of the pseudonyms, made (mode 0600) if there is none. Whoever has it can link and guess values."""
+    create_whole(path, token_bytes(32), 0o600)
+    return path.read_bytes()

@@ -138,6 +138,7 @@ class FileSource:
             media_type=self.config.media_type or guessed or "application/octet-stream",
             content=content,
             provides=self.fitting.provides,
+            how="read from a file",
         )
 
 

@@ -173,6 +173,7 @@ class HttpSource:
             media_type=answer.media_type or "application/octet-stream",
             content=answer.content,
             provides=spec.provides or self.fitting.provides,
+            how=_line(answer.asked),
         )
 
 

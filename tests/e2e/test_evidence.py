@@ -37,6 +37,7 @@ def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path)
     for artifact in sealed.artifacts:
         assert artifact.digest[:12] in listed.stdout
     assert "human-review: not-configured" in listed.stdout
+    assert "pseudonymised 1 time: $.user" in listed.stdout
 
     told = firestation(station, "evidence", "diff", incident)
     assert told.returncode == 0, told.stderr
@@ -50,7 +51,9 @@ def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path)
 
     trace = next(each for each in sealed.artifacts if each.name.startswith("trace "))
     shown = firestation(station, "evidence", "show", incident, trace.digest[:8], "--raw")
-    assert json.loads(shown.stdout)["ruling"] == "approve"
+    trace_shown = json.loads(shown.stdout)
+    assert (trace_shown["ruling"], trace_shown["user"][:2]) == ("approve", "p-")
+    assert (trace.driver, trace.how) == ("http", f"GET {agent.url}/traces/{trace_shown['request_id']}")
 
     verified = firestation(station, "evidence", "verify", incident)
     assert verified.returncode == 0, verified.stdout

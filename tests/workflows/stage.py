@@ -33,10 +33,12 @@ from temporalio.testing._timeskipping import TimeSkippingConfig
 from firestation import acts
 from firestation.alarm import Alarm, Alarms
 from firestation.audit import Report, audit
+from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
 from firestation.picture import Picture
 from firestation.ports import Artifact, LockCase
+from firestation.privacy import Redactor
 from firestation.record import Brief
 from firestation.runbook import LockPlan, Recovery
 from firestation.secrets import ReferenceSecrets
@@ -346,6 +348,7 @@ async def staged(
             town.evidence,
             KeySigner(key),
             ReferenceSecrets(folder),
+            redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)
