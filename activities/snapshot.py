@@ -1,6 +1,7 @@
 """The snapshot room: freeze what each source has, read each lever, seal it all."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -10,8 +11,8 @@ from firestation.errors import Denied, DriverError, Gone, Nonsense, Withheld
 from firestation.evidence import ArtifactRef, Collected, Gap, LeverState, Sealed, statement
 from firestation.model import canonical_json
 from firestation.orders import CollectOrder, KeepOrder, ReadOrder, SealOrder
-from firestation.ports import Bench, EvidenceStore, Signer
-from firestation.privacy import Redactor
+from firestation.ports import Artifact, Bench, EvidenceStore, Signer, Stored
+from firestation.privacy import Pieces, Privacy, Redaction, Redactor, redactions
 
 TRIES = 3
 
@@ -47,13 +48,10 @@ class SnapshotActivities:
             source = self.bench.source(order.source)
         async for artifact in source.collect(order.scope):
             try:
-                content, redactions = await asyncio.to_thread(
-                    self.redactor.redact, artifact.content, artifact.media_type, order.source.privacy
-                )
+                stored, taken_out = await self._keep(artifact, order.source.privacy)
             except Withheld as error:
                 trouble = (_reason(error), f"{artifact.name}: {error}")
                 continue
-            stored = await self.store.put(content)
             kept.append(
                 ArtifactRef(
                     digest=stored.digest,
@@ -65,10 +63,21 @@ class SnapshotActivities:
                     collected_at=datetime.now(UTC),
                     driver=order.source.driver,
                     how=artifact.how,
-                    redactions=redactions,
+                    redactions=taken_out,
                 )
             )
         return trouble
+
+    async def _keep(self, artifact: Artifact, privacy: Privacy) -> tuple[Stored, tuple[Redaction, ...]]:
+        """Keep what privacy allows of an artifact. Off the event loop, for the heartbeat must go on."""
+        if isinstance(artifact.content, bytes):
+            content, taken_out = await asyncio.to_thread(
+                self.redactor.redact, artifact.content, artifact.media_type, privacy
+            )
+            return await self.store.put(content), taken_out
+        pieces = self.redactor.redact_pieces(artifact.media_type, privacy)
+        stored = await self.store.put(_redacted(artifact.content, pieces))
+        return stored, redactions(pieces.tally)
 
     @activity.defn(name="read_lever")
     async def read_lever(self, order: ReadOrder) -> LeverState:
@@ -114,6 +123,14 @@ class SnapshotActivities:
             source=order.source,
             collected_at=datetime.now(UTC),
         )
+
+
+async def _redacted(content: AsyncIterator[bytes], pieces: Pieces) -> AsyncIterator[bytes]:
+    async for piece in content:
+        ready = await asyncio.to_thread(pieces.feed, piece)
+        if ready:
+            yield ready
+    yield await asyncio.to_thread(pieces.feed, b"", last=True)
 
 
 def _reason(error: DriverError) -> str:

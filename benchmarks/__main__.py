@@ -1,14 +1,15 @@
 """`make bench`, or `python -m benchmarks [NAME]`: measure what the documents claim.
 
 history   what one incident costs in Temporal's history, and how that grows with alarms (docs/architecture.md)
+snapshot  how long until the evidence is sealed, and how much memory a big artifact takes (docs/evidence.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import history
+from benchmarks import history, snapshot
 
-ALL: dict[str, Callable[[], None]] = {"history": history.main}
+ALL: dict[str, Callable[[], None]] = {"history": history.main, "snapshot": snapshot.main}
 
 
 def main() -> None:

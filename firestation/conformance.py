@@ -9,7 +9,7 @@ Needs pytest and pytest-asyncio. Fixtures that raise NotImplementedError here mu
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -230,6 +230,13 @@ class TrackerConformance:
 
 
 @pytest.mark.asyncio
+async def _one_by_one(pieces: Iterable[bytes], error: Exception | None = None) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    if error:
+        raise error
+
+
 class EvidenceStoreConformance:
     """Promises of `EvidenceStore`."""
 
@@ -251,6 +258,29 @@ class EvidenceStoreConformance:
         assert {each.size for each in put} == {len(content)}
         assert await store.get(put[0].digest) == content
         assert put[0].digest[2:] in store.address(put[0].digest)
+
+    @pytest.mark.parametrize("sizes", [(), (0,), (1, 0, 2), (7_000_000, 1, 6_000_000)])
+    async def test_what_comes_in_pieces_is_got_whole(
+        self, store: EvidenceStore, sizes: tuple[int, ...]
+    ) -> None:
+        """Under the digest of the whole, and again when it is there already; and given in pieces too."""
+        pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+        whole = b"".join(pieces)
+        digest = hashlib.sha256(whole).hexdigest()
+        for _ in range(2):
+            stored = await store.put(_one_by_one(pieces))
+            assert (stored.digest, stored.size) == (digest, len(whole))
+        assert b"".join([piece async for piece in store.stream(digest)]) == whole
+        assert (await store.put(whole)).digest == digest
+
+    async def test_pieces_that_break_off_leave_nothing(self, store: EvidenceStore) -> None:
+        """The source's error comes through as it is, and no half is ever taken for evidence."""
+        begun = b"x" * 6_000_000
+        with pytest.raises(Gone, match="the source is gone"):
+            await store.put(_one_by_one([begun, b"y"], Gone("the source is gone")))
+        for content in (begun, begun + b"y"):
+            with pytest.raises(Gone):
+                await store.get(hashlib.sha256(content).hexdigest())
 
     async def test_what_is_not_there_is_gone(self, store: EvidenceStore) -> None:
         """Also what cannot be a digest."""

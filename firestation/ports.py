@@ -5,6 +5,7 @@ A driver is a small class with its own frozen configuration. It raises only `Dri
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
@@ -25,18 +26,23 @@ from firestation.system import (
     TrackerFitting,
 )
 
+Content = bytes | AsyncIterator[bytes]
+"""The bytes of an artifact: whole, or in pieces of a few MiB at most, so that no memory must hold them all."""
 
-class Artifact(Model):
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
     """A piece of evidence on its way into the store. `name` is a relative label, never used as a path.
 
-    `how` says how it was read, such as `GET /traces/r-1`, without any credential.
+    `how` says how it was read, such as `GET /traces/r-1`, without any credential. Name and media type have at most
+    300 characters.
     """
 
-    name: Line
-    media_type: Line
-    content: bytes
+    name: str
+    media_type: str
+    content: Content
     provides: tuple[str, ...] = ()
-    how: Line | None = None
+    how: str | None = None
 
 
 class Window(Model):
@@ -163,12 +169,19 @@ class Signer(Protocol):
 class EvidenceStore(Protocol):
     """A content-addressed, create-only store."""
 
-    async def put(self, content: bytes) -> Stored:
-        """Keep these bytes under their SHA-256. Putting the same bytes again changes nothing."""
+    async def put(self, content: Content) -> Stored:
+        """Keep these bytes under their SHA-256. Putting the same bytes again changes nothing.
+
+        What comes in pieces is not seen by anybody before the last one is written.
+        """
         ...
 
     async def get(self, digest: str) -> bytes:
         """The bytes of this digest, checked against it. Raises `Gone`, or `Nonsense` when they were altered."""
+        ...
+
+    def stream(self, digest: str) -> AsyncIterator[bytes]:
+        """The same in pieces. Raises as `get` does; that they were altered only after the last piece."""
         ...
 
     def address(self, digest: str) -> str:

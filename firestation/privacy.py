@@ -23,7 +23,13 @@ CREDENTIAL_NAMES = frozenset(
     {"password", "passwd", "secret", "client_secret", "api_key", "apikey", "access_token", "refresh_token"}
     | {"authorization", "proxy_authorization", "private_key", "cookie", "set_cookie"}
 )
+NAMED = re.compile(
+    rb'"(?:' + "|".join(sorted(CREDENTIAL_NAMES)).replace("_", "[_-]").encode() + rb')"\s*:', re.IGNORECASE
+)
+ESCAPED = re.compile(rb"\\[u/]")
 LINES = frozenset({"application/jsonl", "application/x-ndjson", "application/json-lines"})
+LONGEST_CREDENTIAL = 8 * 1024
+LONGEST_LINE = 64 * 1024 * 1024
 MASKED, CREDENTIAL = "[masked]", "[credential]"
 GONE: Final[Any] = object()
 Tally = Counter[tuple[str, str]]
@@ -85,27 +91,37 @@ class Redactor:
         Raises `Withheld` when privacy asks for something and the content cannot be read as JSON.
         """
         tally: Tally = Counter()
-        if media_type.partition(";")[0].strip() in LINES:
-            lines = [
-                self._document(line, privacy, tally) if line.strip() else line
-                for line in content.split(b"\n")
-            ]
-            kept = b"\n".join(lines)
-        else:
-            kept = self._document(content, privacy, tally)
-        found = [{"how": how, "what": what, "times": times} for (how, what), times in sorted(tally.items())]
-        return kept, tuple(Redaction.model_validate(each) for each in found)
+        if _is_lines(media_type):
+            return self.some(content, privacy, tally, lines=True), redactions(tally)
+        return self._document(content, privacy, tally), redactions(tally)
+
+    def some(self, content: bytes, privacy: Privacy, tally: Tally, *, lines: bool) -> bytes:
+        """Some lines of JSON, or some of a text. Raises `Withheld` as `redact` does."""
+        if not lines:
+            return self._plain(content, privacy, tally)
+        if not privacy.asks and not self._may_hold(content):
+            return content
+        kept = [
+            self._document(line, privacy, tally) if line.strip() else line for line in content.split(b"\n")
+        ]
+        return b"\n".join(kept)
+
+    def redact_pieces(self, media_type: str, privacy: Privacy) -> "Pieces":
+        """The same for content that comes in pieces. Raises `Withheld` as `redact` does, at the first piece."""
+        return Pieces(self, privacy, lines=_is_lines(media_type))
+
+    def _may_hold(self, content: bytes) -> bool:
+        """Whether lines of JSON could hold a credential at all; what is escaped is looked at line by line."""
+        if NAMED.search(content) or ESCAPED.search(content):
+            return True
+        text = content.decode(errors="surrogateescape")
+        return bool(PEM.search(text)) or any(True for _ in self._sieve.find(text))
 
     def _document(self, content: bytes, privacy: Privacy, tally: Tally) -> bytes:
         try:
             value = json.loads(content)
         except (ValueError, RecursionError):
-            if privacy.asks:
-                msg = "it is not JSON, so what privacy asks for cannot be taken out of it"
-                raise Withheld(msg) from None
-            return self._text(content.decode(errors="surrogateescape"), tally).encode(
-                errors="surrogateescape"
-            )
+            return self._plain(content, privacy, tally)
         before = tally.total()
         for how, paths, change in (
             ("dropped", privacy.drop, lambda _: GONE),
@@ -119,6 +135,13 @@ class Redactor:
             return content
         text = json.dumps(None if value is GONE else value, ensure_ascii=False, separators=(",", ":"))
         return text.encode(errors="surrogatepass")
+
+    def _plain(self, content: bytes, privacy: Privacy, tally: Tally) -> bytes:
+        if privacy.asks:
+            msg = "it is not JSON, so what privacy asks for cannot be taken out of it"
+            raise Withheld(msg)
+        text = content.decode(errors="surrogateescape")
+        return self._text(text, tally).encode(errors="surrogateescape")
 
     def _pseudonym(self, value: JsonValue) -> str:
         said = value.encode() if isinstance(value, str) else canonical_json(value)
@@ -147,15 +170,48 @@ class Redactor:
         text, keys = PEM.subn(CREDENTIAL, text)
         if keys:
             tally["credential", "Private Key"] += keys
-        found = {
-            (kind, secret) for line in text.splitlines() for kind, secret in self._sieve.find(line) if secret
-        }
+        found = {(kind, secret) for kind, secret in self._sieve.find(text) if secret}
         for kind, secret in sorted(found, key=lambda pair: (-len(pair[1]), pair)):
             times = text.count(secret)
             if times:
                 text = text.replace(secret, CREDENTIAL)
                 tally["credential", kind] += times
         return text
+
+
+class Pieces:
+    """Redacts piece by piece. Nothing is cut where a line or, in a text without lines, a credential may be whole."""
+
+    def __init__(self, redactor: Redactor, privacy: Privacy, *, lines: bool) -> None:
+        self._redactor, self._privacy, self._lines = redactor, privacy, lines
+        self._rest = b""
+        self.tally: Tally = Counter()
+
+    def feed(self, piece: bytes, *, last: bool = False) -> bytes:
+        """What of all that was fed may be written now. Raises `Withheld`."""
+        if self._privacy.asks and not self._lines:
+            raise Withheld(
+                "it is too big to be read whole, so what privacy asks for cannot be taken out of it"
+            )
+        whole = self._rest + piece
+        cut = len(whole) if last else whole.rfind(b"\n") + 1
+        if not cut and not self._lines:
+            cut = max(0, len(whole) - LONGEST_CREDENTIAL)
+        if not cut and len(whole) > LONGEST_LINE:
+            msg = f"a line is longer than {LONGEST_LINE} bytes"
+            raise Withheld(msg)
+        ready, self._rest = whole[:cut], whole[cut:]
+        return self._redactor.some(ready, self._privacy, self.tally, lines=self._lines)
+
+
+def redactions(tally: Tally) -> tuple[Redaction, ...]:
+    """What was taken out, for the manifest."""
+    found = [{"how": how, "what": what, "times": times} for (how, what), times in sorted(tally.items())]
+    return tuple(Redaction.model_validate(each) for each in found)
+
+
+def _is_lines(media_type: str) -> bool:
+    return media_type.partition(";")[0].strip() in LINES
 
 
 def _counted(

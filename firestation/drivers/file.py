@@ -25,10 +25,12 @@ from firestation.evidence import Scope
 from firestation.expect import JsonPath, value_at
 from firestation.files import create_whole
 from firestation.model import Line, Model, canonical_json
-from firestation.ports import Artifact
+from firestation.ports import Artifact, Content
 from firestation.system import ChannelFitting, SourceFitting, TrackerFitting
 
 JSON_LINES = "application/x-ndjson"
+PIECE = 4 * 1024 * 1024
+LONGEST_TAIL = 256_000_000
 
 
 def _is_inside(pattern: str) -> str:
@@ -58,7 +60,7 @@ class FileSourceConfig(Model):
     files: Annotated[Line, AfterValidator(_is_inside)]
     request_id: JsonPath | None = None
     media_type: Line | None = None
-    max_bytes: int = Field(default=16_000_000, ge=1, le=256_000_000)
+    max_bytes: int = Field(default=16_000_000, ge=1, le=4 * 2**30)
 
 
 class FileSource:
@@ -77,7 +79,7 @@ class FileSource:
         given = 0
         for path in paths:
             try:
-                content = await asyncio.to_thread(self._content, path, frozenset(scope.request_ids))
+                content: Content = await asyncio.to_thread(self._content, path, frozenset(scope.request_ids))
             except DriverError as error:
                 first = first or error
                 continue
@@ -99,29 +101,31 @@ class FileSource:
         except OSError as error:
             raise _ours(error, self.folder) from error
 
-    def _content(self, path: Path, request_ids: frozenset[str]) -> bytes:
+    def _content(self, path: Path, request_ids: frozenset[str]) -> Content:
         limit = self.config.max_bytes
         try:
             with path.open("rb") as file:
                 if self.config.request_id:
                     return self._lines(file, request_ids)
-                content = file.read(limit + 1)
+                size = os.fstat(file.fileno()).st_size
+                if size > limit:
+                    fix = "raise max_bytes, or name request_id to keep its end only"
+                    msg = f"{path} is bigger than {limit} bytes; {fix}"
+                    raise Nonsense(msg, max_bytes=limit)
+                if size <= PIECE:
+                    return file.read(limit)
         except OSError as error:
             raise _ours(error, path) from error
-        if len(content) > limit:
-            msg = f"{path} is bigger than {limit} bytes; raise max_bytes, or name request_id to keep its end only"
-            raise Nonsense(msg, max_bytes=limit)
-        return content
+        return _pieces(path, limit)
 
     def _lines(self, file: BinaryIO, request_ids: frozenset[str]) -> bytes:
         size = os.fstat(file.fileno()).st_size
-        start = max(0, size - self.config.max_bytes)
+        longest = min(self.config.max_bytes, LONGEST_TAIL)
+        start = max(0, size - longest)
         file.seek(max(0, start - 1))
         if start:
             file.readline()  # the rest of a line that began before the tail; whole when it ends right there
-        kept = (
-            line for line in file.read(self.config.max_bytes).splitlines() if self._wanted(line, request_ids)
-        )
+        kept = (line for line in file.read(longest).splitlines() if self._wanted(line, request_ids))
         return b"".join(line + b"\n" for line in kept)
 
     def _wanted(self, line: bytes, request_ids: frozenset[str]) -> bool:
@@ -131,7 +135,7 @@ class FileSource:
             return False
         return isinstance(found, str) and found in request_ids
 
-    def _artifact(self, path: Path, content: bytes) -> Artifact:
+    def _artifact(self, path: Path, content: Content) -> Artifact:
         guessed = JSON_LINES if path.suffix in {".jsonl", ".ndjson"} else mimetypes.guess_type(path.name)[0]
         return Artifact(
             name=path.relative_to(self.folder.resolve()).as_posix()[-300:],
@@ -140,6 +144,18 @@ class FileSource:
             provides=self.fitting.provides,
             how="read from a file",
         )
+
+
+async def _pieces(path: Path, limit: int) -> AsyncIterator[bytes]:
+    """The file piece by piece; what grows under our hands is read no further than the limit."""
+    left = limit
+    try:
+        with await asyncio.to_thread(path.open, "rb") as file:
+            while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+    except OSError as error:
+        raise _ours(error, path) from error
 
 
 class FileChannelConfig(Model):

@@ -8,7 +8,10 @@ import asyncio
 import hashlib
 import os
 import re
+import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -20,8 +23,10 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
 from firestation.files import sync_folder
-from firestation.ports import Stored
+from firestation.ports import Content, Stored
 
+PIECE = 5 * 1024 * 1024  # the least that S3 takes as a part
+AT_ONCE = 2
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,8 +36,10 @@ class ObstoreEvidence:
     def __init__(self, store: ObjectStore, where: str, folder: Path | None = None) -> None:
         self._store, self._where, self._folder = store, where.rstrip("/"), folder
 
-    async def put(self, content: bytes) -> Stored:
+    async def put(self, content: Content) -> Stored:
         """Keep these bytes, durably. Raises `Nonsense` when altered bytes already lie under their digest."""
+        if not isinstance(content, bytes):
+            return await self._put_pieces(content)
         digest = hashlib.sha256(content).hexdigest()
         try:
             await self._store.put_async(_key(digest), content, mode="create")
@@ -45,26 +52,79 @@ class ObstoreEvidence:
                 await asyncio.to_thread(_make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=len(content))
 
+    async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
+        """Under a name of its own first: nobody knows the digest, or sees the evidence, before the last piece."""
+        incoming = f"incoming/{uuid.uuid4().hex}"
+        counting = _Counting(pieces)
+        try:
+            await self._store.put_async(
+                incoming, counting, use_multipart=True, chunk_size=PIECE, max_concurrency=AT_ONCE
+            )
+            digest = counting.sha256.hexdigest()
+            try:
+                await self._store.rename_async(incoming, _key(digest), overwrite=False)
+            except AlreadyExistsError:
+                await self._store.delete_async(incoming)
+                async for _ in self.stream(digest):  # what is there already must be what it is called
+                    pass
+        except (BaseError, OSError) as error:
+            if isinstance(counting.trouble, Exception):  # the source broke off, not the store
+                raise counting.trouble from None
+            raise _ours(error, incoming) from error
+        if self._folder is not None:
+            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+        return Stored(digest=digest, size=counting.size)
+
     async def get(self, digest: str) -> bytes:
         """The bytes of this digest. Raises `Gone`, `Nonsense` naming an altered one, `Denied`, `Unreachable`."""
+        return b"".join([piece async for piece in self.stream(digest)])
+
+    async def stream(self, digest: str) -> AsyncIterator[bytes]:
+        """The bytes of this digest in pieces. Raises as `get` does; `Nonsense` only after the last piece."""
         if not DIGEST.fullmatch(digest):
             msg = f"{digest!r} is not a SHA-256 in lower-case hexadecimal, so nothing is kept under it"
             raise Gone(msg)
+        found = hashlib.sha256()
         try:
             answer = await self._store.get_async(_key(digest))
-            content = bytes(await answer.bytes_async())
+            async for piece in answer.stream(min_chunk_size=PIECE):
+                found.update(piece)
+                yield bytes(piece)
         except (BaseError, OSError) as error:
             raise _ours(error, digest) from error
-        if hashlib.sha256(content).hexdigest() != digest:
+        if found.hexdigest() != digest:
             msg = (
                 f"the evidence {digest} was altered: its bytes have another digest; restore it from a backup"
             )
             raise Nonsense(msg, digest=digest)
-        return content
 
     def address(self, digest: str) -> str:
         """The path or URL of this digest."""
         return f"{self._where}/{_key(digest)}"
+
+
+class _Counting:
+    """Counts and hashes the pieces as they pass, and remembers why they broke off."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self.sha256, self.size = hashlib.sha256(), 0
+        self.trouble: BaseException | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            self.trouble = error
+            raise
+        self.sha256.update(piece)
+        self.size += len(piece)
+        return piece
 
 
 def open_store(where: str | Path) -> ObstoreEvidence:

@@ -208,3 +208,23 @@ async def test_a_place_that_cannot_be_written_is_our_error(bench: Drivers, tmp_p
     with pytest.raises(DriverError, match="tasks") as caught:
         await bench.channel(channel).send(MESSAGE, "k")
     assert not isinstance(caught.value, Denied)
+
+
+async def test_a_big_file_comes_in_pieces_and_never_whole(bench: Drivers, folder: Path) -> None:
+    content = os.urandom(1024) * 9000
+    (folder / "big.bin").write_bytes(content)
+    ((artifact,), error) = await gather(make_source(bench, "*.bin"), in_scope("r-1"))
+    assert error is None
+    assert not isinstance(artifact.content, bytes)
+    pieces = [piece async for piece in artifact.content]
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= 4 * 1024 * 1024
+
+
+async def test_a_big_file_that_goes_away_meanwhile_is_our_error(bench: Drivers, folder: Path) -> None:
+    (folder / "big.bin").write_bytes(bytes(9_000_000))
+    ((artifact,), _) = await gather(make_source(bench, "*.bin"), in_scope("r-1"))
+    (folder / "big.bin").unlink()
+    assert not isinstance(artifact.content, bytes)
+    with pytest.raises(Gone):
+        await anext(artifact.content)

@@ -1,5 +1,6 @@
 """What privacy promises: what is asked for is gone, what is equal stays linkable, and nothing else is touched."""
 
+import itertools
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.errors import Withheld
-from firestation.privacy import CREDENTIAL, Privacy, Redactor
+from firestation.privacy import CREDENTIAL, Privacy, Redactor, redactions
 from tests.property.values import JSON
 
 REDACTOR = Redactor(DetectSecretsSieve(), b"a key")
@@ -109,3 +110,32 @@ def test_what_cannot_be_read_is_withheld_when_privacy_asks_for_something() -> No
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(ValidationError, match="is not a path"):
         Privacy(drop=(path,))
+
+
+@given(
+    st.lists(
+        st.sampled_from([*(f"x {secret} y" for secret in CREDENTIALS.values()), '{"user": "ana"}', "", "ü€"])
+    ),
+    st.lists(st.integers(0, 400)),
+    st.sampled_from(["application/x-ndjson", "text/plain"]),
+)
+def test_pieces_lose_what_the_whole_loses_however_they_are_cut(
+    lines: list[str], cuts: list[int], media_type: str
+) -> None:
+    content = "\n".join(lines).encode()
+    whole, found = REDACTOR.redact(content, media_type, NOTHING)
+    pieces = REDACTOR.redact_pieces(media_type, NOTHING)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(content)), len(content)]
+    kept = b"".join(pieces.feed(content[start:end]) for start, end in itertools.pairwise(edges))
+    kept += pieces.feed(b"", last=True)
+    assert kept == whole
+    assert redactions(pieces.tally) == found
+
+
+def test_what_is_too_big_is_withheld_when_privacy_asks_for_something() -> None:
+    pieces = REDACTOR.redact_pieces("application/json", Privacy(drop=("$.user",)))
+    with pytest.raises(Withheld, match="too big"):
+        pieces.feed(b"{")
+    lines = REDACTOR.redact_pieces("application/x-ndjson", Privacy(drop=("$.user",)))
+    assert lines.feed(b'{"user": 1, "b": 2}\n{"us') == b'{"b":2}\n'
+    assert lines.feed(b'er": 1}', last=True) == b"{}"

@@ -1,5 +1,6 @@
 """Targets that hang, lie, half-apply or answer nonsense; channels and stores that are down. Real server only."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -123,7 +124,7 @@ async def test_a_check_that_nobody_answers_is_no_recovery(stage: Stage) -> None:
 async def test_a_lock_that_passes_on_the_frozen_evidence_proves_nothing(stage: Stage) -> None:
     """Evidence of a healthy answer: the lock would not have caught the incident, so it does not close."""
     stage.town.traces.artifacts = tuple(
-        artifact.changed(content=b'{"answer": {"ruling": "deny"}}')
+        dataclasses.replace(artifact, content=b'{"answer": {"ruling": "deny"}}')
         for artifact in stage.town.traces.artifacts
     )
     await live(stage, until=Phase.AFTER_ACTION)
