@@ -50,6 +50,8 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     "source": {
         "http": Entry("firestation.drivers.http:HttpSource"),
         "file": Entry("firestation.drivers.file:FileSource"),
+        "git": Entry("firestation.drivers.git:GitSource"),
+        "prometheus": Entry("firestation.drivers.prometheus:PrometheusSource"),
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
