@@ -41,12 +41,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"--storage.tsdb.path={folder / 'data'}",
     ]
 
-    def scraped() -> bool:
+    def told(path: str) -> Any:
         with suppress(httpx.HTTPError):
-            found = httpx.get(f"http://{address}/api/v1/query", params={"query": "up"}).json()
-            alerts = httpx.get(f"http://{address}/api/v1/alerts").json()
-            return bool(found["data"]["result"]) and bool(alerts["data"]["alerts"])
-        return False
+            answer = httpx.get(f"http://{address}/api/v1/{path}")
+            return answer.json()["data"] if answer.is_success else None
+        return None
+
+    def scraped() -> bool:
+        return bool((told("query?query=up") or {}).get("result") and (told("alerts") or {}).get("alerts"))
 
     with running([*command, f"--web.listen-address={address}"], folder, "prometheus"):
         wait_for("Prometheus to have scraped", scraped)
