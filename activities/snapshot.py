@@ -63,6 +63,7 @@ class SnapshotActivities:
                     collected_at=datetime.now(UTC),
                     driver=order.source.driver,
                     how=artifact.how,
+                    version=stored.version,
                     redactions=taken_out,
                 )
             )
@@ -102,9 +103,11 @@ class SnapshotActivities:
             made = statement(order.snapshot)
             manifest = await self.store.put(canonical_json(made))
             envelope = await self.store.put(self.signer.seal(made))
+            protection = await self.store.protection(envelope.digest)
         return Sealed(
             manifest=manifest.digest,
             envelope=envelope.digest,
+            protection=protection[:300],
             artifacts=order.snapshot.artifacts(),
             gaps=order.snapshot.gaps(),
             levers=order.snapshot.levers,

@@ -85,6 +85,8 @@ def list_evidence(ctx: typer.Context, incident: Incident, *, who: As = None, as_
         room.desk.answer(sealed.model_dump(mode="json"))
         return
     console.print(Text(f"manifest {sealed.manifest[:12]}, signed in {sealed.envelope[:12]}"))
+    if sealed.protection:
+        say(console, Text(f"kept in {plain(sealed.protection)}"), indent=2, hang=2)
     for each in sealed.artifacts:
         what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
         say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)

@@ -15,7 +15,8 @@ MANIFEST_TYPE = "https://firestation.dev/snapshot-manifest/v1"
 class ArtifactRef(Model):
     """A frozen piece of evidence in the store. `name` says what it is; the digest is what it is called.
 
-    `driver` and `how` say how it was read; the digest is that of the bytes after the `redactions`.
+    `driver` and `how` say how it was read; the digest is that of the bytes after the `redactions`; `version` is the
+    store's own, where it keeps versions.
     """
 
     digest: Sha256
@@ -27,6 +28,7 @@ class ArtifactRef(Model):
     collected_at: Time
     driver: Id | None = None
     how: Line | None = None
+    version: Line | None = None
     redactions: tuple[Redaction, ...] = ()
 
 
@@ -88,10 +90,14 @@ class Snapshot(Model):
 
 
 class Sealed(Model):
-    """The seal: the digest of the signed manifest, and what the workflow must know of its content."""
+    """The seal: the digest of the signed manifest, and what the workflow must know of its content.
+
+    `protection` says what the store really does against alteration and deletion.
+    """
 
     manifest: Sha256
     envelope: Sha256
+    protection: Line | None = None
     artifacts: tuple[ArtifactRef, ...]
     gaps: tuple[Gap, ...]
     levers: tuple[LeverState, ...]

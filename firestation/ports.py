@@ -53,10 +53,11 @@ class Window(Model):
 
 
 class Stored(Model):
-    """Where an artifact went: its digest is its name."""
+    """Where an artifact went: its digest is its name. `version` is the store's own, where it keeps versions."""
 
     digest: Sha256
     size: int = Field(ge=0)
+    version: Line | None = None
 
 
 class Source(Protocol):
@@ -182,6 +183,10 @@ class EvidenceStore(Protocol):
 
     def stream(self, digest: str) -> AsyncIterator[bytes]:
         """The same in pieces. Raises as `get` does; that they were altered only after the last piece."""
+        ...
+
+    async def protection(self, digest: str) -> str:
+        """What really keeps these bytes from being altered or deleted, in a sentence; the store itself was asked."""
         ...
 
     def address(self, digest: str) -> str:

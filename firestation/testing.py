@@ -269,6 +269,11 @@ class MemoryEvidence:
         """The bytes in one piece, checked."""
         yield await self.get(digest)
 
+    async def protection(self, digest: str) -> str:
+        """None at all."""
+        await self.get(digest)
+        return "memory: it is gone when the process is"
+
     def address(self, digest: str) -> str:
         """A name that leads nowhere outside this process."""
         return f"memory:{digest}"

@@ -10,16 +10,20 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+import httpx
+import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    NotSupportedError,
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
 from firestation.files import sync_folder
@@ -42,15 +46,15 @@ class ObstoreEvidence:
             return await self._put_pieces(content)
         digest = hashlib.sha256(content).hexdigest()
         try:
-            await self._store.put_async(_key(digest), content, mode="create")
+            made = await self._store.put_async(_key(digest), content, mode="create")
         except AlreadyExistsError:
             await self.get(digest)
+            return Stored(digest=digest, size=len(content), version=await self._version(digest))
         except (BaseError, OSError) as error:
             raise _ours(error, digest) from error
-        else:
-            if self._folder is not None:
-                await asyncio.to_thread(_make_durable, self._folder / _key(digest))
-        return Stored(digest=digest, size=len(content))
+        if self._folder is not None:
+            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+        return Stored(digest=digest, size=len(content), version=made.get("version"))
 
     async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
         """Under a name of its own first: nobody knows the digest, or sees the evidence, before the last piece."""
@@ -61,10 +65,7 @@ class ObstoreEvidence:
                 incoming, counting, use_multipart=True, chunk_size=PIECE, max_concurrency=AT_ONCE
             )
             digest = counting.sha256.hexdigest()
-            try:
-                await self._store.rename_async(incoming, _key(digest), overwrite=False)
-            except AlreadyExistsError:
-                await self._store.delete_async(incoming)
+            if not await self._settle(incoming, digest):
                 async for _ in self.stream(digest):  # what is there already must be what it is called
                     pass
         except (BaseError, OSError) as error:
@@ -73,7 +74,61 @@ class ObstoreEvidence:
             raise _ours(error, incoming) from error
         if self._folder is not None:
             await asyncio.to_thread(_make_durable, self._folder / _key(digest))
-        return Stored(digest=digest, size=counting.size)
+        return Stored(digest=digest, size=counting.size, version=await self._version(digest))
+
+    async def _settle(self, incoming: str, digest: str) -> bool:
+        """Give what came in its own name; False when something has that name already."""
+        try:
+            await self._store.rename_async(incoming, _key(digest), overwrite=False)
+        except AlreadyExistsError:
+            await self._store.delete_async(incoming)
+            return False
+        except NotSupportedError:
+            # S3 cannot copy under a condition. Whoever comes between our look and our copy copies the same bytes.
+            there = await self._is_there(digest)
+            if not there:
+                await self._store.copy_async(incoming, _key(digest))
+            await self._store.delete_async(incoming)
+            return not there
+        return True
+
+    async def _is_there(self, digest: str) -> bool:
+        try:
+            await self._store.head_async(_key(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def _version(self, digest: str) -> str | None:
+        try:
+            return (await self._store.head_async(_key(digest))).get("version")
+        except (BaseError, OSError) as error:
+            raise _ours(error, digest) from error
+
+    async def protection(self, digest: str) -> str:
+        """What really keeps these bytes: asked of the bucket itself, about this very object."""
+        if self._folder is not None:
+            return "a local folder: nothing keeps evidence from being deleted there; an alteration shows by its digest"
+        version = await self._version(digest)
+        lock = await self._lock(digest)
+        if lock:
+            return lock
+        if version:
+            return "a bucket with versions and no object lock: what is overwritten is kept, until a version is deleted"
+        return "a bucket without versions or object lock: nothing keeps evidence from being deleted there"
+
+    async def _lock(self, digest: str) -> str | None:
+        """The object lock as S3 itself tells it with the object; None where there is none, or nobody may know."""
+        if not isinstance(self._store, S3Store):
+            return None
+        try:
+            url = await obstore.sign_async(self._store, "GET", _key(digest), timedelta(minutes=1))
+            async with httpx.AsyncClient(timeout=10) as client:
+                headers = (await client.get(url, headers={"Range": "bytes=0-0"})).headers
+        except (BaseError, OSError, httpx.HTTPError) as error:
+            raise _ours(OSError(type(error).__name__), digest) from error
+        mode, until = (headers.get(f"x-amz-object-lock-{name}") for name in ("mode", "retain-until-date"))
+        return f"object lock: {mode} until {until}" if mode and until else None
 
     async def get(self, digest: str) -> bytes:
         """The bytes of this digest. Raises `Gone`, `Nonsense` naming an altered one, `Denied`, `Unreachable`."""
