@@ -61,7 +61,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return True
         return False
 
-    with running(command, folder, "weed"):
+    with running(command, folder, "weed", grace=0.5):
         wait_for("SeaweedFS", lambda: _answers(url))
         wait_for("a bucket that takes objects", ready, 60)
         yield url

@@ -64,7 +64,7 @@ def needs(program: str, package: str) -> str:
 
 @contextmanager
 def running(
-    command: list[str], folder: Path, name: str, **environment: str
+    command: list[str], folder: Path, name: str, *, grace: float = 20.0, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process with its output in a file; it is ended, by its process id, whatever happens."""
     surroundings = {
@@ -85,7 +85,7 @@ def running(
         if process.poll() is None:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+                process.wait(grace)
         if process.poll() is None:
             process.kill()
         process.wait()

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,24 @@ def test_readme() -> None:
 def test_authoring() -> None:
     for command in commands(ROOT / "docs/authoring.md"):
         assert run(command).strip()
+
+
+def test_evidence(agent: Agent, station: Station, tmp_path: Path) -> None:
+    """Each command once the evidence is sealed; the export goes to a folder of the test's."""
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    sealed = station.until(incident, "the seal", lambda seen: seen.sealed).sealed
+    assert sealed
+    places = {
+        "INCIDENT": incident,
+        "DIGEST": sealed.artifacts[0].digest[:8],
+        "evidence-of-the-night": str(tmp_path / "export"),
+        ".firestation": str(station.state),
+    }
+    for command in commands(ROOT / "docs/evidence.md"):
+        for word, place in places.items():
+            command = command.replace(word, place)  # noqa: PLW2901 - it is the command as it is typed
+        assert run(command, FIRESTATION_STATE=str(station.state), FIRESTATION_AS="ana").strip()
 
 
 def test_operations_up(agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:
