@@ -108,6 +108,8 @@ class SnapshotActivities:
             manifest=manifest.digest,
             envelope=envelope.digest,
             protection=protection[:300],
+            late=order.snapshot.late,
+            supplements=order.snapshot.supplements,
             artifacts=order.snapshot.artifacts(),
             gaps=order.snapshot.gaps(),
             levers=order.snapshot.levers,

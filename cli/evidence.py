@@ -1,6 +1,7 @@
 """Reading the evidence: what was frozen, what differs from a healthy request, and whether a byte has changed."""
 
 import base64
+import itertools
 import json
 import sys
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from cli.client import Gateway
@@ -56,6 +58,16 @@ class Room:
             raise Gone(f"{self.seen.incident} has no sealed evidence yet; firestation show tells when it has")
         return self.seen.sealed
 
+    @property
+    def seals(self) -> tuple[Sealed, ...]:
+        """The seal, and those of what came late."""
+        return (self.sealed, *self.seen.supplements)
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """All that is sealed."""
+        return tuple(artifact for seal in self.seals for artifact in seal.artifacts)
+
     def read(self, digest: str) -> bytes:
         """The bytes of a digest."""
         return self.gateway.evidence(self.seen.incident, digest)
@@ -80,29 +92,13 @@ def list_evidence(ctx: typer.Context, incident: Incident, *, who: As = None, as_
     Next: `firestation evidence show INCIDENT DIGEST` for one piece.
     """
     room = Room.of(ctx, incident, who, as_json=as_json)
-    sealed, console = room.sealed, room.desk.console
+    console = room.desk.console
     if room.desk.json:
-        room.desk.answer(sealed.model_dump(mode="json"))
+        seals = [seal.model_dump(mode="json") for seal in room.seals]
+        room.desk.answer({**seals[0], "supplements": seals[1:]})
         return
-    console.print(Text(f"manifest {sealed.manifest[:12]}, signed in {sealed.envelope[:12]}"))
-    if sealed.protection:
-        say(console, Text(f"kept in {plain(sealed.protection)}"), indent=2, hang=2)
-    for each in sealed.artifacts:
-        what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
-        say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)
-        for lost in each.redactions:
-            say(
-                console,
-                Text(f"{lost.how} {count(lost.times, 'time')}: {plain(lost.what)}"),
-                indent=16,
-                hang=2,
-            )
-    for lever in sealed.levers:
-        stood = plain(lever.position, SHORT) if lever.position else "could not be read"
-        say(console, Text(f"lever         {lever.lever}: {stood}"), indent=2, hang=14)
-    for gap in sealed.gaps:
-        told = f"{gap.item}: {gap.reason}: {plain(gap.detail, SHORT)}"
-        say(console, Text.assemble(("gap           ", ASK), told), indent=2, hang=14)
+    for seal in room.seals:
+        _list(console, seal)
     command(console, f"firestation evidence diff {room.seen.incident}")
 
 
@@ -162,7 +158,7 @@ def diff(
     room = Room.of(ctx, incident, who, as_json=as_json)
     healthy = [
         document
-        for artifact in room.sealed.artifacts
+        for artifact in room.artifacts
         if CONTROL in artifact.provides
         for document in _documents(room, artifact)
     ]
@@ -223,7 +219,9 @@ def verify(
     held: list[str] = []
     wrong: InvalidInput | None = None
     try:
-        for link in custody.verify(room.sealed, room.read, [public]):
+        for link in itertools.chain.from_iterable(
+            custody.verify(seal, room.read, [public]) for seal in room.seals
+        ):
             held.append(link)
             if not room.desk.json:
                 say(room.desk.console, Text.assemble(("holds  ", GOOD), plain(link, SHORT)), hang=7)
@@ -255,13 +253,15 @@ def export(
     Next: scripts/verify_manifest DIR KEY checks it with public tools and none of our code.
     """
     room = Room.of(ctx, incident, who, as_json=as_json)
-    sealed = room.sealed
+    names = ["", *(f"supplement-{number}/" for number in range(1, len(room.seals)))]
     try:
         (folder / "sha256").mkdir(parents=True)
     except FileExistsError:
         raise InvalidInput("DIR", f"{folder} is there already", "Name a folder that is not") from None
-    files = {"manifest.json": sealed.manifest, "envelope.json": sealed.envelope}
-    files |= {f"sha256/{each.digest}": each.digest for each in sealed.artifacts}
+    files = {f"sha256/{each.digest}": each.digest for each in room.artifacts}
+    for name, seal in zip(names, room.seals, strict=True):
+        (folder / name).mkdir(exist_ok=True)
+        files |= {f"{name}manifest.json": seal.manifest, f"{name}envelope.json": seal.envelope}
     for name, digest in files.items():
         create_whole(folder / name, room.read(digest), 0o644)
     if room.desk.json:
@@ -270,13 +270,36 @@ def export(
     room.desk.console.print(Text(f"{len(files)} files in {plain(folder)}"))
 
 
+def _list(console: Console, seal: Sealed) -> None:
+    what = f"supplement of {seal.supplements[:12]}:" if seal.supplements else "manifest"
+    console.print(Text(f"{what} {seal.manifest[:12]}, signed in {seal.envelope[:12]}"))
+    if seal.protection:
+        say(console, Text(f"kept in {plain(seal.protection)}"), indent=2, hang=2)
+    for each in seal.artifacts:
+        what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
+        say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)
+        for lost in each.redactions:
+            say(
+                console,
+                Text(f"{lost.how} {count(lost.times, 'time')}: {plain(lost.what)}"),
+                indent=16,
+                hang=2,
+            )
+    for lever in seal.levers:
+        stood = plain(lever.position, SHORT) if lever.position else "could not be read"
+        say(console, Text(f"lever         {lever.lever}: {stood}"), indent=2, hang=14)
+    for gap in seal.gaps:
+        told = f"{gap.item}: {gap.reason}: {plain(gap.detail, SHORT)}"
+        say(console, Text.assemble(("gap           ", ASK), told), indent=2, hang=14)
+
+
 def _bad(room: Room, request: str | None) -> list[tuple[ArtifactRef, Any]]:
     """What was frozen of the first request that the alarms name, or of the one that was asked for."""
     wanted = [request] if request else [name for rung in room.seen.alarms for name in rung.alarm.request_ids]
     for name in wanted:
         found = [
             (artifact, document)
-            for artifact in room.sealed.artifacts
+            for artifact in room.artifacts
             if CONTROL not in artifact.provides and artifact.name.endswith(name)
             for document in _documents(room, artifact)
         ]

@@ -350,10 +350,17 @@ def _failing(name: Literal["draft", "task", "lock"]) -> Translate:
     return translate
 
 
+def _sealed(step: Step, _: Incident) -> Event:
+    sealed = Sealed.model_validate(step.answer)
+    if sealed.supplements:
+        return record.Supplemented(at=step.at, sealed=sealed)
+    return record.SealedUp(at=step.at, sealed=sealed)
+
+
 DONE: dict[str, Translate] = {
     "measure": _measured,
     "read_lever": _read,
-    "seal": lambda step, _: record.SealedUp(at=step.at, sealed=Sealed.model_validate(step.answer)),
+    "seal": _sealed,
     "move_lever": _moved,
     "probe": _probed,
     "soak": _soaked,

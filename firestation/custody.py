@@ -66,6 +66,8 @@ def _as_recorded(statement: dict[str, Any], sealed: Sealed) -> None:
         # Read by today's model, so that a field which is new since then says nothing.
         if _read(said, part) != getattr(sealed, part):
             raise InvalidInput(f"manifest.{part}", "the incident's record says something else", READ_AGAIN)
+    if said.get("supplements") != sealed.supplements:
+        raise InvalidInput("manifest.supplements", "the incident's record says something else", READ_AGAIN)
     subjects = [{"name": each.name, "digest": {"sha256": each.digest}} for each in sealed.artifacts]
     if statement.get("subject") != subjects:
         raise InvalidInput("manifest.subject", "it does not name the artifacts", READ_AGAIN)

@@ -36,7 +36,9 @@ class Gap(Model):
     """Something that could not be had, and why."""
 
     item: str
-    reason: Literal["not-configured", "timed-out", "unreachable", "forbidden", "gone", "nonsense", "withheld"]
+    reason: Literal[
+        "not-configured", "timed-out", "unreachable", "forbidden", "gone", "nonsense", "withheld", "late"
+    ]
     detail: Text
     source: Id | None = None
 
@@ -58,7 +60,11 @@ class Collected(Model):
 
 
 class Snapshot(Model):
-    """Everything that was collected, before it is sealed."""
+    """Everything that was collected, before it is sealed.
+
+    `late` sources were still being read; what they give is sealed in a supplement, which names the manifest that it
+    `supplements` and never changes it.
+    """
 
     incident: Id
     run: str
@@ -68,6 +74,8 @@ class Snapshot(Model):
     runbook_digest: Sha256
     collected: tuple[Collected, ...]
     levers: tuple[LeverState, ...]
+    late: tuple[Id, ...] = ()
+    supplements: Sha256 | None = None
 
     def artifacts(self) -> tuple[ArtifactRef, ...]:
         """Every artifact, in a settled order."""
@@ -77,6 +85,8 @@ class Snapshot(Model):
     def gaps(self) -> tuple[Gap, ...]:
         """The gaps of the sources, and every item of the minimum snapshot that nothing covers."""
         named = [gap for each in self.collected for gap in each.gaps]
+        if self.supplements:
+            return tuple(named)
         held = {item for artifact in self.artifacts() for item in artifact.provides}
         if self.levers and all(lever.position is not None for lever in self.levers):
             held.add("levers")
@@ -92,12 +102,15 @@ class Snapshot(Model):
 class Sealed(Model):
     """The seal: the digest of the signed manifest, and what the workflow must know of its content.
 
-    `protection` says what the store really does against alteration and deletion.
+    `protection` says what the store really does against alteration and deletion; `late` and `supplements` are those of
+    the snapshot.
     """
 
     manifest: Sha256
     envelope: Sha256
     protection: Line | None = None
+    late: tuple[Id, ...] = ()
+    supplements: Sha256 | None = None
     artifacts: tuple[ArtifactRef, ...]
     gaps: tuple[Gap, ...]
     levers: tuple[LeverState, ...]

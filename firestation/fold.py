@@ -137,6 +137,11 @@ def _(event: record.SealedUp, incident: Incident) -> Incident:
 
 
 @_apply.register
+def _(event: record.Supplemented, incident: Incident) -> Incident:
+    return incident.changed(supplements=(*incident.supplements, event.sealed), seal_trouble=None)
+
+
+@_apply.register
 def _(event: record.NotSealed, incident: Incident) -> Incident:
     return incident.changed(seal_trouble=event.detail)
 

@@ -46,6 +46,7 @@ class Picture(Model):
     alarms: tuple[Rung, ...]
     deadlines: tuple[Deadline, ...]
     sealed: Sealed | None
+    supplements: tuple[Sealed, ...]
     baseline: tuple[Reading, ...]
     firebreaks: tuple[Firebreak, ...]
     steps: tuple[FirebreakStep, ...]
@@ -89,10 +90,10 @@ def picture(incident: Incident, events: Record) -> Picture:
 
 def exhibits(seen: Picture) -> frozenset[str]:
     """The digest of everything that this incident keeps in the evidence store."""
-    sealed = seen.sealed
-    found = (
-        {each.digest for each in sealed.artifacts} | {sealed.manifest, sealed.envelope} if sealed else set()
-    )
+    found: set[str] = set()
+    for seal in (seen.sealed, *seen.supplements):
+        if seal:
+            found |= {seal.manifest, seal.envelope, *(each.digest for each in seal.artifacts)}
     if seen.postmortem:
         found.add(seen.postmortem.digest)
     if seen.lock:
@@ -161,6 +162,9 @@ def _engine(incident: Incident) -> list[Waiting]:
     found = []
     if incident.sealed is None:
         what = "the snapshot" + (f" ({incident.seal_trouble})" if incident.seal_trouble else "")
+        found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
+    if incident.late:
+        what = f"the late evidence of {', '.join(incident.late)}"
         found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
     doing = {
         Lease.AUTHORIZED: "move",

@@ -89,7 +89,9 @@ def _evidence(incident: Incident) -> Iterator[str]:
         yield "- No manifest was sealed."
         return
     yield f"- Manifest {sealed.manifest}, envelope {sealed.envelope}."
-    for artifact in sealed.artifacts:
+    for late in incident.supplements:
+        yield f"- Supplement {late.manifest}, envelope {late.envelope}."
+    for artifact in incident.artifacts:
         yield f"- {artifact.source}: {_plain(artifact.name)} {artifact.digest} ({artifact.size} bytes)"
     for gap in sealed.gaps:
         yield f"- Gap: {gap.item}: {gap.reason}, {_plain(gap.detail)}"

@@ -115,6 +115,13 @@ class SealedUp(_Event):
     sealed: Sealed
 
 
+class Supplemented(_Event):
+    """What came late is signed and stored, beside the manifest that it supplements. From the activity `seal`."""
+
+    kind: Literal["supplemented"] = "supplemented"
+    sealed: Sealed
+
+
 class NotSealed(_Event):
     """The snapshot could not be sealed; it is tried again. From the failed activity `seal`."""
 
@@ -241,6 +248,7 @@ Event = Annotated[
     | Said
     | Measured
     | SealedUp
+    | Supplemented
     | NotSealed
     | LeverRead
     | Proposed

@@ -79,6 +79,7 @@ class Incident(Model):
     paged: Id | None = None
     paged_at: Time | None = None
     sealed: Sealed | None = None
+    supplements: tuple[Sealed, ...] = ()
     seal_trouble: Text | None = None
     positions: dict[Id, Position] = {}
     kept: dict[Id, Time] = {}
@@ -107,6 +108,17 @@ class Incident(Model):
     def id(self) -> str:
         """The incident's id, which is also its workflow id."""
         return self.brief.incident
+
+    @property
+    def late(self) -> tuple[Id, ...]:
+        """The sources whose evidence is still to be sealed in a supplement."""
+        return self.sealed.late if self.sealed and not self.supplements else ()
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """All the evidence that is sealed, the supplements' too."""
+        seals = (self.sealed, *self.supplements) if self.sealed else ()
+        return tuple(artifact for seal in seals for artifact in seal.artifacts)
 
     @property
     def phase(self) -> Phase:

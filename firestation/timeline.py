@@ -44,11 +44,14 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"the engine's word: {event.word.known}"
         case record.Measured():
             return f"before any move, {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
-        case record.SealedUp():
+        case record.SealedUp() | record.Supplemented():
             sealed = event.sealed
             parts = {"artifact": sealed.artifacts, "lever": sealed.levers, "gap": sealed.gaps}
+            if sealed.supplements:
+                parts.pop("lever")
             held = ", ".join(count(len(what), name) for name, what in parts.items())
-            return f"evidence sealed: manifest {sealed.manifest[:12]}, {held}"
+            what = "late evidence sealed: supplement" if sealed.supplements else "evidence sealed: manifest"
+            return f"{what} {sealed.manifest[:12]}, {held}"
         case record.NotSealed():
             return f"the snapshot could not be sealed: {event.detail}"
         case record.LeverRead():

@@ -51,12 +51,12 @@ async def _open_task(house: House, kind: TaskKind) -> None:
 async def _prove(house: House) -> None:
     """Run the lock on the frozen evidence, where it must fail, and on the live system, where it must pass."""
     incident, plan = house.incident, house.incident.brief.runbook.lock
-    check, sealed = incident.brief.system.check(plan.check), incident.sealed
-    if check is None or sealed is None:
+    check = incident.brief.system.check(plan.check)
+    if check is None or incident.sealed is None:
         detail = "no evidence was sealed, so there is nothing to prove a lock on; waive the lock by name"
         house.happen(record.Failed(at=workflow.now(), step="lock", detail=detail))
         return
-    evidence = tuple(each for each in sealed.artifacts if each.source == plan.source)
+    evidence = tuple(each for each in incident.artifacts if each.source == plan.source)
     order = LockOrder(incident=incident.id, plan=plan, check=check, evidence=evidence)
     try:
         proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {plan.title}")

@@ -24,6 +24,7 @@ ENDS = {
     "refused": Phase.CLOSED,
     "expired": Phase.DISMISSED,
     "continued": Phase.CLOSED,
+    "late": Phase.CLOSED,
 }
 History = dict[str, Any]
 

@@ -111,6 +111,13 @@ def test_another_stations_key_has_not_sealed_it(signer: KeySigner, tmp_path: Pat
         made.links()
 
 
+def test_a_supplement_names_the_manifest_that_it_supplements(signer: KeySigner) -> None:
+    made = Sealing([b"x"], signer)
+    made.sealed = made.sealed.changed(supplements="d" * 64)
+    with pytest.raises(InvalidInput, match=r"manifest\.supplements"):
+        made.links()
+
+
 @pytest.mark.parametrize("part", ["artifacts", "gaps", "levers"])
 def test_a_manifest_that_says_something_else_than_the_record_is_refused(signer: KeySigner, part: str) -> None:
     made = Sealing([b"x", b"y"], signer)

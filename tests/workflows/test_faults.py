@@ -156,3 +156,39 @@ async def test_the_sandbox_guards_everything_when_nothing_is_passed_through(tmp_
     async with real_server() as environment, staged(environment, tmp_path, passed_through=()) as stage:
         await live(stage)
         assert (await stage.ended()).outcome is Phase.CLOSED
+
+
+async def test_a_slow_source_holds_nobody_and_what_it_gives_is_sealed_in_a_supplement(stage: Stage) -> None:
+    """A page is turned meanwhile: the source is read again, and its evidence serves the lock like any other."""
+    stage.town.traces.faults.slow_s = 3600.0
+    await live(stage, until=Phase.OPEN)
+    seen = await stage.picture()
+    assert seen.sealed
+    assert seen.sealed.late == ("traces",)
+    assert {gap.item: gap.reason for gap in seen.sealed.gaps if gap.source} == {
+        "requests": "late",
+        "retrieval": "late",
+    }
+    assert any(each.what == "the late evidence of traces" for each in seen.waiting)
+    await stage.until("a firebreak, for the lever's position is sealed", stands("tool", Lease.EFFECTIVE))
+    stage.town.traces.faults.slow_s = 0.0
+    await stage.turn_page()
+    seen = await stage.until("the supplement", lambda seen: seen.supplements)
+    (late,) = seen.supplements
+    assert seen.sealed
+    assert late.supplements == seen.sealed.manifest
+    assert [each.source for each in late.artifacts] == ["traces"]
+    await live(stage, after=Phase.OPEN)
+    await stage.ended()
+    assert (await stage.picture()).lock_proved
+    assert (await stage.proved()).runs > 1
+
+
+async def test_an_incident_that_ends_waits_for_no_late_source(stage: Stage) -> None:
+    stage.town.traces.faults.slow_s = 3600.0
+    stage.brief = stage.brief.changed(runbook=stage.brief.runbook.changed(firebreaks=()))
+    await live(stage, until=Phase.OPEN)
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Dismiss(by="ana", reason="no fire"))
+    await stage.ended()
+    await stage.proved()
