@@ -1,19 +1,19 @@
 """The routes: alarms in, acts in, pictures out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
-from firestation.errors import Gone, InvalidInput, NotConfigured
+from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
@@ -26,6 +26,7 @@ from workflows.messages import Answer
 log = structlog.get_logger()
 
 LARGEST_BODY = 1024 * 1024
+BYTES = "application/octet-stream"
 PICKS_ACTION = frozenset({"approve", "refuse", "lift", "adopt"})
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
 KeyHeader = Annotated[
@@ -193,12 +194,27 @@ def _evidence(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> APIRout
         person = _person(caller)
         if digest not in exhibits(await desk.picture(incident)):
             raise Gone(f"the incident {incident} has no evidence {digest!r}")
-        content = await store.get(digest)
+        pieces = store.stream(digest)
+        first, second = await anext(pieces, b""), await anext(pieces, None)
         log.info("evidence read", incident=incident, digest=digest, by=person)
         headers = {"Content-Disposition": f'attachment; filename="{digest}"', "Cache-Control": "no-store"}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        if second is None:  # small, and checked already
+            return Response(first, media_type=BYTES, headers=headers)
+        return StreamingResponse(whole(first, second, pieces), media_type=BYTES, headers=headers)
 
     return router
+
+
+async def whole(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A big artifact as it is read. If it was altered the store says so at its end, and the answer breaks off."""
+    yield first
+    yield second
+    try:
+        async for piece in rest:
+            yield piece
+    except DriverError as error:
+        log.exception("evidence broke off")
+        raise ConnectionAbortedError(str(error)) from error
 
 
 def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, model: type[Model]) -> None:

@@ -1,10 +1,14 @@
 """Evidence over HTTP: to people, of this incident only, as bytes that no browser shows."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
+from firestation.errors import Nonsense
 from firestation.picture import Picture, exhibits, picture
 from firestation.testing import MemoryEvidence
+from gateway.app import whole
 from tests.gateway.conftest import BELL, INCIDENT, TOKENS, Remembering, bearer
 from tests.property.worlds import World
 
@@ -38,6 +42,27 @@ async def test_the_bytes_are_given_and_shown_by_no_browser(http: httpx.AsyncClie
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_what_is_big_comes_in_pieces_and_breaks_off_when_it_was_altered(
+    http: httpx.AsyncClient, content: str, store: MemoryEvidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered = False
+
+    async def stream(digest: str) -> AsyncIterator[bytes]:
+        assert digest == content
+        for _ in range(3):
+            yield b"x" * 1000
+        if altered:
+            raise Nonsense("it was altered")
+
+    monkeypatch.setattr(store, "stream", stream)
+    path = f"/incidents/{INCIDENT}/evidence/{content}"
+    assert (await http.get(path, headers=ANA)).content == b"x" * 3000
+    altered = True
+    with pytest.raises(ConnectionAbortedError, match="altered"):
+        async for _ in whole(b"x", b"x", store.stream(content)):
+            pass
 
 
 async def test_only_people_and_only_what_is_of_this_incident(
