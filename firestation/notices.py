@@ -33,7 +33,7 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case Acted(act=Update()):
             return (_word(incident, incident.words[-1]),)
         case Acted(act=Handover() as act):
-            return (_offer(incident, act, event),)
+            return (_offer(incident, act),)
         case record.Missed():
             return (_to_captain(incident, _overdue(incident, event)),)
         case Acted(act=Close() | Dismiss() | Merge()):
@@ -82,10 +82,14 @@ def _page(incident: Incident, event: record.Paged) -> Notice:
     return _to(incident, event.person, Draft(f"page-{event.step}", title, text, "page"))
 
 
-def _offer(incident: Incident, act: Handover, event: Event) -> Notice:
+def _offer(incident: Incident, act: Handover) -> Notice:
     title = f"{act.by} offers you the captaincy of {incident.id}"
-    step = f"offer-{event.at.timestamp():.0f}"
-    return _to(incident, act.to, Draft(step, title, f"firestation accept {incident.id}", "page"))
+    # Counted, and not named after the time: the audit knows that from the history, and may be a moment off.
+    return _to(
+        incident,
+        act.to,
+        Draft(f"offer-{incident.offers}", title, f"firestation accept {incident.id}", "page"),
+    )
 
 
 def _ask(incident: Incident, firebreak: Firebreak) -> Draft:

@@ -6,7 +6,7 @@ from firestation import acts
 from firestation.clock import Milestone
 from firestation.firebreak import Lease
 from firestation.state import Phase
-from tests.workflows.stage import Stage, firebreak, live, stands
+from tests.workflows.stage import ON_THE_REAL_SERVER, Stage, firebreak, live, stands
 
 
 async def test_pages_climb_until_somebody_answers(stage: Stage) -> None:
@@ -57,6 +57,7 @@ async def test_an_expired_firebreak_is_lifted_as_its_runbook_says(stage: Stage) 
     await stage.proved()
 
 
+@ON_THE_REAL_SERVER
 async def test_a_page_turned_does_not_begin_the_clock_anew(stage: Stage) -> None:
     await live(stage, until=Phase.OPEN)
     await stage.until("the pre-authorized firebreak", stands("tool", Lease.EFFECTIVE))

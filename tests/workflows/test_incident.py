@@ -12,7 +12,7 @@ from firestation.firebreak import Lease
 from firestation.severity import Severity
 from firestation.state import Phase
 from tests.property.worlds import alarm
-from tests.workflows.stage import STORY, Stage, firebreak, live, stands
+from tests.workflows.stage import ON_THE_REAL_SERVER, STORY, Stage, firebreak, live, stands
 from workflows import messages
 from workflows.client import TASK_QUEUE
 
@@ -38,6 +38,7 @@ async def test_a_whole_incident_from_alarm_to_lock(stage: Stage) -> None:
     assert {task.kind for task in stage.town.tasks.opened.values()} == {"postmortem", "eval-lock"}
 
 
+@ON_THE_REAL_SERVER
 @pytest.mark.parametrize("phase", [phase for phase in STORY if phase is not Phase.CLOSED])
 async def test_continue_as_new_in_any_phase_loses_nothing(stage: Stage, phase: Phase) -> None:
     await live(stage, until=phase)
@@ -54,6 +55,7 @@ async def test_continue_as_new_in_any_phase_loses_nothing(stage: Stage, phase: P
     assert moves(stage) == WHOLE
 
 
+@ON_THE_REAL_SERVER
 async def test_acts_and_alarms_that_arrive_while_the_page_turns_are_kept(stage: Stage) -> None:
     await live(stage, until=Phase.DECLARED)
     for number in range(5):
@@ -73,6 +75,7 @@ async def test_acts_and_alarms_that_arrive_while_the_page_turns_are_kept(stage: 
     assert moves(stage) == WHOLE
 
 
+@ON_THE_REAL_SERVER
 async def test_a_history_grown_long_continues_by_itself(stage: Stage) -> None:
     await stage.ring(events_per_run=120)
     await STORY[Phase.DECLARED](stage)
