@@ -349,7 +349,7 @@ def _(act: acts.Update, incident: Incident) -> Incident:
 
 @_act.register
 def _(act: acts.Handover, incident: Incident) -> Incident:
-    return incident.changed(offered_to=act.to, offers=incident.offers + 1)
+    return incident.changed(offered_to=act.to)
 
 
 @_act.register

@@ -39,7 +39,7 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case Acted(act=Close() | Dismiss() | Merge()):
             return (_ended(incident),)
         case _:
-            draft = _trouble(event)
+            draft = _trouble(incident, event)
             return (_to_captain(incident, draft),) if draft else ()
 
 
@@ -52,15 +52,14 @@ class Draft(NamedTuple):
     purpose: Literal["page", "decision", "escalation"] = "escalation"
 
 
-def _trouble(event: Event) -> Draft | None:
-    at = f"{event.at.timestamp():.0f}"
+def _trouble(incident: Incident, event: Event) -> Draft | None:
     match event:
         case record.Lapsed():
             text = f"nobody decided on {event.action[:12]} in time; ask again with: firestation propose"
             return Draft(f"lapsed-{event.action[:12]}", "a decision lapsed", text)
         case record.Expired():
             text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
-            return Draft(f"expired-{event.action[:12]}-{at}", "a firebreak expired", text)
+            return Draft(_again(incident, f"expired-{event.action[:12]}"), "a firebreak expired", text)
         case record.Moved() if event.outcome.result != "done":
             title = f"{event.order.purpose} of {event.order.action.lever}: {event.outcome.result}"
             return Draft(f"trouble-{event.order.key.rsplit('/', 1)[-1]}", title, event.outcome.detail)
@@ -68,11 +67,18 @@ def _trouble(event: Event) -> Draft | None:
             text = f"{event.reading.check}: {event.reading.detail}"
             return Draft(f"ineffective-{event.action[:12]}", "a firebreak does not stop the harm", text)
         case record.NotSealed():
-            return Draft(f"not-sealed-{at}", "the snapshot could not be sealed", event.detail)
+            return Draft(_again(incident, "not-sealed"), "the snapshot could not be sealed", event.detail)
         case record.Failed():
-            return Draft(f"failed-{event.step}-{at}", f"{event.step} failed", event.detail)
+            return Draft(_again(incident, f"failed-{event.step}"), f"{event.step} failed", event.detail)
         case _:
             return None
+
+
+def _again(incident: Incident, step: str) -> str:
+    """The step, counted. Not named after the time: the audit has that from the history, and may be a moment off."""
+    made = {parcel.key for parcel in incident.outbox} | incident.done_keys
+    before = {key.rpartition("/")[0] for key in made if f"/{step}-" in key}
+    return f"{step}-{len(before) + 1}"
 
 
 def _page(incident: Incident, event: record.Paged) -> Notice:
@@ -84,11 +90,10 @@ def _page(incident: Incident, event: record.Paged) -> Notice:
 
 def _offer(incident: Incident, act: Handover) -> Notice:
     title = f"{act.by} offers you the captaincy of {incident.id}"
-    # Counted, and not named after the time: the audit knows that from the history, and may be a moment off.
     return _to(
         incident,
         act.to,
-        Draft(f"offer-{incident.offers}", title, f"firestation accept {incident.id}", "page"),
+        Draft(_again(incident, "offer"), title, f"firestation accept {incident.id}", "page"),
     )
 
 

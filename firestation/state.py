@@ -73,7 +73,6 @@ class Incident(Model):
     captain: Id | None = None
     scribe: Id | None = None
     offered_to: Id | None = None
-    offers: int = 0
     severity: Severity | None = None
     proposal: Proposal
     pages: int = 0
