@@ -9,7 +9,7 @@ import json
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +64,7 @@ from workflows.client import TASK_QUEUE, ensure_search_attributes
 
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0
+SERVER_TRIES = 3
 NO_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
 SOMETHING_ARRIVED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 
@@ -80,11 +81,22 @@ async def taken(send: Callable[[], Awaitable[Any]]) -> Any:
             await asyncio.sleep(0.05)
 
 
+async def started(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> WorkflowEnvironment:
+    """A server: the SDK gives it five seconds, which a machine under load may not have the first time."""
+    for _ in range(SERVER_TRIES - 1):
+        with suppress(RuntimeError):
+            return await start()
+    return await start()
+
+
 @asynccontextmanager
 async def java_server() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's test server: it skips time for all workflows at once."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=pydantic_data_converter, test_server_existing_path=str(BIN / "temporal-test-server")
+    async with await started(
+        lambda: WorkflowEnvironment.start_time_skipping(
+            data_converter=pydantic_data_converter,
+            test_server_existing_path=str(BIN / "temporal-test-server"),
+        )
     ) as environment:
         await ensure_search_attributes(environment.client)
         yield environment
@@ -93,15 +105,19 @@ async def java_server() -> AsyncIterator[WorkflowEnvironment]:
 @asynccontextmanager
 async def real_server() -> AsyncIterator[WorkflowEnvironment]:
     """The server that the station runs, with the switch that lets one workflow's clock be moved."""
-    async with await WorkflowEnvironment.start_time_skipping_v2(
+    async with await started(_real) as environment:
+        yield environment
+
+
+async def _real() -> WorkflowEnvironment:
+    return await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(BIN / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
         dev_server_log_level="error",
         search_attributes=search.KEYS,
-    ) as environment:
-        yield environment
+    )
 
 
 SERVERS = {"java": java_server, "real": real_server}
