@@ -21,6 +21,19 @@ Requests = Annotated[
         "--request", metavar="ID", help="A request that shows it: its traces are frozen. May be repeated."
     ),
 ]
+Traces = Annotated[
+    list[str] | None, typer.Option("--trace", metavar="ID", help="A trace that shows it. May be repeated.")
+]
+Tenants = Annotated[
+    list[str] | None, typer.Option("--tenant", metavar="ID", help="A tenant that is harmed. May be repeated.")
+]
+Users = Annotated[
+    list[str] | None, typer.Option("--user", metavar="ID", help="A user who is harmed. May be repeated.")
+]
+Queries = Annotated[
+    list[str] | None,
+    typer.Option("--query", metavar="TEXT", help="What the retriever was asked. May be repeated."),
+]
 
 
 def ring(
@@ -31,6 +44,10 @@ def ring(
     *,
     label: Labels = None,
     request: Requests = None,
+    trace: Traces = None,
+    tenant: Tenants = None,
+    user: Users = None,
+    query: Queries = None,
     identity: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The same id again is the same alarm again.")
     ] = None,
@@ -58,7 +75,11 @@ def ring(
         "summary": summary,
         "started_at": now.isoformat(),
         "labels": dict(_label(each) for each in label or []),
-        "annotations": {"request_ids": ",".join(request)} if request else {},
+        "request_ids": request or [],
+        "trace_ids": trace or [],
+        "tenants": tenant or [],
+        "users": user or [],
+        "queries": query or [],
     }
     answer = desk.gateway(f"bell-{bell}" if bell else None).ring(alarm)
     if desk.json:

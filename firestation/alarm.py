@@ -1,7 +1,7 @@
 """The alarm: one signal that something may be wrong, normalized from any source."""
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,9 +10,20 @@ from firestation.model import Id, Line, Model, Text, Time, canonical_json
 MOST_TOGETHER = 100
 """Alarms in one delivery; far below what Temporal takes as one payload."""
 
+SUBJECTS = ("request_ids", "trace_ids", "tenants", "users", "queries")
+"""What an alarm may say it is about; evidence is asked for by these."""
+
+MOST_SUBJECTS = 50
+Subjects = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...], Field(max_length=MOST_SUBJECTS)
+]
+
 
 class Alarm(Model):
-    """One alarm. `key` is its identity at its source: the same alarm sent again has the same key."""
+    """One alarm. `key` is its identity at its source: the same alarm sent again has the same key.
+
+    `queries` are what was asked of the retriever, as text.
+    """
 
     source: Id
     key: str = Field(min_length=1, max_length=300)
@@ -23,7 +34,11 @@ class Alarm(Model):
     started_at: Time
     labels: dict[str, str] = Field(default_factory=dict, max_length=64)
     annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
-    request_ids: tuple[str, ...] = Field(default=(), max_length=50)
+    request_ids: Subjects = ()
+    trace_ids: Subjects = ()
+    tenants: Subjects = ()
+    users: Subjects = ()
+    queries: Subjects = ()
     url: str | None = Field(default=None, max_length=2000)
 
     @property

@@ -9,10 +9,11 @@ Needs pytest and pytest-asyncio. Fixtures that raise NotImplementedError here mu
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import JsonValue
@@ -23,6 +24,14 @@ from firestation.errors import Drifted, DriverError, Gone, Nonsense
 from firestation.evidence import Scope
 from firestation.ports import Artifact, Channel, Check, EvidenceStore, Lever, Source, Tracker, Window
 from firestation.system import MINIMUM_SNAPSHOT, Position
+
+HOSTILE = (
+    "../../../../etc/passwd",
+    "'; DROP TABLE requests; --",
+    "%00\x00\r\nX-Injected: 1",
+    "{request_id}{{query}}$..*",
+    "🔥" * 500,
+)
 
 
 async def _gather(source: Source, scope: Scope) -> list[Artifact]:
@@ -62,6 +71,38 @@ class SourceConformance:
             return artifact.name
 
         assert sorted(first, key=by_name) == sorted(second, key=by_name)
+
+    @pytest.fixture
+    def absent(self) -> Source:
+        """The same source of a product that is not there."""
+        raise NotImplementedError
+
+    async def test_what_is_not_there_is_said(self, absent: Source, scope: Scope) -> None:
+        """By one of our errors, and soon; never by silence."""
+        async with asyncio.timeout(20):
+            with pytest.raises(DriverError):
+                await _gather(absent, scope)
+
+    @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+    async def test_what_an_alarm_names_is_only_a_name(self, source: Source, scope: Scope, name: str) -> None:
+        """No path, no statement, no pattern: there is nothing of it, or it is told in our words."""
+        before = await _gather(source, scope)
+        names = (name,)
+        about = scope.changed(request_ids=names, trace_ids=names, tenants=names, users=names, queries=names)
+        with suppress(DriverError):
+            async for artifact in source.collect(about):
+                assert artifact.name.isprintable()
+        assert len(await _gather(source, scope)) == len(before)
+
+    async def test_it_can_be_left_in_the_middle(self, source: Source, scope: Scope) -> None:
+        """Who stops listening leaves nothing running, and can come back."""
+        whole = await _gather(source, scope)
+        tasks = len(asyncio.all_tasks())
+        reading = cast("AsyncGenerator[Artifact, None]", source.collect(scope))
+        await anext(reading)
+        await reading.aclose()
+        assert len(asyncio.all_tasks()) == tasks
+        assert len(await _gather(source, scope)) == len(whole)
 
 
 @pytest.mark.asyncio

@@ -153,10 +153,14 @@ def ready_percent(system: System) -> int:
 
 
 class Scope(Model):
-    """What a source is asked for: these requests, this span of time."""
+    """What a source is asked for: what the alarms are about, and this span of time."""
 
     incident: Id
-    request_ids: tuple[str, ...]
+    request_ids: tuple[str, ...] = ()
+    trace_ids: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
     since: Time
     until: Time
     labels: dict[str, str] = Field(default_factory=dict)

@@ -5,13 +5,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firestation.alarm import Alarm
+from firestation.alarm import MOST_SUBJECTS, SUBJECTS, Alarm, Subjects
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput
 from firestation.model import Id, Line, Model, Text, Time
 
-REQUEST_IDS = "request_ids"
-MOST_REQUEST_IDS = 50
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -41,7 +39,10 @@ class AlertmanagerNotification(_Foreign):
 
 
 class GenericAlarm(Model):
-    """Our own plain format, for everything that can send JSON."""
+    """Our own plain format, for everything that can send JSON.
+
+    What it is about may stand in annotations too, as for Alertmanager.
+    """
 
     system: Id
     id: str = Field(min_length=1, max_length=200)
@@ -51,6 +52,11 @@ class GenericAlarm(Model):
     started_at: Time
     labels: dict[str, str] = Field(default_factory=dict, max_length=64)
     annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
+    request_ids: Subjects = ()
+    trace_ids: Subjects = ()
+    tenants: Subjects = ()
+    users: Subjects = ()
+    queries: Subjects = ()
     url: str | None = Field(default=None, max_length=2000)
 
 
@@ -87,7 +93,7 @@ def _alert(index: int, alert: AlertmanagerAlert, source: str, truncated: int) ->
         "started_at": alert.startsAt,
         "labels": alert.labels,
         "annotations": notes,
-        "request_ids": _request_ids(notes),
+        **_subjects(notes),
         "url": alert.generatorURL or None,
     }
     return _alarm(fields, lambda field: f"alerts[{index}].{field}")
@@ -97,13 +103,19 @@ def from_generic(body: Any, source: str) -> Alarm:
     """The alarm of a generic message."""
     read = _read(GenericAlarm, body)
     fields = read.model_dump(exclude={"id"})
-    fields |= {"source": source, "key": read.id, "request_ids": _request_ids(read.annotations)}
+    fields |= {"source": source, "key": read.id}
+    fields |= {what: getattr(read, what) or said for what, said in _subjects(read.annotations).items()}
     return _alarm(fields, lambda field: field)
 
 
-def _request_ids(annotations: dict[str, str]) -> tuple[str, ...]:
-    names = (name.strip() for name in annotations.get(REQUEST_IDS, "").split(","))
-    return tuple(dict.fromkeys(name for name in names if name))[:MOST_REQUEST_IDS]
+def _subjects(annotations: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """What the annotations say the alarm is about: queries one a line, all else between commas."""
+    found = {}
+    for what in SUBJECTS:
+        said = annotations.get(what, "")
+        names = (name.strip() for name in (said.splitlines() if what == "queries" else said.split(",")))
+        found[what] = tuple(dict.fromkeys(name for name in names if name))[:MOST_SUBJECTS]
+    return found
 
 
 def _read(model: type[M], body: Any) -> M:

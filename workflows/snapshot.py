@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from firestation import record
+from firestation.alarm import SUBJECTS, Alarm
 from firestation.evidence import Collected, Gap, LeverState, Scope, Sealed, Snapshot
 from firestation.firebreak import Reading
 from firestation.orders import CollectOrder, MeasureOrder, ReadOrder, SealOrder
@@ -106,11 +107,13 @@ async def read_lever(
 
 async def _collect(house: House, source: SourceFitting) -> Collected:
     alarms = [rung.alarm for rung in house.incident.rung]
-    scope = Scope(
-        incident=house.incident.id,
-        request_ids=tuple(dict.fromkeys(name for alarm in alarms for name in alarm.request_ids)),
-        since=min(alarm.started_at for alarm in alarms) - LOOK_BACK,
-        until=workflow.now(),
+    scope = Scope.model_validate(
+        {
+            "incident": house.incident.id,
+            "since": min(alarm.started_at for alarm in alarms) - LOOK_BACK,
+            "until": workflow.now(),
+            **{what: _each_once(alarms, what) for what in SUBJECTS},
+        }
     )
     try:
         return await house.do(
@@ -122,6 +125,10 @@ async def _collect(house: House, source: SourceFitting) -> Collected:
             for item in source.provides
         )
         return Collected(source=source.id, gaps=gaps)
+
+
+def _each_once(alarms: list[Alarm], what: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each for alarm in alarms for each in getattr(alarm, what)))
 
 
 async def _measure(house: House, check: CheckFitting) -> None:

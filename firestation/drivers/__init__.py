@@ -52,6 +52,21 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "file": Entry("firestation.drivers.file:FileSource"),
         "git": Entry("firestation.drivers.git:GitSource"),
         "prometheus": Entry("firestation.drivers.prometheus:PrometheusSource"),
+        "mlflow": Entry("firestation.drivers.mlflow:MlflowSource"),
+        "phoenix": Entry("firestation.drivers.phoenix:PhoenixSource"),
+        "ferrogw": Entry("firestation.drivers.ferrogw:FerrogwSource"),
+        "unleash": Entry("firestation.drivers.unleash:UnleashSource"),
+        "otlp": Entry("firestation.drivers.otlp:OtlpSource"),
+        "lancedb": Entry("firestation.drivers.lancedb:LancedbSource", needs="firestation[lancedb]"),
+        "chroma": Entry("firestation.drivers.chroma:ChromaSource"),
+        "qdrant": Entry("firestation.drivers.qdrant:QdrantSource", needs="firestation[qdrant]"),
+        "postgresql": Entry(
+            "firestation.drivers.postgresql:PostgresqlSource", needs="firestation[postgresql]"
+        ),
+        # Contract-tested only: against the published shapes, not against the product.
+        "langfuse": Entry("firestation.drivers.langfuse:LangfuseSource"),
+        "langsmith": Entry("firestation.drivers.langsmith:LangsmithSource"),
+        "litellm": Entry("firestation.drivers.litellm:LitellmSource"),
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),

@@ -11,16 +11,17 @@ import mimetypes
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, BinaryIO, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_core import from_json
 
 from firestation.after_action import Task, Ticket
 from firestation.board import Message, Receipt
 from firestation.drivers.kit import Kit
-from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
+from firestation.drivers.lines import Pattern, as_ours, files_in, last_lines
+from firestation.errors import DriverError, Gone, Nonsense
 from firestation.evidence import Scope
 from firestation.expect import JsonPath, value_at
 from firestation.files import create_whole
@@ -33,21 +34,6 @@ PIECE = 4 * 1024 * 1024
 LONGEST_TAIL = 256_000_000
 
 
-def _is_inside(pattern: str) -> str:
-    parts = PurePosixPath(pattern)
-    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-        msg = f"{pattern!r} leaves the folder; write it relative to `folder`, like traces/*.jsonl"
-        raise ValueError(msg)
-    return pattern
-
-
-def _ours(error: OSError, path: Path) -> DriverError:
-    said = f"{path}: {error.strerror}"
-    if isinstance(error, FileNotFoundError):
-        return Gone(said)
-    return Denied(said) if isinstance(error, PermissionError) else Unreachable(said)
-
-
 class FileSourceConfig(Model):
     """`files` is a path or glob under `folder`.
 
@@ -57,7 +43,7 @@ class FileSourceConfig(Model):
     """
 
     folder: Line
-    files: Annotated[Line, AfterValidator(_is_inside)]
+    files: Pattern
     request_id: JsonPath | None = None
     media_type: Line | None = None
     max_bytes: int = Field(default=16_000_000, ge=1, le=4 * 2**30)
@@ -74,7 +60,7 @@ class FileSource:
 
     async def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
         """One artifact a file, in the order of their names."""
-        paths = await asyncio.to_thread(self._found)
+        paths = await asyncio.to_thread(files_in, self.folder, self.config.files)
         first: DriverError | None = None
         given = 0
         for path in paths:
@@ -93,20 +79,13 @@ class FileSource:
             msg = f"{self.folder} has no {what} in {self.config.files}"
             raise Gone(msg)
 
-    def _found(self) -> list[Path]:
-        try:
-            root = self.folder.resolve(strict=True)
-            paths = sorted(root.glob(self.config.files))
-            return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
-        except OSError as error:
-            raise _ours(error, self.folder) from error
-
     def _content(self, path: Path, request_ids: frozenset[str]) -> Content:
         limit = self.config.max_bytes
+        if self.config.request_id:
+            lines = last_lines(path, min(limit, LONGEST_TAIL))
+            return b"".join(line + b"\n" for line in lines if self._wanted(line, request_ids))
         try:
             with path.open("rb") as file:
-                if self.config.request_id:
-                    return self._lines(file, request_ids)
                 size = os.fstat(file.fileno()).st_size
                 if size > limit:
                     fix = "raise max_bytes, or name request_id to keep its end only"
@@ -115,18 +94,8 @@ class FileSource:
                 if size <= PIECE:
                     return file.read(limit)
         except OSError as error:
-            raise _ours(error, path) from error
+            raise as_ours(error, path) from error
         return _pieces(path, limit)
-
-    def _lines(self, file: BinaryIO, request_ids: frozenset[str]) -> bytes:
-        size = os.fstat(file.fileno()).st_size
-        longest = min(self.config.max_bytes, LONGEST_TAIL)
-        start = max(0, size - longest)
-        file.seek(max(0, start - 1))
-        if start:
-            file.readline()  # the rest of a line that began before the tail; whole when it ends right there
-        kept = (line for line in file.read(longest).splitlines() if self._wanted(line, request_ids))
-        return b"".join(line + b"\n" for line in kept)
 
     def _wanted(self, line: bytes, request_ids: frozenset[str]) -> bool:
         try:
@@ -155,7 +124,7 @@ async def _pieces(path: Path, limit: int) -> AsyncIterator[bytes]:
                 left -= len(piece)
                 yield piece
     except OSError as error:
-        raise _ours(error, path) from error
+        raise as_ours(error, path) from error
 
 
 class FileChannelConfig(Model):
@@ -179,7 +148,7 @@ class FileChannel:
         try:
             line = await asyncio.to_thread(_append_once, self.file, key, canonical_json(said))
         except OSError as error:
-            raise _ours(error, self.file) from error
+            raise as_ours(error, self.file) from error
         return Receipt(channel=self.fitting.id, reference=f"{self.file}:{line}"[-300:])
 
 
@@ -232,7 +201,7 @@ class FileTracker:
         try:
             await asyncio.to_thread(_create, path, _markdown(task) if suffix == "md" else task.canonical())
         except OSError as error:
-            raise _ours(error, path) from error
+            raise as_ours(error, path) from error
         return Ticket(kind=task.kind, tracker=self.fitting.id, reference=str(path)[-300:])
 
 

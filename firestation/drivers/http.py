@@ -9,13 +9,16 @@ and never longer than `timeout`. The read-back then shows ours.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_validator
 
 from firestation.after_action import Task, Ticket
+from firestation.alarm import SUBJECTS
 from firestation.board import Message, Receipt
 from firestation.drivers.exchange import Answer, Connection, Spot, ask
+from firestation.drivers.harvest import harvest, one_line, stamp
 from firestation.drivers.kit import Kit
 from firestation.drivers.template import (
     PLACEHOLDER,
@@ -30,7 +33,6 @@ from firestation.drivers.template import (
 )
 from firestation.errors import (
     Drifted,
-    DriverError,
     FirestationError,
     Nonsense,
     NotApplied,
@@ -52,19 +54,15 @@ from firestation.system import (
     TrackerFitting,
 )
 
-AT_ONCE = 4
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
+ONE_OF = {
+    "request_ids": "request_id",
+    "trace_ids": "trace_id",
+    "tenants": "tenant",
+    "users": "user",
+    "queries": "query",
+}
 RACED = frozenset({409, 412})
-LINE_LENGTH = 300
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _line(value: JsonValue) -> str:
-    text = " ".join(str(value).split())
-    return text[:LINE_LENGTH] or "(empty)"
 
 
 class _Keyed(Connection):
@@ -80,17 +78,17 @@ class _Keyed(Connection):
 
 
 class Evidence(Request):
-    """One piece of evidence, or one for each request id in scope.
+    """One piece of evidence, or one for each request, trace, tenant, user or query in scope.
 
     Without `provides` it gives all that its source does.
     """
 
-    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "since", "until", "request_ids"})
+    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "since", "until", *SUBJECTS})
 
     name: Line
     media_type: Line = "application/json"
     provides: tuple[SnapshotItem, ...] = ()
-    for_each: Literal["request_ids"] | None = None
+    for_each: Literal["request_ids", "trace_ids", "tenants", "users", "queries"] | None = None
 
     def placeholders(self) -> frozenset[str]:
         """Those of the name too."""
@@ -99,12 +97,14 @@ class Evidence(Request):
 
     def can_fill(self) -> frozenset[str]:
         """As declared, and `{request_id}` where there is one."""
-        return self.allowed | {"request_id"} if self.for_each else self.allowed
+        return self.allowed | {ONE_OF[self.for_each]} if self.for_each else self.allowed
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
-        if self.for_each and "{request_id}" not in self.name:
-            msg = "with for_each every artifact needs its own name; put {request_id} into name"
+        if self.for_each and f"{{{ONE_OF[self.for_each]}}}" not in self.name:
+            msg = (
+                f"with for_each every artifact needs its own name; put {{{ONE_OF[self.for_each]}}} into name"
+            )
             raise ValueError(msg)
         return self
 
@@ -134,32 +134,13 @@ class HttpSource:
     def __init__(self, fitting: SourceFitting, config: HttpSourceConfig, kit: Kit) -> None:
         self.fitting, self.config, self.kit = fitting, config, kit
 
-    async def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
+    def collect(self, scope: Scope) -> AsyncIterator[Artifact]:
         """The artifacts, as they come, a few requests at a time."""
-        jobs = [(spec, values) for spec in self.config.requests for values in _values(spec, scope)]
-        waiting, running, errors = iter(jobs), set[asyncio.Task[Artifact]](), list[DriverError]()
-        try:
-            while True:
-                for spec, values in waiting:
-                    running.add(asyncio.create_task(self._freeze(spec, values)))
-                    if len(running) >= AT_ONCE:
-                        break
-                if not running:
-                    break
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    try:
-                        artifact = task.result()
-                    except DriverError as error:
-                        errors.append(error)
-                    else:
-                        yield artifact
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-        if errors:
-            raise _summary(errors, len(jobs))
+        return harvest(
+            partial(self._freeze, spec, values)
+            for spec in self.config.requests
+            for values in _values(spec, scope)
+        )
 
     async def _freeze(self, spec: Evidence, values: dict[str, JsonValue]) -> Artifact:
         answer = await ask(self.kit, self.config, spec, values)
@@ -169,33 +150,24 @@ class HttpSource:
             msg = f"{answer.asked} answered {answer.media_type or 'no media type'}, not {spec.media_type}"
             raise Nonsense(msg, media_type=answer.media_type)
         return Artifact(
-            name=_line(fill_text(spec.name, values)),
+            name=one_line(fill_text(spec.name, values)),
             media_type=answer.media_type or "application/octet-stream",
             content=answer.content,
             provides=spec.provides or self.fitting.provides,
-            how=_line(answer.asked),
+            how=one_line(answer.asked),
         )
 
 
 def _values(spec: Evidence, scope: Scope) -> list[dict[str, JsonValue]]:
     common: dict[str, JsonValue] = {
         "incident": scope.incident,
-        "since": _stamp(scope.since),
-        "until": _stamp(scope.until),
-        "request_ids": list(scope.request_ids),
+        "since": stamp(scope.since),
+        "until": stamp(scope.until),
+        **{what: list(getattr(scope, what)) for what in SUBJECTS},
     }
     if spec.for_each is None:
         return [common]
-    return [{**common, "request_id": request_id} for request_id in scope.request_ids]
-
-
-def _summary(errors: list[DriverError], asked: int) -> DriverError:
-    """One error for several: of the kind of the first that is worth another try, or of the first."""
-    first = next((error for error in errors if error.retryable), errors[0])
-    said = "; ".join(str(error) for error in errors)
-    return type(first)(
-        f"{len(errors)} of {asked} requests gave nothing: {said}"[:4000], failed=len(errors), asked=asked
-    )
+    return [{**common, ONE_OF[spec.for_each]: each} for each in getattr(scope, spec.for_each)]
 
 
 # ----------------------------------------------------------------------------------------------------- lever
@@ -327,7 +299,7 @@ class HttpCheck:
 
     async def measure(self, window: Window) -> Reading:
         """One reading; never raises one of our errors."""
-        values: dict[str, JsonValue] = {"since": _stamp(window.since), "until": _stamp(window.until)}
+        values: dict[str, JsonValue] = {"since": stamp(window.since), "until": stamp(window.until)}
         try:
             async with asyncio.timeout(self.fitting.time_box.total_seconds()):
                 answer = await ask(self.kit, self.config, self.config.request, values)
@@ -434,4 +406,4 @@ class HttpTracker:
 
 
 def _reference(answer: Answer, spot: Spot | None) -> str:
-    return f"HTTP {answer.status}" if spot is None else _line(answer.spot(spot))
+    return f"HTTP {answer.status}" if spot is None else one_line(answer.spot(spot))

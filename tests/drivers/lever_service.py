@@ -127,6 +127,7 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
             Route("/levers/reranker", lever, methods=anything),
             Route("/traces/{name}", trace, methods=anything),
             Route("/bad/{kind}", bad, methods=anything),
+            Route("/bad/{kind}/{rest:path}", bad, methods=anything),
             Route("/messages", messages, methods=["POST"]),
             Route("/tasks", tasks, methods=["POST"]),
             Route("/answer", private, methods=anything),

@@ -1,13 +1,10 @@
 """The declarative driver against a real HTTP service."""
 
-import asyncio
 import json
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,50 +26,27 @@ from firestation.errors import (
     NotConfigured,
     Unreachable,
 )
-from firestation.evidence import Scope
-from firestation.ports import Artifact, Channel, Check, Lever, Lockable, Source, Tracker, Window
-from firestation.secrets import ReferenceSecrets
+from firestation.ports import Channel, Check, Lever, Lockable, Tracker, Window
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
     LeverFitting,
     Position,
-    SourceFitting,
     TrackerFitting,
 )
 from firestation.testing import (
     ChannelConformance,
     CheckConformance,
     LeverConformance,
-    SourceConformance,
     TrackerConformance,
 )
-from tests.drivers.lever_service import TOKEN, Product, running
+from tests.drivers.lever_service import TOKEN, Product
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 WINDOW = Window(since=NOW - timedelta(minutes=1), until=NOW)
 AUTH = {"bearer": "env:AGENT_TOKEN"}
 
 pytestmark = pytest.mark.driver
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Product]:
-    with running() as product:
-        yield product
-
-
-@pytest.fixture
-def product(service: Product, monkeypatch: pytest.MonkeyPatch) -> Product:
-    monkeypatch.setenv("AGENT_TOKEN", TOKEN)
-    service.reset()
-    return service
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Drivers]:
-    async with Drivers(ReferenceSecrets(tmp_path)) as bench:
-        yield bench
 
 
 def lever_config(product: Product, **more: Any) -> dict[str, Any]:
@@ -97,33 +71,10 @@ def make_check(bench: Drivers, config: dict[str, Any]) -> Check:
     return bench.check(CheckFitting(id="golden", title="G", driver="http", config=config))
 
 
-def make_source(bench: Drivers, product: Product, *requests: dict[str, Any], **more: Any) -> Source:
-    config = {"base": product.url, "auth": AUTH, "requests": list(requests), **more}
-    fitting = SourceFitting(id="traces", title="T", driver="http", provides=("requests",), config=config)
-    return bench.source(fitting)
-
-
 def answer_config(product: Product, wanted: str = "denied", **more: Any) -> dict[str, Any]:
     request = {"method": "POST", "url": "/answer", "body": {"question": "is {{position}} text?"}}
     expect = [{"path": "$.ruling", "op": "equals", "value": wanted}]
     return {"base": product.url, "auth": AUTH, "request": request, "expect": expect, **more}
-
-
-def in_scope(*request_ids: str) -> Scope:
-    return Scope(incident="agent-1", request_ids=request_ids, since=WINDOW.since, until=WINDOW.until)
-
-
-async def gather(source: Source, wanted: Scope) -> tuple[list[Artifact], DriverError | None]:
-    found: list[Artifact] = []
-    try:
-        async for artifact in source.collect(wanted):
-            found.append(artifact)  # noqa: PERF401 - what came before the error counts
-    except DriverError as error:
-        return found, error
-    return found, None
-
-
-TRACE = {"name": "traces/{request_id}.json", "url": "/traces/{request_id}", "for_each": "request_ids"}
 
 
 class TestLever(LeverConformance):
@@ -142,16 +93,6 @@ class TestLever(LeverConformance):
     @pytest.fixture
     def writes(self, product: Product) -> Callable[[], int]:
         return lambda: len(product.writes)
-
-
-class TestSource(SourceConformance):
-    @pytest.fixture
-    def source(self, bench: Drivers, product: Product) -> Source:
-        return make_source(bench, product, TRACE)
-
-    @pytest.fixture
-    def scope(self) -> Scope:
-        return in_scope("r1", "r2", "r 3", "r4", "ü5", "r6")
 
 
 class TestCheck(CheckConformance):
@@ -369,12 +310,6 @@ class TestAnswers:
             await make_lever(bench, product).read()
         assert "schlüssel" not in str(caught.value)
 
-    async def test_an_echoed_credential_is_not_repeated(self, bench: Drivers, product: Product) -> None:
-        _, error = await gather(make_source(bench, product, TRACE), in_scope("secret"))
-        assert isinstance(error, Denied)
-        assert TOKEN not in str(error)
-        assert "Bearer ***" in str(error)
-
     async def test_no_cookie_is_kept(self, bench: Drivers, product: Product) -> None:
         check = make_check(bench, answer_config(product))
         await check.measure(WINDOW)
@@ -398,69 +333,6 @@ class TestAnswers:
     ) -> None:
         await make_lever(bench, product, auth=auth).read()
         assert product.seen[0][2][header] == value
-
-
-class TestCollecting:
-    async def test_what_was_got_is_kept_and_the_rest_is_one_error(
-        self, bench: Drivers, product: Product
-    ) -> None:
-        found, error = await gather(
-            make_source(bench, product, TRACE), in_scope("r1", "gone", "r2", "..", "", "r3")
-        )
-        assert sorted(each.name for each in found) == ["traces/r1.json", "traces/r2.json", "traces/r3.json"]
-        assert type(error) is Gone
-        assert error.details == {"failed": 3, "asked": 6}
-        assert {each.provides for each in found} == {("requests",)}
-
-    async def test_one_that_is_worth_another_try_makes_it_all_so(
-        self, bench: Drivers, product: Product
-    ) -> None:
-        one = {"name": "config.json", "url": "/bad/503"}
-        found, error = await gather(make_source(bench, product, TRACE, one), in_scope("r1", "gone"))
-        assert [each.name for each in found] == ["traces/r1.json"]
-        assert type(error) is Unreachable
-
-    async def test_bytes_are_frozen_as_they_came(self, bench: Drivers, product: Product) -> None:
-        one = {"name": "rows.csv", "url": "/bad/csv", "media_type": "text/csv"}
-        found, error = await gather(make_source(bench, product, one), in_scope())
-        assert error is None
-        assert [(each.content, each.media_type) for each in found] == [(b"a,b\n1,2\n", "text/csv")]
-
-    async def test_another_media_type_is_nonsense(self, bench: Drivers, product: Product) -> None:
-        one = {"name": "rows.csv", "url": "/bad/html", "media_type": "text/csv"}
-        found, error = await gather(make_source(bench, product, one), in_scope())
-        assert found == []
-        assert isinstance(error, Nonsense)
-
-    async def test_a_hostile_request_id_stays_one_path_segment(
-        self, bench: Drivers, product: Product
-    ) -> None:
-        await gather(make_source(bench, product, TRACE), in_scope("../../levers/reranker?x=1#y"))
-        assert "/levers/reranker" not in [path for _, path, _, _ in product.seen]
-
-    async def test_a_source_that_is_dropped_leaves_nothing_running(
-        self, bench: Drivers, product: Product
-    ) -> None:
-        hang = {"name": "hang.json", "url": "/bad/hang"}
-        before = asyncio.all_tasks()
-        source = make_source(bench, product, TRACE, hang)
-        async with asyncio.timeout(3), aclosing(source.collect(in_scope("r1"))) as found:  # type: ignore[type-var]
-            assert (await anext(found)).name == "traces/r1.json"
-        assert asyncio.all_tasks() == before
-
-    async def test_times_and_ids_are_filled_in(self, bench: Drivers, product: Product) -> None:
-        spec = {
-            "name": "search.json",
-            "method": "POST",
-            "url": "/traces/search",
-            "query": {"from": "{since}", "q": 'up{job="x"} by {incident}'},
-            "headers": {"X-Incident": "{incident}"},
-            "body": {"ids": "{request_ids}", "until": "{until}"},
-        }
-        await gather(make_source(bench, product, spec), in_scope("r1", "r2"))
-        _, _, headers, body = product.seen[0]
-        assert json.loads(body) == {"ids": ["r1", "r2"], "until": "2026-11-23T03:00:00Z"}
-        assert headers["x-incident"] == "agent-1"
 
 
 class TestLocks:

@@ -38,6 +38,10 @@ class TestMemorySource(SourceConformance):
         return MemorySource([ARTIFACT])
 
     @pytest.fixture
+    def absent(self) -> Source:
+        return MemorySource([], Unreachable("nobody answers"))
+
+    @pytest.fixture
     def scope(self) -> Scope:
         return SCOPE
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from firestation.drivers import Drivers
 from firestation.errors import DriverError, Gone, InvalidInput, Nonsense
 from firestation.evidence import Scope
 from firestation.ports import Artifact, Source
-from firestation.secrets import ReferenceSecrets
 from firestation.system import SourceFitting
 from firestation.testing import SourceConformance
 from tests.e2e.processes import needs
@@ -55,12 +53,6 @@ class Repository:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Drivers]:
-    async with Drivers(ReferenceSecrets(tmp_path), folder=tmp_path) as bench:
-        yield bench
-
-
-@pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     made = Repository(tmp_path / "prompts")
     made.commit("the reviewed prompt", prompts__refund="Rule by the policy in force.\n", README="x\n")
@@ -86,6 +78,10 @@ class TestGitSource(SourceConformance):
     def source(self, bench: Drivers, repository: Repository) -> Source:
         assert repository.folder.exists()
         return make(bench)
+
+    @pytest.fixture
+    def absent(self, bench: Drivers) -> Source:
+        return make(bench, repository="no-prompts")
 
     @pytest.fixture
     def scope(self) -> Scope:

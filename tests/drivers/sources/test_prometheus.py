@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,6 @@ from firestation.drivers import Drivers
 from firestation.errors import Gone, InvalidInput, Nonsense, Unreachable
 from firestation.evidence import Scope
 from firestation.ports import Artifact, Source
-from firestation.secrets import ReferenceSecrets
 from firestation.system import SourceFitting
 from firestation.testing import SourceConformance
 from tests.e2e.processes import free_port, needs, running, wait_for
@@ -55,12 +53,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://{address}"
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Drivers]:
-    async with Drivers(ReferenceSecrets(tmp_path), folder=tmp_path) as bench:
-        yield bench
-
-
 def make(bench: Drivers, url: str, **config: Any) -> Source:
     given = {"base": url, "queries": [{"name": "up", "query": 'up{job="itself"}'}], "step": "1s", **config}
     fitting = SourceFitting(
@@ -88,6 +80,10 @@ class TestPrometheusSource(SourceConformance):
     @pytest.fixture
     def source(self, bench: Drivers, url: str) -> Source:
         return make(bench, url, alerts=False)
+
+    @pytest.fixture
+    def absent(self, bench: Drivers) -> Source:
+        return make(bench, f"http://127.0.0.1:{free_port()}")
 
     @pytest.fixture
     def scope(self) -> Scope:
