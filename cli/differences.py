@@ -1,22 +1,33 @@
-"""Differences on a terminal: what the bad request has, and what the healthy one."""
+"""Differences on a terminal: what the bad request has and what the healthy one, how things were and how they are."""
 
 import difflib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from cli.plain import SHORT, plain
 from cli.show import BAD, say
-from firestation.comparison import Difference
+from firestation.comparison import Comparison, Difference
 from firestation.firebreak import HOLDING, Lease
 from firestation.picture import Picture
 
 STANDS = HOLDING | {Lease.ADOPTED, Lease.LIFTING}
 LONG_TEXT = 60
 MOST_LINES = 40
+
+
+class Sides(NamedTuple):
+    """What the two sides of a comparison are called."""
+
+    this: str
+    other: str
+
+
+REQUESTS = Sides("bad", "healthy")
+TIMES = Sides("now", "then")
 
 
 def levers(seen: Picture) -> Iterator[tuple[str, str, str]]:
@@ -32,18 +43,32 @@ def levers(seen: Picture) -> Iterator[tuple[str, str, str]]:
         yield state.lever, then, now.get(state.lever, then)
 
 
-def tell(console: Console, each: Difference) -> None:
-    """Print one difference: the bad request's value, and the healthy one's."""
+def changes(console: Console, name: str, made: Comparison, *, every: bool) -> None:
+    """Print how one thing changed."""
+    shown = made.differences if every else made.telling
+    if any(each.path == "$" for each in made.differences):
+        say(console, Text(f"{plain(name, SHORT)}: nothing is known of then"), indent=2)
+        return
+    told = f"{len(shown)} differences" if shown else "the same then and now"
+    say(console, Text(f"{plain(name, SHORT)}: {told}"), indent=2)
+    for each in shown:
+        tell(console, each, TIMES, indent=4)
+
+
+def tell(console: Console, each: Difference, sides: Sides = REQUESTS, *, indent: int = 2) -> None:
+    """Print one difference: the value on this side, and the one on the other."""
     path = each.path.removeprefix("$.")
     if each.kind == "order":
-        say(console, Text(f"{plain(path)}: the order differs", style=BAD), indent=2)
+        say(console, Text(f"{plain(path)}: the order differs", style=BAD), indent=indent)
         bad, healthy = _names(each.bad), _names(each.healthy)
         for rank, name in enumerate(bad, start=1):
-            was = f"healthy: {healthy.index(name) + 1}" if name in healthy else "healthy: not there"
-            say(console, Text(f"{rank}  {plain(name, SHORT)}  ({was})"), indent=6)
+            was = str(healthy.index(name) + 1) if name in healthy else "not there"
+            told = f"{rank}  {plain(name, SHORT)}  ({sides.other}: {was})"
+            say(console, Text(told), indent=indent + 4)
         for name in healthy:
             if name not in bad:
-                say(console, Text(f"-  {plain(name, SHORT)}  (healthy: {healthy.index(name) + 1})"), indent=6)
+                told = f"-  {plain(name, SHORT)}  ({sides.other}: {healthy.index(name) + 1})"
+                say(console, Text(told), indent=indent + 4)
         return
     if (
         each.kind == "value"
@@ -51,26 +76,22 @@ def tell(console: Console, each: Difference) -> None:
         and isinstance(each.healthy, str)
         and (len(each.bad) > LONG_TEXT or "\n" in each.bad)
     ):
-        say(console, Text(plain(path), style=BAD), indent=2)
+        say(console, Text(plain(path), style=BAD), indent=indent)
         lines = list(
             difflib.unified_diff(each.healthy.splitlines(), each.bad.splitlines(), lineterm="", n=0)
         )[2:]
         for line in lines[:MOST_LINES]:
             if not line.startswith("@@"):
-                say(
-                    console,
-                    Text(f"{'bad     ' if line[0] == '+' else 'healthy '}{plain(line[1:], SHORT)}"),
-                    indent=6,
-                    hang=8,
-                )
+                side = sides.this if line[0] == "+" else sides.other
+                say(console, Text(f"{side:<8}{plain(line[1:], SHORT)}"), indent=indent + 4, hang=8)
         return
-    say(console, Text.assemble((plain(path), BAD), f": {_value(each)}"), indent=2, hang=6)
+    say(console, Text.assemble((plain(path), BAD), f": {_value(each, sides.other)}"), indent=indent, hang=6)
 
 
-def _value(each: Difference) -> str:
+def _value(each: Difference, other: str) -> str:
     bad, healthy = (plain(json.dumps(value, ensure_ascii=False), SHORT) for value in (each.bad, each.healthy))
-    return {"value": f"{bad}   healthy: {healthy}", "only in the bad one": f"{bad}   healthy: not there"}.get(
-        each.kind, f"not there   healthy: {healthy}"
+    return {"value": f"{bad}   {other}: {healthy}", "only in the bad one": f"{bad}   {other}: not there"}.get(
+        each.kind, f"not there   {other}: {healthy}"
     )
 
 

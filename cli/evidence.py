@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +15,13 @@ from rich.text import Text
 
 from cli.client import Gateway
 from cli.desk import As, Desk, Incident, Json
-from cli.differences import levers, tell
+from cli.differences import changes, levers, tell
 from cli.errors import ExitCode
 from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, GOOD, command, say
 from cli.teach import teach
 from firestation import custody
-from firestation.comparison import Comparison, closest, compare
+from firestation.comparison import Comparison, closest, compare, then_and_now
 from firestation.errors import Gone, InvalidInput
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.files import create_whole
@@ -34,6 +35,10 @@ evidence = typer.Typer(no_args_is_help=True, help="The frozen evidence: list it,
 Exhibit = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The digest, or its first 8 characters or more.")
 ]
+
+
+MOST_BYTES = 16_000_000
+"""An artifact that is bigger is no document to compare."""
 
 
 @dataclass
@@ -148,7 +153,7 @@ def diff(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Show what differs between a bad request and the healthy one most like it, and how the levers moved since.
+    """Show what differs: a bad request from the healthy one most like it, and what was frozen from what was before.
 
     Example:
       firestation evidence diff refund-agent-1a2b3c4d
@@ -163,10 +168,13 @@ def diff(
         for document in _documents(room, artifact)
     ]
     bad, made = _beside(_bad(room, request), healthy)
+    changed = dict(_then_and_now(room))
     stood = list(levers(room.seen))
     if room.desk.json:
         told = made.model_dump(mode="json") if made else None
-        room.desk.answer({"bad": bad.name, "comparison": told, "levers": [list(each) for each in stood]})
+        since = {name: before.model_dump(mode="json") for name, before in changed.items()}
+        answer = {"bad": bad.name, "comparison": told, "then_and_now": since}
+        room.desk.answer({**answer, "levers": [list(each) for each in stood]})
         return
     console = room.desk.console
     if made is None:
@@ -180,6 +188,11 @@ def diff(
         console.print(Text(f"{len(shown)} differences, {made.same} values are the same"))
         for each in shown:
             tell(console, each)
+    if changed:
+        console.print()
+        console.print(Text("As it was, and as it was frozen", style="bold"))
+        for name, before in changed.items():
+            changes(console, name, before, every=every)
     console.print()
     console.print(Text("Levers, when the evidence was sealed and as the record has them now", style="bold"))
     for name, then, now in stood:
@@ -320,6 +333,16 @@ def _beside(bad: list[tuple[ArtifactRef, Any]], healthy: list[Any]) -> tuple[Art
             if made is None or here.same > made.same:
                 best, made = artifact, here
     return best, made
+
+
+def _then_and_now(room: Room) -> Iterator[tuple[str, Comparison]]:
+    """What sources froze as it was and as it is, by name."""
+    for artifact in room.artifacts:
+        if artifact.media_type == "application/json" and artifact.size <= MOST_BYTES:
+            for document in _documents(room, artifact):
+                made = then_and_now(document)
+                if made is not None:
+                    yield artifact.name, made
 
 
 def _documents(room: Room, artifact: ArtifactRef) -> list[Any]:

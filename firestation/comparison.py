@@ -55,6 +55,16 @@ def compare(bad: JsonValue, healthy: JsonValue) -> Comparison:
     return Comparison(differences=(*telling, *(each for each in found if each.incidental)), same=same)
 
 
+def then_and_now(document: JsonValue) -> Comparison | None:
+    """How a thing that was frozen as it was and as it is has changed: `bad` is now, `healthy` is then.
+
+    None for a document of another form; sources write this one as an object with `then` and `now`.
+    """
+    if not isinstance(document, dict) or not {"then", "now"} <= document.keys():
+        return None
+    return compare(document["now"], document["then"])
+
+
 def closest(bad: JsonValue, healthy: Sequence[JsonValue]) -> int | None:
     """Which of the healthy documents is most like the bad one: the fewest differences that tell something."""
     if not healthy:
@@ -112,7 +122,7 @@ def _named(
 def _by_name(elements: list[JsonValue], keys: tuple[str, ...]) -> dict[str, JsonValue] | None:
     found: dict[str, JsonValue] = {}
     for element in elements:
-        if not isinstance(element, dict) or not all(isinstance(element.get(key), str) for key in keys):
+        if not isinstance(element, dict) or not all(type(element.get(key)) in {str, int} for key in keys):
             return None
         found[" ".join(str(element[key]) for key in keys)] = element
     return found if len(found) == len(elements) else None

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from refund_agent import evals, library, metrics
 from refund_agent.agent import Agent, Request, TooManyError, new_id
+from refund_agent.answerer import TEMPLATES
 from refund_agent.faults import Faults
 from refund_agent.levers import KINDS, Levers, MismatchError, WrongValueError
 
@@ -71,6 +72,7 @@ class Service:
             self._route("/traces", "GET", self.list_traces),
             self._route("/traces/{request_id}", "GET", self.read_trace),
             self._route("/traces/{request_id}/retrieval", "GET", self.retrieve_again),
+            self._route("/prompt", "GET", self.read_prompt),
             self._route("/refunds", "GET", self.list_refunds),
             self._route("/config", "GET", self.config),
             self._route("/search", "GET", self.search),
@@ -203,31 +205,43 @@ class Service:
         return JSONResponse(trace)
 
     def retrieve_again(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
-        """What this request's query finds now, in each index version, beside what it found then."""
+        """What this request's query found when the golden eval last passed, and what it finds now."""
         trace = self.agent.traces.get(call.path_params["request_id"])
         if trace is None:
             raise Problem(404, "there is no trace of this request")
-        query = trace["retrieval"]["query"]
-        now = {
-            version: {
-                name: [each.shown() for each in library.search(query, version, rerank=rerank)]
-                for name, rerank in (("reranked", True), ("raw", False))
-            }
-            for version in library.INDEX_VERSIONS
-        }
-        return JSONResponse({"then": trace["retrieval"], "now": now})
+        query, good = trace["retrieval"]["query"], self._good_settings()
+        then = None if good is None else _found(query, good)
+        return JSONResponse({"query": query, "then": then, "now": _found(query, self._settings())})
+
+    def read_prompt(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """The prompt template in force, the one before it, and which one it was when the golden eval last passed."""
+        versions, good = list(TEMPLATES), self._good_settings()
+        now = versions.index(str(self._settings()["prompt_version"]))
+        then = None if now == 0 else _template(versions[now - 1])
+        shown = {"then": then, "now": _template(versions[now])}
+        return JSONResponse({"prompt": "refund", "last_good": good and good["prompt_version"], **shown})
+
+    def _settings(self) -> dict[str, Any]:
+        """Every setting as the pipeline works with it."""
+        return {name: self.levers.effective(name) for name in KINDS}
+
+    def _good_settings(self) -> dict[str, Any] | None:
+        """The settings of the last golden eval that passed; None when none has."""
+        return self.last_good[0]["flags"] if self.last_good else None
 
     def list_refunds(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """Money that left."""
         return JSONResponse(list(self.agent.refunds.values()))
 
     def config(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
-        """Everything that the answers depend on."""
+        """Everything that the answers depend on; and the settings when the golden eval last passed, and now."""
         index = str(self.levers.read("index_version")[0])
         documents = [
             {"key": each.key, "superseded_by": each.superseded_by} for each in library.documents(index)
         ]
-        return JSONResponse({"levers": {name: self._lever(name) for name in KINDS}, "documents": documents})
+        levers = {name: self._lever(name) for name in KINDS}
+        shown = {"then": self._good_settings(), "now": self._settings()}
+        return JSONResponse({"levers": levers, "documents": documents, **shown})
 
     def search(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """What retrieval finds, at any index version, with and without the reranker."""
@@ -278,6 +292,18 @@ class Service:
         """End a fault; levers that it moved stay where they are."""
         self.faults.clear(call.path_params["name"])
         return JSONResponse({"cleared": call.path_params["name"]})
+
+
+def _found(query: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What retrieval finds under these settings."""
+    index, rerank = str(settings["index_version"]), settings["reranker"] == "on"
+    candidates = [each.shown() for each in library.search(query, index, rerank=rerank)]
+    return {"index_version": index, "reranked": rerank, "candidates": candidates}
+
+
+def _template(version: str) -> dict[str, Any]:
+    """A prompt template as it is kept."""
+    return {"version": version, "text": TEMPLATES[version]}
 
 
 async def _body(call: Call) -> Any:

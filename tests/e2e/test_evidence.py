@@ -48,6 +48,12 @@ def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path)
     assert "healthy: 1" not in lines[order + 1]
     assert any(line.startswith('model.route: "fallback"') for line in lines)
     assert any(line.startswith("refund_tool: enabled -> disabled") for line in lines)
+    again = lines.index("candidates: the order differs")
+    assert lines[again - 2].startswith("retrieval of ")
+    assert "then: 1" not in lines[again + 1]
+    assert lines[again + 1].startswith("1  refund-policy 2024-03")
+    assert any(line.startswith('reranker: "off"   then: "on"') for line in lines)
+    assert any(line.startswith("now     ") and "politely and briefly" in line for line in lines)
 
     trace = next(each for each in sealed.artifacts if each.name.startswith("trace "))
     shown = firestation(station, "evidence", "show", incident, trace.digest[:8], "--raw")

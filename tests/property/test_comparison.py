@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firestation.comparison import Difference, closest, compare
+from firestation.comparison import Difference, closest, compare, then_and_now
 from firestation.model import canonical_json
 from tests.property.values import JSON
 
@@ -33,6 +33,18 @@ def test_the_closest_is_the_one_that_differs_least(bad: dict[str, int], data: st
     healthy: list[Any] = [far, near]
     assert closest(document, healthy) == 1
     assert closest(document, []) is None
+
+
+@given(JSON, JSON)
+def test_now_is_compared_with_then(now: Any, then: Any) -> None:
+    found = then_and_now({"prompt": "refund", "then": then, "now": now})
+    assert found == compare(now, then)
+
+
+@given(JSON)
+def test_other_documents_have_no_then(document: Any) -> None:
+    if not isinstance(document, dict) or not {"then", "now"} <= document.keys():
+        assert then_and_now(document) is None
 
 
 def test_candidates_are_compared_by_name_and_their_order_is_told() -> None:

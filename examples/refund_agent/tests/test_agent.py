@@ -207,9 +207,29 @@ def test_the_last_good_eval_stays_what_healthy_looks_like(client: TestClient) ->
 
 
 def test_retrieval_is_shown_then_and_now(client: TestClient) -> None:
-    client.post("/faults/stale_policy", json={})
     asked = client.post("/evals/run").json()["cases"][2]["request_id"]
+    client.post("/faults/stale_policy", json={})
     shown = client.get(f"/traces/{asked}/retrieval").json()
-    assert shown["then"]["candidates"] == shown["now"]["2026-11"]["raw"]
-    assert shown["now"]["2026-11"]["reranked"][0]["superseded_by"] is None
+    assert shown["then"]["candidates"][0]["superseded_by"] is None
+    assert shown["now"]["candidates"][0]["superseded_by"] is not None
+    assert (shown["then"]["reranked"], shown["now"]["reranked"]) == (True, False)
     assert client.get("/traces/nobody/retrieval").status_code == 404
+
+
+def test_settings_are_shown_then_and_now(client: TestClient) -> None:
+    assert client.get("/config").json()["then"] is None
+    client.post("/evals/run")
+    client.post("/faults/stale_policy", json={})
+    shown = client.get("/config").json()
+    assert (shown["then"]["reranker"], shown["now"]["reranker"]) == ("on", "off")
+
+
+def test_the_prompt_is_shown_beside_the_one_before(client: TestClient) -> None:
+    shown = client.get("/prompt").json()
+    assert (shown["then"]["version"], shown["now"]["version"], shown["last_good"]) == ("v11", "v12", None)
+    client.post("/evals/run")
+    client.put("/levers/prompt_version", json={"value": "v13"})
+    shown = client.get("/prompt").json()
+    assert (shown["then"]["version"], shown["now"]["version"], shown["last_good"]) == ("v12", "v13", "v12")
+    client.put("/levers/prompt_version", json={"value": "v11"})
+    assert client.get("/prompt").json()["then"] is None
