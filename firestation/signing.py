@@ -118,15 +118,23 @@ def ensure_key(path: Path) -> Path:
             create_whole(path, CryptoSigner.generate_ed25519().private_bytes, 0o600)
         made = _private_key(path).public_key()
         pem = made.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        if not public.exists() or public.read_bytes() != pem:
-            public.unlink(missing_ok=True)
-            create_whole(public, pem, 0o644)
+        while (held := _held(public)) != pem:
+            if held is not None:
+                public.unlink(missing_ok=True)
+            create_whole(public, pem, 0o644)  # when another maker was faster, its file is looked at in turn
     except OSError as error:
         msg = (
             f"the key {path} cannot be made: {error.strerror}; make its folder writable, or name another key"
         )
         raise NotConfigured(msg) from error
     return public
+
+
+def _held(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def load_public_key(path: Path) -> Key:

@@ -269,3 +269,34 @@ async def test_what_nobody_foresaw_is_no_stack_trace(http: httpx.AsyncClient, de
     assert answer.status_code == 500
     assert "inner workings" not in answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+SUBJECTS = {
+    "request_ids": ("r-1", "r-2"),
+    "trace_ids": ("t-1",),
+    "tenants": ("acme", "globex"),
+    "users": ("mia",),
+    "queries": ("a refund, please?", "how long?"),
+}
+
+
+async def test_an_alert_says_in_its_annotations_what_it_is_about(
+    http: httpx.AsyncClient, desk: Remembering
+) -> None:
+    said = {what: ", ".join(names) for what, names in SUBJECTS.items()}
+    said["queries"] = "a refund, please?\n\nhow long?\n"  # a query may have commas, so that one stands on each line
+    body = notification({**ALERT, "annotations": {"summary": "it fails", **said}})
+    assert (await http.post(MANAGER, json=body, headers=bearer(BELL))).status_code == 202
+    assert {what: getattr(desk.rang[0], what) for what in SUBJECTS} == SUBJECTS
+
+
+async def test_a_generic_alarm_says_it_in_lists_or_in_annotations(
+    http: httpx.AsyncClient, desk: Remembering
+) -> None:
+    lists = {what: list(names) for what, names in SUBJECTS.items()}
+    await http.post(GENERIC, json={**ALARM, **lists}, headers=bearer(BELL))
+    await http.post(GENERIC, json={**ALARM, "annotations": {"tenants": "acme"}}, headers=bearer(BELL))
+    assert {what: getattr(desk.rang[0], what) for what in SUBJECTS} == SUBJECTS
+    assert desk.rang[1].tenants == ("acme",)
+    answer = await http.post(GENERIC, json={**ALARM, "users": ["u"] * 51}, headers=bearer(BELL))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "users")
