@@ -284,7 +284,9 @@ async def test_an_alert_says_in_its_annotations_what_it_is_about(
     http: httpx.AsyncClient, desk: Remembering
 ) -> None:
     said = {what: ", ".join(names) for what, names in SUBJECTS.items()}
-    said["queries"] = "a refund, please?\n\nhow long?\n"  # a query may have commas, so that one stands on each line
+    said["queries"] = (
+        "a refund, please?\n\nhow long?\n"  # a query may have commas, so that one stands on each line
+    )
     body = notification({**ALERT, "annotations": {"summary": "it fails", **said}})
     assert (await http.post(MANAGER, json=body, headers=bearer(BELL))).status_code == 202
     assert {what: getattr(desk.rang[0], what) for what in SUBJECTS} == SUBJECTS
