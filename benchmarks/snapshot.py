@@ -196,3 +196,7 @@ async def _slow_server() -> AsyncIterator[str]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+if __name__ == "__main__":
+    main()

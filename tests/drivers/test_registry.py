@@ -1,5 +1,6 @@
 """The registry: which drivers there are, and what a system file is told about its `with`."""
 
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,14 @@ class NoConfig:
     pass
 
 
+@pytest.fixture
+def looked_up_anew() -> Iterator[None]:
+    drivers.installed.cache_clear()
+    yield
+    drivers.installed.cache_clear()
+
+
+@pytest.mark.usefixtures("looked_up_anew")
 async def test_a_third_party_adds_a_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     points = [
         EntryPoint("lever.acme", f"{__name__}:AcmeLever", drivers.GROUP),
