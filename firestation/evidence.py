@@ -1,9 +1,12 @@
 """Evidence: artifacts named by their SHA-256, the gaps beside them, and the manifest that seals both."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
+from firestation.alarm import SUBJECTS, Alarm
 from firestation.model import Id, Line, Model, Sha256, Text, Time
 from firestation.privacy import Redaction
 from firestation.system import MINIMUM_SNAPSHOT, Position, System
@@ -152,6 +155,10 @@ def ready_percent(system: System) -> int:
     return 100 * sum(given) // len(given)
 
 
+LOOK_BACK = timedelta(minutes=15)
+LONGEST_LOOK_BACK = timedelta(days=7)
+
+
 class Scope(Model):
     """What a source is asked for: what the alarms are about, and this span of time."""
 
@@ -164,3 +171,18 @@ class Scope(Model):
     since: Time
     until: Time
     labels: dict[str, str] = Field(default_factory=dict)
+
+
+def in_scope(incident: str, alarms: Sequence[Alarm], now: datetime) -> Scope:
+    """All that the alarms are about, from a while before the first of them until now.
+
+    An alarm's time comes from a clock that may be off, or is none at all (the year 1): the span never ends before it
+    begins, and never goes back further than `LONGEST_LOOK_BACK`.
+    """
+    began = min([now, *(alarm.started_at for alarm in alarms)])
+    subjects = {
+        what: tuple(dict.fromkeys(each for alarm in alarms for each in getattr(alarm, what)))
+        for what in SUBJECTS
+    }
+    since = max(began, now - LONGEST_LOOK_BACK) - LOOK_BACK
+    return Scope.model_validate({"incident": incident, "since": since, "until": now, **subjects})

@@ -58,7 +58,11 @@ def parse_duration(value: Any) -> Any:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = f"{moment.isoformat()} is no time in UTC; write one between the years 1 and 9999"
+        raise ValueError(msg) from None
 
 
 def show_duration(span: timedelta) -> str:

@@ -1,21 +1,18 @@
 """Snapshot before you mutate: freeze every source, read every lever, measure every check, seal."""
 
 import asyncio
-from datetime import timedelta
 from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from firestation import record
-from firestation.alarm import SUBJECTS, Alarm
-from firestation.evidence import Collected, Gap, LeverState, Scope, Sealed, Snapshot
+from firestation.evidence import LOOK_BACK, Collected, Gap, LeverState, Sealed, Snapshot, in_scope
 from firestation.firebreak import Reading
 from firestation.orders import CollectOrder, MeasureOrder, ReadOrder, SealOrder
 from firestation.system import CheckFitting, LeverFitting, SourceFitting
 from workflows.house import House, why
 
-LOOK_BACK = timedelta(minutes=15)
 SEAL_AGAIN_SECONDS = 30.0
 USEFUL_SECONDS = 10.0
 """How long the manifest waits for slow sources once every lever is read."""
@@ -107,14 +104,7 @@ async def read_lever(
 
 async def _collect(house: House, source: SourceFitting) -> Collected:
     alarms = [rung.alarm for rung in house.incident.rung]
-    scope = Scope.model_validate(
-        {
-            "incident": house.incident.id,
-            "since": min(alarm.started_at for alarm in alarms) - LOOK_BACK,
-            "until": workflow.now(),
-            **{what: _each_once(alarms, what) for what in SUBJECTS},
-        }
-    )
+    scope = in_scope(house.incident.id, alarms, workflow.now())
     try:
         return await house.do(
             "collect", CollectOrder(source=source, scope=scope), Collected, f"freeze {source.title}"
@@ -125,10 +115,6 @@ async def _collect(house: House, source: SourceFitting) -> Collected:
             for item in source.provides
         )
         return Collected(source=source.id, gaps=gaps)
-
-
-def _each_once(alarms: list[Alarm], what: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for alarm in alarms for each in getattr(alarm, what)))
 
 
 async def _measure(house: House, check: CheckFitting) -> None:

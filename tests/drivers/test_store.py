@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +95,42 @@ def test_a_place_that_cannot_be_is_named(where: str) -> None:
 def test_a_bucket_opens_without_being_asked_anything() -> None:
     store = open_store("s3://evidence/agent?region=eu-west-1")
     assert store.address("ab" + "0" * 62).startswith("s3://evidence/agent")
+
+
+# In a process of its own: the kernel refuses to let a file grow, half-way through the second megabyte.
+FULL = """
+import asyncio, resource, sys
+from pathlib import Path
+from firestation.drivers.store import open_store
+from firestation.errors import Unreachable
+
+async def pieces(size):
+    for _ in range(size // 100_000):
+        yield b"x" * 100_000
+
+async def main():
+    folder = Path(sys.argv[1])
+    store = open_store(folder)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+    for content in (b"y" * 8_000_000, pieces(8_000_000)):
+        try:
+            await store.put(content)
+        except Unreachable as error:
+            print(error)
+        else:
+            sys.exit("it was kept")
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    stored = await store.put(b"small")
+    assert await store.get(stored.digest) == b"small"
+
+asyncio.run(main())
+"""
+
+
+def test_a_disk_that_is_full_is_our_error_and_no_half_is_seen(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path / "evidence")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "the evidence store cannot serve" in first
+    assert "the evidence store cannot serve" in second

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # nor has this
 
 from firestation.drivers.store import open_store
-from firestation.errors import DriverError, Nonsense, Unreachable
+from firestation.errors import DriverError, Gone, Nonsense, Unreachable
 from firestation.ports import EvidenceStore
 from firestation.testing import EvidenceStoreConformance
 from tests.e2e.processes import free_port, running, wait_for
@@ -176,3 +176,70 @@ async def test_a_bucket_that_is_not_ours_or_does_not_answer_is_our_error(
     with pytest.raises(Unreachable):
         async with asyncio.timeout(60):
             await impatient.put(b"z")
+
+
+class Cable:
+    """A TCP proxy to the store. While `broken_after` is set, each connection breaks once so many bytes went in."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.host, self.port = endpoint.removeprefix("http://").split(":")
+        self.broken_after: int | None = None
+        self.breaks = 0
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(self.host, int(self.port))
+        back = asyncio.create_task(self._copy(there_reader, writer))
+        went = 0
+        try:
+            while data := await reader.read(65536):
+                went += len(data)
+                if self.broken_after is not None and went > self.broken_after:
+                    self.breaks += 1
+                    break
+                there_writer.write(data)
+                await there_writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            back.cancel()
+            for each in (writer, there_writer):
+                each.transport.abort()
+            await asyncio.gather(back, return_exceptions=True)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in pieces"])
+async def test_a_store_that_loses_the_connection_half_way_shows_no_half(
+    bucket: Callable[[str], EvidenceStore],
+    endpoint: str,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    whole: bool,
+) -> None:
+    direct, cable = bucket("plain"), Cable(endpoint)
+    server = await asyncio.start_server(cable.carry, "127.0.0.1", 0)
+    async with server:
+        monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        content = hashlib.sha256(str(whole).encode()).digest() * 300_000
+        digest = hashlib.sha256(content).hexdigest()
+
+        async def in_pieces() -> Any:
+            for start in range(0, len(content), 1_000_000):
+                yield content[start : start + 1_000_000]
+
+        cable.broken_after = 3_000_000
+        through = open_store(f"s3://plain/{prefix}")
+        with pytest.raises(Unreachable):
+            async with asyncio.timeout(60):
+                await through.put(content if whole else in_pieces())
+        assert cable.breaks
+        with pytest.raises(Gone):
+            await direct.get(digest)
+        cable.broken_after = None
+        assert (await through.put(content if whole else in_pieces())).digest == digest
+        assert await direct.get(digest) == content

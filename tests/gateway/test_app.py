@@ -302,3 +302,9 @@ async def test_a_generic_alarm_says_it_in_lists_or_in_annotations(
     assert desk.rang[1].tenants == ("acme",)
     answer = await http.post(GENERIC, json={**ALARM, "users": ["u"] * 51}, headers=bearer(BELL))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "users")
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+async def test_a_time_that_is_none_in_utc_is_named(http: httpx.AsyncClient, time: str) -> None:
+    answer = await http.post(GENERIC, json={**ALARM, "started_at": time}, headers=bearer(BELL))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "started_at")

@@ -1,7 +1,7 @@
 """The incident workflow on both servers: a whole life, the ways to end early, and its successors."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowFailureError
@@ -194,3 +194,13 @@ async def test_the_handover_changes_who_may_decide(stage: Stage) -> None:
     await stage.do(acts.Accept(by="ben"))
     await stage.do(acts.Declare(by="ben", severity=Severity.SEV1, reason="worse"))
     assert (await stage.picture()).captain == "ben"
+
+
+@pytest.mark.parametrize("year", [1, 1970, 2199])
+async def test_an_alarm_whose_clock_is_off_loses_no_evidence(stage: Stage, year: int) -> None:
+    await stage.ring(alarm().changed(started_at=datetime(year, 1, 1, tzinfo=UTC)))
+    seen = await stage.until("the seal", lambda seen: seen.sealed)
+    assert seen.sealed
+    assert seen.sealed.artifacts
+    (scope, *_) = stage.town.traces.asked
+    assert timedelta(minutes=15) <= scope.until - scope.since <= timedelta(days=8)
