@@ -1,6 +1,7 @@
 """The snapshot room: freeze what each source has, read each lever, seal it all."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -11,17 +12,22 @@ from firestation.errors import Denied, DriverError, Gone, Nonsense, Withheld
 from firestation.evidence import ArtifactRef, Collected, Gap, LeverState, Sealed, statement
 from firestation.model import canonical_json
 from firestation.orders import CollectOrder, KeepOrder, ReadOrder, SealOrder
+from firestation.pieces import Counting
 from firestation.ports import Artifact, Bench, EvidenceStore, Signer, Stored
-from firestation.privacy import Pieces, Privacy, Redaction, Redactor, redactions
+from firestation.privacy import Cipher, Encryption, Pieces, Privacy, Redaction, Redactor, redactions
 
 TRIES = 3
+Kept = tuple[Stored, tuple[Redaction, ...], Encryption | None]
 
 
 class SnapshotActivities:
     """Reads only. Everything that is kept is content-addressed, so doing it twice changes nothing."""
 
-    def __init__(self, bench: Bench, store: EvidenceStore, signer: Signer, redactor: Redactor) -> None:
-        self.bench, self.store, self.signer, self.redactor = bench, store, signer, redactor
+    def __init__(
+        self, bench: Bench, store: EvidenceStore, signer: Signer, redactor: Redactor, cipher: Cipher
+    ) -> None:
+        self.bench, self.store, self.signer = bench, store, signer
+        self.redactor, self.cipher = redactor, cipher
 
     @activity.defn(name="collect")
     async def collect(self, order: CollectOrder) -> Collected:
@@ -48,7 +54,7 @@ class SnapshotActivities:
             source = self.bench.source(order.source)
         async for artifact in source.collect(order.scope):
             try:
-                stored, taken_out = await self._keep(artifact, order.source.privacy)
+                stored, taken_out, encryption = await self._keep(artifact, order.source.privacy)
             except Withheld as error:
                 trouble = (_reason(error), f"{artifact.name}: {error}")
                 continue
@@ -65,20 +71,32 @@ class SnapshotActivities:
                     how=artifact.how,
                     version=stored.version,
                     redactions=taken_out,
+                    encryption=encryption,
                 )
             )
         return trouble
 
-    async def _keep(self, artifact: Artifact, privacy: Privacy) -> tuple[Stored, tuple[Redaction, ...]]:
+    async def _keep(self, artifact: Artifact, privacy: Privacy) -> Kept:
         """Keep what privacy allows of an artifact. Off the event loop, for the heartbeat must go on."""
+        recipients = privacy.encrypt_to
         if isinstance(artifact.content, bytes):
             content, taken_out = await asyncio.to_thread(
                 self.redactor.redact, artifact.content, artifact.media_type, privacy
             )
-            return await self.store.put(content), taken_out
+            if not recipients:
+                return await self.store.put(content), taken_out, None
+            sealed = await asyncio.to_thread(self.cipher.encrypt, content, recipients)
+            before = hashlib.sha256(content).hexdigest()
+            encryption = Encryption(recipients=recipients, digest=before, size=len(content))
+            return await self.store.put(sealed), taken_out, encryption
         pieces = self.redactor.redact_pieces(artifact.media_type, privacy)
-        stored = await self.store.put(_redacted(artifact.content, pieces))
-        return stored, redactions(pieces.tally)
+        redacted = Counting(_redacted(artifact.content, pieces))
+        if not recipients:
+            return await self.store.put(redacted), redactions(pieces.tally), None
+        stored = await self.store.put(self.cipher.encrypt_pieces(redacted, recipients))
+        before = redacted.sha256.hexdigest()
+        encryption = Encryption(recipients=recipients, digest=before, size=redacted.size)
+        return stored, redactions(pieces.tally), encryption
 
     @activity.defn(name="read_lever")
     async def read_lever(self, order: ReadOrder) -> LeverState:

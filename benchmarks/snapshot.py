@@ -21,6 +21,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.snapshot import SnapshotActivities
 from benchmarks.history import say
 from firestation.drivers import Drivers
+from firestation.drivers.age import Age
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.evidence import Collected, Scope
@@ -57,6 +58,7 @@ async def _sealing(folder: Path) -> None:
                 _signer(folder),
                 ReferenceSecrets(folder),
                 redactor=Redactor(DetectSecretsSieve(), b"key"),
+                cipher=Age(),
             )
             async with worker:
                 sealed = [await _sealed(Stage(environment, Town(), _brief(url))) for _ in range(ROUNDS)]
@@ -138,7 +140,9 @@ async def _streaming(folder: Path) -> None:
     )
     async with Drivers(ReferenceSecrets(folder), folder=folder) as bench:
         redactor = Redactor(DetectSecretsSieve(), b"key")
-        activities = SnapshotActivities(bench, open_store(folder / "evidence"), _signer(folder), redactor)
+        activities = SnapshotActivities(
+            bench, open_store(folder / "evidence"), _signer(folder), redactor, Age()
+        )
         before, began = _rss(), time.perf_counter()
         watch = asyncio.create_task(_highest(before))
         collected: Collected = await ActivityEnvironment().run(activities.collect, order)

@@ -1,6 +1,7 @@
 """Reading the evidence: what was frozen, what differs from a healthy request, and whether a byte has changed."""
 
 import base64
+import hashlib
 import itertools
 import json
 import sys
@@ -22,7 +23,8 @@ from cli.show import ASK, BAD, GOOD, command, say
 from cli.teach import teach
 from firestation import custody
 from firestation.comparison import Comparison, closest, compare, then_and_now
-from firestation.errors import Gone, InvalidInput
+from firestation.drivers.age import decrypt
+from firestation.errors import Gone, InvalidInput, Nonsense
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.files import create_whole
 from firestation.model import count
@@ -32,6 +34,12 @@ from firestation.system import CONTROL
 
 evidence = typer.Typer(no_args_is_help=True, help="The frozen evidence: list it, compare it, check it.")
 
+Identity = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity", metavar="FILE", help="Your age key file, for evidence that is encrypted to you."
+    ),
+]
 Exhibit = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The digest, or its first 8 characters or more.")
 ]
@@ -48,13 +56,22 @@ class Room:
     desk: Desk
     gateway: Gateway
     seen: Picture
+    identity: Path | None = None
 
     @classmethod
-    def of(cls, ctx: typer.Context, incident: str, who: str | None, *, as_json: bool) -> "Room":
+    def of(
+        cls,
+        ctx: typer.Context,
+        incident: str,
+        who: str | None,
+        *,
+        as_json: bool,
+        identity: Path | None = None,
+    ) -> "Room":
         """The room of this incident."""
         desk = Desk.of(ctx, who, as_json=as_json)
         gateway = desk.gateway()
-        return cls(desk, gateway, gateway.picture(gateway.find(incident)))
+        return cls(desk, gateway, gateway.picture(gateway.find(incident)), identity)
 
     @property
     def sealed(self) -> Sealed:
@@ -73,9 +90,33 @@ class Room:
         """All that is sealed."""
         return tuple(artifact for seal in self.seals for artifact in seal.artifacts)
 
+    @property
+    def closed(self) -> tuple[ArtifactRef, ...]:
+        """What is encrypted, while no identity is named."""
+        return tuple(each for each in self.artifacts if each.encryption and self.identity is None)
+
     def read(self, digest: str) -> bytes:
-        """The bytes of a digest."""
+        """The bytes of a digest, as they are kept."""
         return self.gateway.evidence(self.seen.incident, digest)
+
+    def open(self, digest: str) -> bytes:
+        """The bytes of a digest, decrypted. Raises `InvalidInput` when that needs an identity."""
+        content = self.read(digest)
+        artifact = next((each for each in self.artifacts if each.digest == digest), None)
+        if artifact is None or artifact.encryption is None:
+            return content
+        if self.identity is None:
+            problem = f"{artifact.name} is encrypted to {', '.join(artifact.encryption.recipients)}"
+            raise InvalidInput("--identity", problem, "Name the key file of one of them: --identity FILE")
+        try:
+            opened = decrypt(content, self.identity.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(
+                "--identity", f"{self.identity} cannot be read", "Name an age key file"
+            ) from error
+        if hashlib.sha256(opened).hexdigest() != artifact.encryption.digest:
+            raise Nonsense(f"what {artifact.name} decrypts to is not what the manifest says was encrypted")
+        return opened
 
     def whole(self, digest: str) -> str:
         """The whole digest. Raises `InvalidInput` unless exactly one of the incident's begins so."""
@@ -115,6 +156,7 @@ def show_evidence(
     raw: Annotated[
         bool, typer.Option("--raw", help="The very bytes, for a file: what they are is not made safe.")
     ] = False,
+    identity: Identity = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
@@ -125,9 +167,9 @@ def show_evidence(
 
     Next: `--raw > FILE` keeps the very bytes.
     """
-    room = Room.of(ctx, incident, who, as_json=as_json)
+    room = Room.of(ctx, incident, who, as_json=as_json, identity=identity)
     whole = room.whole(digest)
-    content = room.read(whole)
+    content = room.open(whole)
     if room.desk.json:
         room.desk.answer({"digest": whole, "base64": base64.b64encode(content).decode()})
         return
@@ -150,6 +192,7 @@ def diff(
         str | None, typer.Option("--request", metavar="ID", help="Which bad request; otherwise the first.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also ids and times, which always differ.")] = False,
+    identity: Identity = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
@@ -160,7 +203,7 @@ def diff(
 
     Next: what differs is where to look; note it with `firestation note`.
     """
-    room = Room.of(ctx, incident, who, as_json=as_json)
+    room = Room.of(ctx, incident, who, as_json=as_json, identity=identity)
     healthy = [
         document
         for artifact in room.artifacts
@@ -193,6 +236,9 @@ def diff(
         console.print(Text("As it was, and as it was frozen", style="bold"))
         for name, before in changed.items():
             changes(console, name, before, every=every)
+    if room.closed:
+        what = f"{count(len(room.closed), 'piece')} of evidence encrypted: --identity FILE looks into it"
+        say(console, Text(what, style=ASK), indent=2)
     console.print()
     console.print(Text("Levers, when the evidence was sealed and as the record has them now", style="bold"))
     for name, then, now in stood:
@@ -291,6 +337,8 @@ def _list(console: Console, seal: Sealed) -> None:
     for each in seal.artifacts:
         what = f"{each.source}: {plain(each.name, SHORT)}, {each.size:,} bytes"
         say(console, Text.assemble((each.digest[:12], GOOD), f"  {what}"), indent=2, hang=14)
+        if each.encryption:
+            say(console, Text(f"encrypted to {', '.join(each.encryption.recipients)}"), indent=16, hang=2)
         for lost in each.redactions:
             say(
                 console,
@@ -338,7 +386,8 @@ def _beside(bad: list[tuple[ArtifactRef, Any]], healthy: list[Any]) -> tuple[Art
 def _then_and_now(room: Room) -> Iterator[tuple[str, Comparison]]:
     """What sources froze as it was and as it is, by name."""
     for artifact in room.artifacts:
-        if artifact.media_type == "application/json" and artifact.size <= MOST_BYTES:
+        readable = artifact.media_type == "application/json" and artifact not in room.closed
+        if readable and artifact.size <= MOST_BYTES:
             for document in _documents(room, artifact):
                 made = then_and_now(document)
                 if made is not None:
@@ -348,7 +397,7 @@ def _then_and_now(room: Room) -> Iterator[tuple[str, Comparison]]:
 def _documents(room: Room, artifact: ArtifactRef) -> list[Any]:
     """The JSON documents in an artifact: itself, or the elements of its list."""
     try:
-        read = json.loads(room.read(artifact.digest))
+        read = json.loads(room.open(artifact.digest))
     except ValueError:
         return []
     return read if isinstance(read, list) else [read]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from firestation.alarm import SUBJECTS, Alarm
 from firestation.model import Id, Line, Model, Sha256, Text, Time
-from firestation.privacy import Redaction
+from firestation.privacy import Encryption, Redaction
 from firestation.system import MINIMUM_SNAPSHOT, Position, System
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -18,8 +18,8 @@ MANIFEST_TYPE = "https://firestation.dev/snapshot-manifest/v1"
 class ArtifactRef(Model):
     """A frozen piece of evidence in the store. `name` says what it is; the digest is what it is called.
 
-    `driver` and `how` say how it was read; the digest is that of the bytes after the `redactions`; `version` is the
-    store's own, where it keeps versions.
+    `driver` and `how` say how it was read; the digest is that of the bytes as they are kept, after the `redactions`
+    and the `encryption`; `version` is the store's own, where it keeps versions.
     """
 
     digest: Sha256
@@ -33,6 +33,7 @@ class ArtifactRef(Model):
     how: Line | None = None
     version: Line | None = None
     redactions: tuple[Redaction, ...] = ()
+    encryption: Encryption | None = None
 
 
 class Gap(Model):

@@ -8,13 +8,13 @@ import hmac
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import AfterValidator, Field, JsonValue
 
 from firestation.errors import Withheld
-from firestation.model import Line, Model, canonical_json
+from firestation.model import Line, Model, Sha256, canonical_json
 
 PATTERN = re.compile(r"\$(?:\.{1,2}[A-Za-z_][\w-]*|\[(?:\d+|\*)\])+")
 STEP = re.compile(r"(\.\.)([A-Za-z_][\w-]*)|\.([A-Za-z_][\w-]*)|\[(\d+|\*)\]")
@@ -45,19 +45,25 @@ def _is_pattern(path: str) -> str:
 Pattern = Annotated[str, AfterValidator(_is_pattern)]
 
 
+Recipient = Annotated[str, Field(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+"""A public key of age (https://age-encryption.org/v1)."""
+
+
 class Privacy(Model):
     """What a source's evidence loses: members dropped, values masked, values pseudonymised.
 
-    A pseudonym is keyed, so that equal values stay linkable and nobody without the key can guess them.
+    A pseudonym is keyed, so that equal values stay linkable and nobody without the key can guess them. With
+    `encrypt_to` what is left is kept encrypted, and the station itself cannot read it any more.
     """
 
     drop: tuple[Pattern, ...] = ()
     mask: tuple[Pattern, ...] = ()
     pseudonymise: tuple[Pattern, ...] = ()
+    encrypt_to: tuple[Recipient, ...] = ()
 
     @property
     def asks(self) -> bool:
-        """Whether it asks for anything."""
+        """Whether it takes anything out."""
         return bool(self.drop or self.mask or self.pseudonymise)
 
 
@@ -67,6 +73,26 @@ class Redaction(Model):
     how: Literal["dropped", "masked", "pseudonymised", "credential"]
     what: Line
     times: int = Field(ge=1)
+
+
+class Encryption(Model):
+    """To whom an artifact is encrypted, and what it was before: digest and size after the redactions."""
+
+    recipients: tuple[Recipient, ...]
+    digest: Sha256
+    size: int = Field(ge=0)
+
+
+class Cipher(Protocol):
+    """Encrypts to recipients."""
+
+    def encrypt(self, content: bytes, recipients: Sequence[str]) -> bytes:
+        """The whole content, encrypted."""
+        ...
+
+    def encrypt_pieces(self, pieces: AsyncIterator[bytes], recipients: Sequence[str]) -> AsyncIterator[bytes]:
+        """The same for content that comes in pieces, in bounded memory."""
+        ...
 
 
 class Sieve(Protocol):

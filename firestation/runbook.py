@@ -154,6 +154,14 @@ def dangling(runbook: Runbook, system: System) -> tuple[Dangling, ...]:
         want(f"recovery.checks[{index}]", "check", check, checks)
     want("lock.check", "check", runbook.lock.check, checks)
     want("lock.source", "source", runbook.lock.source, tuple(source.id for source in system.sources))
+    source = system.source(runbook.lock.source)
+    if source and source.privacy.encrypt_to:
+        problem = (
+            f"the evidence of {source.id} is encrypted, and the station that runs the lock cannot read it"
+        )
+        found.append(
+            Dangling(field="lock.source", problem=problem, fix="Name a source that is not encrypted")
+        )
     return tuple(found)
 
 

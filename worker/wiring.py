@@ -16,11 +16,12 @@ from activities.lock import LockActivities
 from activities.snapshot import SnapshotActivities
 from activities.words import WordActivities
 from firestation.drivers import Drivers
+from firestation.drivers.age import Age
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.files import create_whole
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
-from firestation.privacy import Redactor
+from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.signing import KeySigner, ensure_key
@@ -39,11 +40,12 @@ def incident_worker(
     secrets: Secrets,
     *,
     redactor: Redactor,
+    cipher: Cipher,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
 ) -> Worker:
     """A worker that runs incidents with these ports."""
-    snapshot = SnapshotActivities(bench, store, signer, redactor)
+    snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench)
     lock = LockActivities(bench, store, secrets)
     return Worker(
@@ -85,7 +87,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
         ensure_key(settings.signing_key)
         signer = KeySigner(settings.signing_key)
         redactor = Redactor(DetectSecretsSieve(), pseudonym_key(settings.signing_key.with_name("pseudonyms")))
-        yield incident_worker(client, bench, store, signer, secrets, redactor=redactor)
+        yield incident_worker(client, bench, store, signer, secrets, redactor=redactor, cipher=Age())
 
 
 def pseudonym_key(path: Path) -> bytes:

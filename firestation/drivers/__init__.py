@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, cast
 from pydantic import ValidationError
 
 from firestation.complaints import invalid_inputs
+from firestation.drivers.age import is_recipient
 from firestation.drivers.exchange import stateless_client
 from firestation.drivers.kit import HttpClient, Kit
 from firestation.errors import InvalidInput, NotConfigured
@@ -160,6 +161,12 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
                 found.append(InvalidInput(f"{kind}s[{index}].driver", problem, fix[:1].upper() + fix[1:]))
             else:
                 found += _wrong_config(made.config_model, fitting, (f"{kind}s", index))
+    for index, source in enumerate(system.sources):
+        for place, recipient in enumerate(source.privacy.encrypt_to):
+            if not is_recipient(recipient):
+                field = f"sources[{index}].privacy.encrypt_to[{place}]"
+                fix = "Copy the public key that age-keygen printed; one of its characters is wrong"
+                found.append(InvalidInput(field, f"{recipient} is no age recipient", fix))
     return tuple(found)
 
 

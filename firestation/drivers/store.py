@@ -12,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
 
 import httpx
 import obstore
@@ -27,6 +26,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store, from_url
 
 from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
 from firestation.files import sync_folder
+from firestation.pieces import Counting
 from firestation.ports import Content, Stored
 
 PIECE = 5 * 1024 * 1024  # the least that S3 takes as a part
@@ -59,7 +59,7 @@ class ObstoreEvidence:
     async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
         """Under a name of its own first: nobody knows the digest, or sees the evidence, before the last piece."""
         incoming = f"incoming/{uuid.uuid4().hex}"
-        counting = _Counting(pieces)
+        counting = Counting(pieces)
         try:
             await self._store.put_async(
                 incoming, counting, use_multipart=True, chunk_size=PIECE, max_concurrency=AT_ONCE
@@ -156,30 +156,6 @@ class ObstoreEvidence:
     def address(self, digest: str) -> str:
         """The path or URL of this digest."""
         return f"{self._where}/{_key(digest)}"
-
-
-class _Counting:
-    """Counts and hashes the pieces as they pass, and remembers why they broke off."""
-
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
-        self.sha256, self.size = hashlib.sha256(), 0
-        self.trouble: BaseException | None = None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            raise
-        except BaseException as error:
-            self.trouble = error
-            raise
-        self.sha256.update(piece)
-        self.size += len(piece)
-        return piece
 
 
 def open_store(where: str | Path) -> ObstoreEvidence:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
 from firestation import drivers
 from firestation.drivers import REGISTRY, Drivers, Entry, driver_class, known, problems
@@ -193,3 +194,11 @@ def test_a_driver_that_needs_more_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(REGISTRY["lever"], "flags", Entry("no_such_module_here:Lever", "firestation[flags]"))
     with pytest.raises(NotConfigured, match=r"pip install 'firestation\[flags\]'"):
         driver_class("lever", "flags")
+
+
+def test_a_recipient_with_a_wrong_character_is_named() -> None:
+    right = str(x25519.Identity.generate().to_public())
+    wrong = right[:-1] + ("q" if right[-1] != "q" else "p")
+    assert found(make(sources={"privacy": {"encrypt_to": [right]}})) == {}
+    said = found(make(sources={"privacy": {"encrypt_to": [right, wrong]}}))
+    assert said["sources[0].privacy.encrypt_to[1]"].startswith(f"{wrong} is no age recipient. Copy")

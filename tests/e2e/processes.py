@@ -221,13 +221,21 @@ class Station:
         return found
 
 
-def write_station(state: Path, agent: Agent, changes: Mapping[str, str] = SHORTER) -> Path:
+def write_station(
+    state: Path,
+    agent: Agent,
+    changes: Mapping[str, str] = SHORTER,
+    system_changes: Mapping[str, str] | None = None,
+) -> Path:
     """The example's files with this agent's address, and with shorter times."""
     config = state / "config"
     (config / "runbooks").mkdir(parents=True)
     shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
     system = (ROOT / "examples/refund_agent/system.yaml").read_text()
-    (config / "system.yaml").write_text(system.replace("http://127.0.0.1:8500", agent.url))
+    for old, new in {"http://127.0.0.1:8500": agent.url, **(system_changes or {})}.items():
+        assert old in system, f"the system file has no {old!r} to change"
+        system = system.replace(old, new)
+    (config / "system.yaml").write_text(system)
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
         if file.stem == "stale-policy":
@@ -261,10 +269,12 @@ def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
 
 
 @contextmanager
-def a_station(state: Path, agent: Agent) -> Iterator[Station]:
+def a_station(
+    state: Path, agent: Agent, system_changes: Mapping[str, str] | None = None
+) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
-    config = write_station(state, agent)
+    config = write_station(state, agent, system_changes=system_changes)
     ports = [str(free_port()) for _ in range(3)]
     command = [
         sys.executable,

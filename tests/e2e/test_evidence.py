@@ -1,14 +1,16 @@
 """Reading the evidence of a real incident: by our command, and by public tools with none of our code."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
 from tests.docs.documents import ROOT
-from tests.e2e.processes import Agent, Station
+from tests.e2e.processes import Agent, Station, a_station
 from tests.e2e.test_documents import surroundings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -100,3 +102,44 @@ def test_evidence_is_only_for_people_of_the_station_and_only_this_incidents(
         check=False,
     )
     assert nobody.returncode == 3
+
+
+def test_encrypted_evidence_opens_for_its_recipient_only(agent: Agent, tmp_path: Path) -> None:
+    identity, other = x25519.Identity.generate(), x25519.Identity.generate()
+    key, wrong = tmp_path / "key.txt", tmp_path / "wrong.txt"
+    key.write_text(f"# of the privacy officer\n{identity}\n")
+    wrong.write_text(f"{other}\n")
+    around = '    privacy: {pseudonymise: ["$[*].user"]}\n    with:'
+    title = "    driver: http\n    provides: [requests, user-visible-io]\n"
+    encrypted = around.replace("}", f", encrypt_to: [{identity.to_public()}]}}", 1)
+    with a_station(tmp_path / "station", agent, {f"{title}{around}": f"{title}{encrypted}"}) as station:
+        agent.fault("stale_policy")
+        incident = agent.ring(station)
+        sealed = station.until(incident, "the seal", lambda seen: seen.sealed).sealed
+        assert sealed
+        (artifact,) = (each for each in sealed.artifacts if each.source == "around")
+        assert artifact.encryption
+        kept = station.state / "evidence" / "sha256" / artifact.digest[:2] / artifact.digest[2:]
+        assert kept.read_bytes().startswith(b"age-encryption.org/v1")
+        assert not (
+            kept.parent.parent / artifact.encryption.digest[:2] / artifact.encryption.digest[2:]
+        ).exists()
+
+        listed = firestation(station, "evidence", "list", incident)
+        assert f"encrypted to {identity.to_public()}"[:60] in " ".join(listed.stdout.split())
+        show = ("evidence", "show", incident, artifact.digest[:12])
+        closed = firestation(station, *show)
+        assert (closed.returncode, "--identity FILE" in closed.stderr) == (2, True)
+        refused = firestation(station, *show, "--identity", str(wrong))
+        assert refused.returncode != 0
+        assert "does not open it" in refused.stderr
+        opened = firestation(station, *show, "--raw", "--identity", str(key))
+        assert hashlib.sha256(opened.stdout.encode()).hexdigest() == artifact.encryption.digest
+        assert {trace["user"][:2] for trace in json.loads(opened.stdout)} == {"p-"}
+        verified = firestation(station, "evidence", "verify", incident)
+        assert verified.returncode == 0, verified.stdout
+        told = firestation(station, "evidence", "diff", incident)
+        assert told.returncode == 0, told.stderr
+        assert "1 piece of evidence encrypted" in told.stdout
+        told = firestation(station, "evidence", "diff", incident, "--identity", str(key))
+        assert "encrypted" not in told.stdout

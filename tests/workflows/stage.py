@@ -34,6 +34,7 @@ from temporalio.testing._timeskipping import TimeSkippingConfig
 from firestation import acts
 from firestation.alarm import Alarm, Alarms
 from firestation.audit import Report, audit
+from firestation.drivers.age import Age
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
@@ -370,6 +371,7 @@ async def staged(
             KeySigner(key),
             ReferenceSecrets(folder),
             redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
+            cipher=Age(),
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)

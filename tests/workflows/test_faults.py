@@ -1,17 +1,21 @@
 """Targets that hang, lie, half-apply or answer nonsense; channels and stores that are down. Real server only."""
 
 import dataclasses
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
 from firestation import acts
+from firestation.drivers.age import decrypt
 from firestation.errors import Denied, Nonsense, Unreachable
 from firestation.firebreak import Lease
+from firestation.runbook import dangling
 from firestation.state import Phase
-from tests.workflows.stage import STORY, Stage, firebreak, live, real_server, staged, stands
+from tests.workflows.stage import STORY, Stage, firebreak, live, real_server, short_brief, staged, stands
 
 FAILED = (Lease.INEFFECTIVE, Lease.UNCERTAIN)
 
@@ -192,3 +196,31 @@ async def test_an_incident_that_ends_waits_for_no_late_source(stage: Stage) -> N
     await stage.do(acts.Dismiss(by="ana", reason="no fire"))
     await stage.ended()
     await stage.proved()
+
+
+async def test_encrypted_evidence_is_nowhere_readable_and_its_manifest_knows_both_forms(stage: Stage) -> None:
+    identity = x25519.Identity.generate()
+    system = stage.brief.system
+    privacy = system.sources[0].privacy.changed(encrypt_to=(str(identity.to_public()),))
+    system = system.changed(sources=(system.sources[0].changed(privacy=privacy), *system.sources[1:]))
+    stage.brief = stage.brief.changed(system=system)
+    await stage.ring()
+    seen = await stage.until("the seal", lambda seen: seen.sealed)
+    assert seen.sealed
+    (artifact,) = (each for each in seen.sealed.artifacts if each.source == system.sources[0].id)
+    (frozen,) = stage.town.traces.artifacts
+    assert artifact.encryption
+    assert artifact.encryption.digest == hashlib.sha256(frozen.content).hexdigest()  # type: ignore[arg-type]
+    kept = stage.town.evidence.kept
+    assert decrypt(kept[artifact.digest], str(identity)) == frozen.content
+    assert not [each for each in kept.values() if each == frozen.content]
+    await stage.proved()
+
+
+def test_a_lock_is_not_proved_on_evidence_that_the_station_cannot_read() -> None:
+    brief = short_brief()
+    recipient = str(x25519.Identity.generate().to_public())
+    privacy = brief.system.sources[0].privacy.changed(encrypt_to=(recipient,))
+    system = brief.system.changed(sources=(brief.system.sources[0].changed(privacy=privacy),))
+    (found,) = dangling(brief.runbook, system)
+    assert (found.field, "cannot read it" in found.problem) == ("lock.source", True)
