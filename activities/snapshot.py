@@ -120,7 +120,7 @@ class SnapshotActivities:
         with as_failures():
             made = statement(order.snapshot)
             manifest = await self.store.put(canonical_json(made))
-            envelope = await self.store.put(self.signer.seal(made))
+            envelope = await self.store.put(await asyncio.to_thread(self.signer.seal, made))
             protection = await self.store.protection(envelope.digest)
         return Sealed(
             manifest=manifest.digest,

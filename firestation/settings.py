@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
+from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput
 from firestation.model import Duration, Model
@@ -20,7 +21,12 @@ RUNBOOKS = Path(__file__).parent.parent / "runbooks"
 
 
 class Settings(Model):
-    """Where a station keeps things and where it listens. Each field is the variable FIRESTATION_<NAME>."""
+    """Where a station keeps things and where it listens. Each field is the variable FIRESTATION_<NAME>.
+
+    `key` is the local key that seals manifests. With `key_uri` a key management service seals them instead, such as
+    `awskms:alias/firestation`, `gcpkms:projects/…`, `azurekms:…`, `hv:…` (Vault) or `hsm:2?label=station`; then
+    `key_public` is the PEM file of its public key, and `key_pin` refers to its PIN, where it has one.
+    """
 
     state: Path = Path(".firestation")
     station: Path = Path("station.yaml")
@@ -28,6 +34,9 @@ class Settings(Model):
     runbooks: Path = RUNBOOKS
     evidence: str | None = None
     key: Path | None = None
+    key_uri: str | None = None
+    key_public: Path | None = None
+    key_pin: SecretReference | None = None
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8420, ge=0, le=65535)
     coalesce: Duration = Field(default="30s", validate_default=True)

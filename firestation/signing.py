@@ -1,15 +1,15 @@
-"""Signed statements: in-toto statements in DSSE envelopes, by a local ed25519 key.
+"""Signed statements: in-toto statements in DSSE envelopes, by a local ed25519 key or by a key management service.
 
 An envelope has one byte form, canonical JSON, and any other is refused: so its digest names one statement, and no
 byte of it can change unseen. `ensure_key` is the only function that writes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SecuresystemslibError
 from securesystemslib.signer import (  # type: ignore[attr-defined] # exported, but not by __all__
+    SIGNER_FOR_URI_SCHEME,
     CryptoSigner,
     Key,
     Signer,
     SSlibKey,
 )
 
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import InvalidInput, NotConfigured, Unreachable
 from firestation.files import create_whole
 from firestation.model import canonical_json
 
@@ -58,6 +59,35 @@ class KeySigner:
     def seal(self, statement: dict[str, Any]) -> bytes:
         """The signed envelope, as canonical JSON."""
         return seal(statement, self)
+
+
+class UriSigner:
+    """Signs with a key that a service or a token keeps. What it signs must fit the public key, which is tried at once.
+
+    Raises `NotConfigured` when the URI, the public key or the library for it is not right.
+    """
+
+    def __init__(self, uri: str, public: Path, pin: Callable[[], str]) -> None:
+        self.uri, self.public_key = uri, load_public_key(public)
+        try:
+            self.signer = Signer.from_priv_key_uri(uri, self.public_key, lambda _: pin())
+        except (SecuresystemslibError, ValueError, ImportError) as error:
+            schemes = ", ".join(sorted(SIGNER_FOR_URI_SCHEME))
+            fix = f"write one of {schemes}, and install its extra, like firestation[awskms]"
+            msg = f"the key {uri} cannot be used: {error}; {fix}"
+            raise NotConfigured(msg) from error
+        try:
+            verify(self.seal({"tried": True}), [self.public_key])
+        except InvalidInput as error:
+            msg = f"{public} is not the public key of {uri}; export it from there again"
+            raise NotConfigured(msg) from error
+
+    def seal(self, statement: dict[str, Any]) -> bytes:
+        """The signed envelope, as canonical JSON. Raises `Unreachable` when the service does not sign."""
+        try:
+            return seal(statement, self)
+        except Exception as error:  # each service's library raises its own
+            raise Unreachable(f"the key {self.uri} does not sign: {type(error).__name__} {error}") from error
 
 
 def seal(statement: dict[str, Any], signer: _Signs) -> bytes:
@@ -146,11 +176,13 @@ def load_public_key(path: Path) -> Key:
         raise NotConfigured(msg) from error
     except ValueError as error:
         raise InvalidInput(
-            str(path), "this is not a public key", "Give a PEM file made by ensure_key"
+            str(path), "this is not a public key", "Give the PEM file of the station's public key"
         ) from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise InvalidInput(str(path), "this is not an ed25519 key", "Give a PEM file made by ensure_key")
-    return SSlibKey.from_crypto(key)
+    try:
+        return SSlibKey.from_crypto(key)
+    except ValueError as error:
+        fix = "Give the PEM file of an ed25519, ECDSA or RSA key"
+        raise InvalidInput(str(path), f"manifests are not signed by such a key: {error}", fix) from error
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:

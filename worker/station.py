@@ -312,7 +312,8 @@ async def _main(arguments: argparse.Namespace) -> None:
     made = make_tokens(load_station(settings.station), settings.state)
     if made:
         log.info("access tokens made", names=made, folder=str(settings.state / "tokens"))
-    ensure_key(settings.signing_key)
+    if settings.key_uri is None:
+        ensure_key(settings.signing_key)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

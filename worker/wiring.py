@@ -19,12 +19,13 @@ from firestation.drivers import Drivers
 from firestation.drivers.age import Age
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
+from firestation.errors import NotConfigured
 from firestation.files import create_whole
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
-from firestation.signing import KeySigner, ensure_key
+from firestation.signing import KeySigner, UriSigner, ensure_key
 from workflows.client import TASK_QUEUE
 from workflows.incident import IncidentWorkflow
 
@@ -78,14 +79,36 @@ def workflow_runner(passed_through: tuple[str, ...] = PASSED_THROUGH) -> Sandbox
     )
 
 
+def open_signer(settings: Settings, secrets: Secrets) -> KeySigner | UriSigner:
+    """What seals manifests: the key of a service when the settings name one, or the local key, made if need be.
+
+    Raises `NotConfigured` when it cannot sign.
+    """
+    if settings.key_uri is None:
+        ensure_key(settings.signing_key)
+        return KeySigner(settings.signing_key)
+    if settings.key_public is None:
+        raise NotConfigured(
+            "FIRESTATION_KEY_URI needs FIRESTATION_KEY_PUBLIC, the PEM file of the public key"
+        )
+
+    def pin() -> str:
+        if settings.key_pin is None:
+            raise NotConfigured(
+                f"{settings.key_uri} asks for a PIN; name it by FIRESTATION_KEY_PIN=file:PATH"
+            )
+        return secrets.resolve(settings.key_pin)
+
+    return UriSigner(settings.key_uri, settings.key_public, pin)
+
+
 @asynccontextmanager
 async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """The worker of a station: real drivers, the evidence store and the signing key that the settings name."""
     secrets = ReferenceSecrets(settings.state)
     async with Drivers(secrets, folder=settings.state) as bench:
         store = open_store(settings.evidence_store)
-        ensure_key(settings.signing_key)
-        signer = KeySigner(settings.signing_key)
+        signer = open_signer(settings, secrets)
         redactor = Redactor(DetectSecretsSieve(), pseudonym_key(settings.signing_key.with_name("pseudonyms")))
         yield incident_worker(client, bench, store, signer, secrets, redactor=redactor, cipher=Age())
 

@@ -52,6 +52,20 @@ def test_what_is_wrong_names_the_variable_and_the_fix(variable: str, value: str)
     assert caught.value.fix
 
 
+def test_a_key_may_be_kept_by_a_service() -> None:
+    told = {
+        "FIRESTATION_KEY_URI": "awskms:alias/firestation",
+        "FIRESTATION_KEY_PUBLIC": "/etc/firestation.pub",
+    }
+    settings = Settings.from_environment({**told, "FIRESTATION_KEY_PIN": "file:/run/pin"})
+    assert (settings.key_uri, settings.key_public) == (
+        "awskms:alias/firestation",
+        Path("/etc/firestation.pub"),
+    )
+    with pytest.raises(InvalidInput, match="KEY_PIN"):
+        Settings.from_environment({"FIRESTATION_KEY_PIN": "1234"})
+
+
 def test_children_get_the_same_settings() -> None:
     settings = Settings(state=Path("/s"), coalesce=timedelta(seconds=1.5), log="json")
     told = settings.for_children(TEMPORAL_ADDRESS="127.0.0.1:7233")

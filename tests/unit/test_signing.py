@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.dsa import generate_private_key as generate_dsa_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
@@ -136,7 +137,10 @@ def test_what_is_no_key_is_named(tmp_path: Path) -> None:
     public.write_bytes(rsa.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     with pytest.raises(NotConfigured, match="not an ed25519 key"):
         KeySigner(private)
-    with pytest.raises(InvalidInput, match="not an ed25519 key"):
+    assert load_public_key(public).scheme.startswith("rsa"), "a key service may sign with RSA"
+    dsa = generate_dsa_key(2048).public_key()
+    public.write_bytes(dsa.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with pytest.raises(InvalidInput, match="not signed by such a key"):
         load_public_key(public)
     private.write_text("hello")
     public.write_text("hello")
