@@ -131,7 +131,7 @@ async def _streaming(folder: Path) -> None:
             "driver": "file",
             "provides": ["requests"],
             "with": config,
-            "time_box": "30m",
+            "time_box": "8m",
         }
     )
     now = datetime.now(UTC)

@@ -5,7 +5,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -72,13 +72,23 @@ class Gateway:
             raise InvalidInput("incident", f"{len(found)} incidents begin with {prefix!r}", fix)
         return found[0]
 
-    def evidence(self, incident: str, digest: str) -> bytes:
-        """The bytes of one piece of evidence. Raises `Nonsense` when they are not those of the digest."""
+    def evidence(self, incident: str, digest: str) -> Iterator[bytes]:
+        """One piece of evidence, as it comes. Raises `Nonsense` at its end when it is not that of the digest."""
         path = f"/incidents/{_segment(incident)}/evidence/{_segment(digest)}"
-        content = self._get(path)
-        if hashlib.sha256(content).hexdigest() != digest:
+        found = hashlib.sha256()
+        try:
+            with self.http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    body = _body(answer)
+                    raise _problem(answer, body if isinstance(body, dict) else {})
+                for piece in answer.iter_bytes():
+                    found.update(piece)
+                    yield piece
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if found.hexdigest() != digest:
             raise Nonsense(f"the station's bytes of {digest[:12]} have another digest: they were altered")
-        return content
 
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
@@ -120,22 +130,18 @@ class Gateway:
             return body
         raise _problem(answer, body if isinstance(body, dict) else {})
 
-    def _get(self, path: str) -> bytes:
-        answer = self._answer("GET", path)
-        if answer.is_success:
-            return answer.content
-        body = _body(answer)
-        raise _problem(answer, body if isinstance(body, dict) else {})
-
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             return self.http.request(method, path, **request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            detail = str(error) or type(error).__name__
-            raise Unreachable(
-                f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
-                "or say where it is with --url or FIRESTATION_URL"
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        detail = str(error) or type(error).__name__
+        return Unreachable(
+            f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
+            "or say where it is with --url or FIRESTATION_URL"
+        )
 
 
 def _body(answer: httpx.Response) -> Any:

@@ -95,13 +95,13 @@ class Room:
         """What is encrypted, while no identity is named."""
         return tuple(each for each in self.artifacts if each.encryption and self.identity is None)
 
-    def read(self, digest: str) -> bytes:
-        """The bytes of a digest, as they are kept."""
+    def read(self, digest: str) -> Iterator[bytes]:
+        """The bytes of a digest, as they are kept, in pieces."""
         return self.gateway.evidence(self.seen.incident, digest)
 
     def open(self, digest: str) -> bytes:
         """The bytes of a digest, decrypted. Raises `InvalidInput` when that needs an identity."""
-        content = self.read(digest)
+        content = b"".join(self.read(digest))
         artifact = next((each for each in self.artifacts if each.digest == digest), None)
         if artifact is None or artifact.encryption is None:
             return content
@@ -169,6 +169,10 @@ def show_evidence(
     """
     room = Room.of(ctx, incident, who, as_json=as_json, identity=identity)
     whole = room.whole(digest)
+    if raw and not room.desk.json and identity is None:
+        for piece in room.read(whole):
+            sys.stdout.buffer.write(piece)
+        return
     content = room.open(whole)
     if room.desk.json:
         room.desk.answer({"digest": whole, "base64": base64.b64encode(content).decode()})

@@ -1,7 +1,7 @@
 """The chain of custody: from the seal on the record to each byte of evidence, every link checked."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,10 +20,14 @@ PARTS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def verify(sealed: Sealed, read: Callable[[str], bytes], keys: Sequence[signing.PublicKey]) -> Iterator[str]:
+Read = Callable[[str], Iterable[bytes]]
+"""Gives the bytes of a digest in pieces, or raises an error of ours."""
+
+
+def verify(sealed: Sealed, read: Read, keys: Sequence[signing.PublicKey]) -> Iterator[str]:
     """Check every link, and say each that holds. Raises `InvalidInput` naming the first that does not.
 
-    `sealed` is what the incident's record says; `read` gives the bytes of a digest, or raises an error of ours.
+    `sealed` is what the incident's record says. No artifact is held in memory whole.
     """
     statement = signing.verify(_bytes("envelope", sealed.envelope, read), keys)
     yield f"envelope {sealed.envelope[:12]}: signed by the station's key"
@@ -33,23 +37,30 @@ def verify(sealed: Sealed, read: Callable[[str], bytes], keys: Sequence[signing.
     _as_recorded(statement, sealed)
     yield "manifest: says what the incident's record says"
     for artifact in sealed.artifacts:
-        content = _bytes(artifact.name, artifact.digest, read)
-        if len(content) != artifact.size:
-            raise InvalidInput(artifact.name, f"{len(content)} bytes, not {artifact.size}", READ_AGAIN)
+        size = sum(len(piece) for piece in _pieces(artifact.name, artifact.digest, read))
+        if size != artifact.size:
+            raise InvalidInput(artifact.name, f"{size} bytes, not {artifact.size}", READ_AGAIN)
         yield f"artifact {artifact.digest[:12]}: {artifact.name}, {artifact.size} bytes"
 
 
-def _bytes(name: str, digest: str, read: Callable[[str], bytes]) -> bytes:
+def _bytes(name: str, digest: str, read: Read) -> bytes:
+    return b"".join(_pieces(name, digest, read))
+
+
+def _pieces(name: str, digest: str, read: Read) -> Iterator[bytes]:
+    """The bytes of a digest. Raises `InvalidInput` at their end when they are not."""
+    weighed = hashlib.sha256()
     try:
-        content = read(digest)
+        for piece in read(digest):
+            weighed.update(piece)
+            yield piece
     except InvalidInput:
         raise
     except FirestationError as error:
         raise InvalidInput(name, str(error), READ_AGAIN) from error
-    found = hashlib.sha256(content).hexdigest()
+    found = weighed.hexdigest()
     if found != digest:
         raise InvalidInput(name, f"its bytes have the digest {found[:12]}, not {digest[:12]}", READ_AGAIN)
-    return content
 
 
 def _read(said: dict[str, Any], part: str) -> Any:

@@ -2,19 +2,20 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def create_whole(path: Path, content: bytes, mode: int = 0o644) -> bool:
+def create_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) -> bool:
     """Create the file, durably and with exactly this mode. False, and nothing changed, when one is there already.
 
-    The folder must exist. Raises `OSError`.
+    The folder must exist. Raises `OSError`, and what the pieces of the content raise.
     """
     descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         try:

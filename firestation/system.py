@@ -1,5 +1,6 @@
 """The system: one AI application under protection, as its system file describes it."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -68,7 +69,9 @@ class SourceFitting(Fitting):
     """A place where evidence is read from; `provides` names the items of the minimum snapshot it gives."""
 
     provides: tuple[SnapshotItem, ...]
-    time_box: Duration = Field(default="30s", validate_default=True)
+    time_box: Duration = Field(
+        default="30s", validate_default=True, gt=timedelta(), le=timedelta(minutes=8)
+    )  # the whole snapshot has ten
     privacy: Privacy = Privacy()
 
 

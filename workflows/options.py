@@ -49,8 +49,3 @@ OPTIONS: dict[str, Options] = {
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     ),
 }
-
-FIRST_ALARM = timedelta(minutes=1)
-SEAL_AGAIN = timedelta(seconds=30)
-LONGEST_SLEEP = timedelta(days=7)
-EVIDENCE_BEFORE = timedelta(minutes=15)
