@@ -9,14 +9,18 @@ import pytest
 import yaml
 
 from cli.errors import ExitCode
-from firestation.drivers import problems
+from firestation.drivers import REGISTRY, problems
+from firestation.drivers.age import is_recipient
 from firestation.loader import load_runbook, load_system
+from firestation.privacy import Privacy
 from firestation.runbook import dangling
 from firestation.settings import PREFIX, Settings
+from firestation.system import SourceFitting, System
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
 from tests.e2e.processes import needs
 
 OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
+SOURCES = ROOT / "docs/sources.md"
 
 
 def name(document: Path) -> str:
@@ -96,3 +100,21 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added."""
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {"README.md", "docs/operations.md", "docs/authoring.md", "docs/evidence.md"}
+
+
+def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> None:
+    system = System.model_validate(yaml.safe_load(blocks(AUTHORING, "yaml")[0]))
+    taught = [source for block in blocks(SOURCES, "yaml") for source in yaml.safe_load(block)["sources"]]
+    found = [SourceFitting.model_validate(source) for source in taught]
+    numbered = tuple(each.changed(id=f"s{number}") for number, each in enumerate(found))
+    system = system.changed(sources=numbered)
+    assert problems(system) == ()
+    assert {each.driver for each in found} == set(REGISTRY["source"])
+    rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_the_privacy_that_it_teaches_can_be_read() -> None:
+    (block,) = blocks(ROOT / "docs/evidence.md", "yaml")
+    privacy = Privacy.model_validate(yaml.safe_load(block)["privacy"])
+    assert all(is_recipient(each) for each in privacy.encrypt_to)
