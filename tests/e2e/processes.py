@@ -1,5 +1,6 @@
 """Real processes for the end-to-end tests: the agent, the station, Prometheus and Alertmanager."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from temporalio.client import Client
 
 from cli.client import Gateway
 from firestation.errors import Unreachable
@@ -117,6 +119,11 @@ class Agent:
         lines = [json.loads(line) for line in (self.folder / "access.jsonl").read_text().splitlines()]
         return [(line["lever"], line["from"], line["to"]) for line in lines if line["moved"]]
 
+    def reads(self, path: str) -> int:
+        """How often somebody read this, by the agent's own access log."""
+        lines = [json.loads(line) for line in (self.folder / "access.jsonl").read_text().splitlines()]
+        return sum(line["path"] == path and line["method"] == "GET" for line in lines)
+
     def ruling(self) -> str:
         order = {"id": "o-9", "item": "headphones", "days_since_purchase": 45, "amount": 79.0}
         body = {"tenant": "eval", "user": "x", "question": "I want a refund for headphones.", "order": order}
@@ -202,6 +209,24 @@ class Station:
         before = wait_for(f"a {name} to kill", lambda: self.children().get(name))
         os.kill(before, signal.SIGKILL)
         wait_for(f"another {name}", lambda: self.children().get(name, before) != before)
+
+    def done(self, incident: str, activity: str) -> int:
+        """How many activities of this name have completed, by Temporal's own history."""
+
+        async def count() -> int:
+            client = await Client.connect(self.temporal)
+            history = await client.get_workflow_handle(incident).fetch_history()
+            asked = {
+                event.event_id
+                for event in history.events
+                if event.activity_task_scheduled_event_attributes.activity_type.name == activity
+            }
+            return sum(
+                event.activity_task_completed_event_attributes.scheduled_event_id in asked
+                for event in history.events
+            )
+
+        return asyncio.run(count())
 
     def replay(self, incident: str, *more: str) -> dict[str, Any]:
         """Replay and audit, by the command; the report."""

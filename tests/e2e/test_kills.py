@@ -3,6 +3,7 @@
 import pytest
 
 from firestation.firebreak import Lease
+from firestation.loader import load_system
 from tests.e2e.captain import approve, finish, stands, take
 from tests.e2e.processes import Agent, Station, wait_for
 
@@ -27,9 +28,13 @@ def test_the_worker_dies_during_the_snapshot(agent: Agent, station: Station) -> 
     agent.fault("hang_reads", lever="memory")
     incident = agent.ring(station)
     station.until(incident, "the baseline", lambda seen: seen.baseline)
+    sources = len(load_system(station.state / "config" / "system.yaml").sources)
+    wait_for("every source to be read", lambda: station.done(incident, "collect") == sources)
     assert station.picture(incident).sealed is None
     station.kill("worker")
     agent.clear("hang_reads")
+    station.until(incident, "the seal", lambda seen: seen.sealed)
+    assert (agent.reads("/prompt"), agent.reads("/evals/latest")) == (1, 1), "nothing is collected twice"
     take(station, incident)
     contained(station, incident)
     approve(station, incident)
