@@ -13,7 +13,7 @@ from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
-from firestation.model import Id, Line, Model, Text, Time
+from firestation.model import Id, Keys, Line, Model, Text, Time
 from firestation.record import Brief
 from firestation.severity import Proposal, Severity
 from firestation.system import Position
@@ -94,7 +94,7 @@ class Incident(Model):
     entries: tuple[Entry, ...] = ()
     words: tuple[Word, ...] = ()
     outbox: tuple[Parcel, ...] = ()
-    done_keys: frozenset[str] = frozenset()
+    done_keys: Keys = frozenset()
     postmortem: ArtifactRef | None = None
     tickets: tuple[Ticket, ...] = ()
     lock: LockProof | None = None
