@@ -28,7 +28,7 @@ class LeverActivities:
         """
         async with beating():
             with as_failures():
-                return await _move(self.bench.lever(order.lever), order.order, activity.info().attempt)
+                return await moved(self.bench.lever(order.lever), order.order, activity.info().attempt)
 
     @activity.defn(name="probe")
     async def probe(self, order: ProbeOrder) -> Reading:
@@ -49,7 +49,8 @@ class LeverActivities:
                     await asyncio.sleep(min(order.every.total_seconds(), left))
 
 
-async def _move(lever: Lever, order: MoveOrder, attempt: int) -> MoveOutcome:
+async def moved(lever: Lever, order: MoveOrder, attempt: int) -> MoveOutcome:
+    """One attempt at a move, read back. Raises `DriverError`."""
     found = await lever.read()
     if found.same_as(order.to):
         return _already_there(order, attempt, found)

@@ -6,6 +6,7 @@ by piece, so that neither a huge answer nor a small one that unfolds into a huge
 
 import asyncio
 import base64
+import shlex
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -206,6 +207,36 @@ async def ask(
     except httpx.HTTPError as error:
         msg = f"{asked} is not reachable: {str(error) or type(error).__name__}"
         raise Unreachable(msg) from error
+
+
+def curl(link: Connection, request: Request, values: Values) -> str:
+    """The same request as a person types it; credentials are read by the shell, and never written here."""
+    words = ["curl --fail-with-body --silent --show-error"]
+    words += [f"-X {request.method} {shlex.quote(full_url(request, link.base, values))}"]
+    for name, template in {**link.headers, **request.headers}.items():
+        words.append(f"-H {shlex.quote(f'{name}: {fill_header(template, values)}')}")
+    words += filter(None, [_credential_by_hand(link.auth)])
+    if request.body is not None:
+        body = canonical_json(fill(request.body, values)).decode()
+        words.append(f"-H 'Content-Type: application/json' -d {shlex.quote(body)}")
+    return " ".join(words)
+
+
+def _credential_by_hand(auth: Auth | None) -> str | None:
+    if auth is None:
+        return None
+    if auth.bearer is not None:
+        return f'-H "Authorization: Bearer {by_shell(auth.bearer)}"'
+    if auth.header is not None:
+        return f'-H "{auth.header.name}: {by_shell(auth.header.secret)}"'
+    assert auth.basic is not None
+    return f'-u {shlex.quote(auth.basic.user)}:"{by_shell(auth.basic.password)}"'
+
+
+def by_shell(reference: SecretReference) -> str:
+    """What a shell reads a credential by: `$NAME`, or `$(cat PATH)`; it stands inside double quotes."""
+    kind, _, place = reference.partition(":")
+    return f"${place}" if kind == "env" else f"$(cat {shlex.quote(place)})"
 
 
 def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:

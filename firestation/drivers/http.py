@@ -8,7 +8,7 @@ and never longer than `timeout`. The read-back then shows ours.
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, Literal, Self
 
@@ -17,9 +17,10 @@ from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_va
 from firestation.after_action import Task, Ticket
 from firestation.alarm import SUBJECTS
 from firestation.board import Message, Receipt
-from firestation.drivers.exchange import Answer, Connection, Spot, ask
+from firestation.drivers.exchange import Answer, Connection, Spot, ask, curl
 from firestation.drivers.harvest import harvest, one_line, stamp
 from firestation.drivers.kit import Kit
+from firestation.drivers.moving import MovingConfig, MovingLever, Raced
 from firestation.drivers.template import (
     PLACEHOLDER,
     HeaderName,
@@ -32,29 +33,24 @@ from firestation.drivers.template import (
     plain,
 )
 from firestation.errors import (
-    Drifted,
     FirestationError,
     Nonsense,
-    NotApplied,
     NotConfigured,
-    Unreachable,
 )
 from firestation.evidence import Scope
 from firestation.expect import Expectation, JsonPath, judge
 from firestation.firebreak import Reading
-from firestation.model import Duration, Line, Model
+from firestation.model import Line, Model
 from firestation.ports import Artifact, LockCase, Window
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
-    LeverFitting,
     Position,
     SnapshotItem,
     SourceFitting,
     TrackerFitting,
 )
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
 ONE_OF = {
     "request_ids": "request_id",
     "trace_ids": "trace_id",
@@ -188,14 +184,11 @@ class MoveRequest(Request):
     method: Method = "PUT"
 
 
-class HttpLeverConfig(_Keyed):
-    """`read_back_within`: how long after the answer the read-back may take to show the new position."""
+class HttpLeverConfig(MovingConfig, _Keyed):
+    """How the lever is read, and how it is moved."""
 
     read: ReadRequest
     move: MoveRequest
-    read_back_within: Duration = Field(
-        default="5s", validate_default=True, ge=timedelta(), le=timedelta(minutes=2)
-    )
 
     @model_validator(mode="after")
     def _can_move(self) -> Self:
@@ -209,15 +202,12 @@ class HttpLeverConfig(_Keyed):
         return self
 
 
-class HttpLever:
+class HttpLever(MovingLever[HttpLeverConfig]):
     """Reads, compares, moves, reads back. The module says how wide the gap between compare and set is."""
 
     config_model: ClassVar[type[Model]] = HttpLeverConfig
 
-    def __init__(self, fitting: LeverFitting, config: HttpLeverConfig, kit: Kit) -> None:
-        self.fitting, self.config, self.kit = fitting, config, kit
-
-    async def read(self) -> Position:
+    async def position(self) -> Position:
         """The present position, and its revision where the product has one."""
         read = self.config.read
         answer = await ask(self.kit, self.config, read, {})
@@ -225,14 +215,11 @@ class HttpLever:
         revision = None if read.revision is None else plain(answer.spot(read.revision)) or None
         return Position(value=value, revision=revision)
 
-    async def move(self, to: Position, expected: Position, key: str) -> Position:
-        """Move once. Whether a lever that is already at `to` is our own work is for the caller to judge."""
-        found = await self.read()
-        if not found.same_as(expected):
-            raise self._drifted(expected, found)
+    async def write(self, to: Position, found: Position, key: str) -> None:
+        """One request, under the key; with the revision that was read, the product compares."""
         values: dict[str, JsonValue] = {
             "position": to.value,
-            "expected": expected.value,
+            "expected": found.value,
             "revision": found.revision,
             "key": key,
         }
@@ -243,34 +230,18 @@ class HttpLever:
             await ask(self.kit, self.config, self.config.move, values, headers)
         except Nonsense as error:
             if error.details.get("status") in RACED:
-                raise self._drifted(expected, await self.read()) from error
+                raise Raced(str(error)) from error
             raise
-        return await self._read_back(to)
 
-    async def _read_back(self, to: Position) -> Position:
-        """Read until the lever shows `to`, or the time for it is over."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self.config.read_back_within.total_seconds()
-        pause, found = FIRST_PAUSE_S, None
-        while True:
-            try:
-                found = await self.read()
-            except (Unreachable, Nonsense):
-                if loop.time() >= ends:
-                    raise
-            else:
-                if found.same_as(to):
-                    return found
-            left = ends - loop.time()
-            if left <= 0:
-                msg = f"the lever {self.fitting.id} took the move to {to} and still shows {found}"
-                raise NotApplied(msg, found=None if found is None else found.model_dump(mode="json"))
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 2, LONGEST_PAUSE_S)
-
-    def _drifted(self, expected: Position, found: Position) -> Drifted:
-        msg = f"the lever {self.fitting.id} was expected at {expected} and stands at {found}; nothing was written"
-        return Drifted(msg, found=found.model_dump(mode="json"))
+    def by_hand(self, to: JsonValue) -> str:
+        """The move as a command; what only a reading tells (`{revision}`) is left for the person to fill in."""
+        values: dict[str, JsonValue] = {
+            "position": to,
+            "expected": "",
+            "revision": "REVISION",
+            "key": "by-hand",
+        }
+        return curl(self.config, self.config.move, values)
 
 
 # ----------------------------------------------------------------------------------------------------- check

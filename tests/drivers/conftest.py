@@ -1,4 +1,4 @@
-"""The drivers as a station wires them, and a small product to try them on."""
+"""The drivers as a station wires them, a small product to try them on, and the real products, each started once."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from firestation.drivers import Drivers
 from firestation.secrets import ReferenceSecrets
+from tests.drivers import products
 from tests.drivers.lever_service import TOKEN, Product, running
 
 
@@ -27,3 +28,33 @@ def product(service: Product, monkeypatch: pytest.MonkeyPatch) -> Product:
     monkeypatch.setenv("AGENT_TOKEN", TOKEN)
     service.reset()
     return service
+
+
+@pytest.fixture(scope="session")
+def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with products.embeddings(tmp_path_factory.mktemp("embeddings")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with products.postgresql(tmp_path_factory.mktemp("postgresql")) as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with products.mlflow(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with products.phoenix(tmp_path_factory.mktemp("phoenix")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with products.chroma(tmp_path_factory.mktemp("chroma")) as url:
+        yield url

@@ -13,7 +13,7 @@ from firestation.errors import Gone, InvalidInput, Nonsense
 from firestation.evidence import Scope
 from firestation.ports import Source
 from firestation.testing import SourceConformance
-from tests.drivers.sources import products
+from tests.drivers import products
 from tests.drivers.sources.reading import NOW, documents, gather, in_scope, make_source
 
 pytestmark = pytest.mark.driver

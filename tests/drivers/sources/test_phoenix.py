@@ -12,7 +12,7 @@ from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.ports import Source
 from firestation.testing import SourceConformance
-from tests.drivers.sources import products
+from tests.drivers import products
 from tests.drivers.sources.reading import documents, just_now, make_source
 from tests.e2e.processes import free_port, wait_for
 

@@ -1,0 +1,106 @@
+"""What every lever must withstand, on the real product behind the meddler: never a wrong "done", always the way back.
+
+Inherit it beside `LeverConformance` and give the fixtures. The move is made as the engine makes it: the activity's own
+code, tried again as Temporal would.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from pydantic import JsonValue
+
+from activities.levers import moved
+from firestation.errors import DriverError
+from firestation.firebreak import Action, MoveOrder, MoveOutcome
+from firestation.ports import Lever
+from firestation.severity import Severity
+from firestation.system import Position
+from tests.drivers.levers.meddler import Meddler
+
+TRIES = 4
+FAULTS = ("refuse", "lose", "hang", "hang-after", "noop", "flap", "slow")
+
+Truth = Callable[[], Awaitable[JsonValue]]
+
+
+def order(purpose: str, origin: Position, to: Position) -> MoveOrder:
+    """The order to move from `origin` to `to`, or to put it back."""
+    action = Action(
+        incident="agent-1",
+        run="0" * 8,
+        step="step",
+        attempt=1,
+        lever="lever",
+        origin=origin,
+        to=to,
+        scope="the test",
+        severity=Severity.SEV2,
+        expires_after=timedelta(hours=1),
+        manifest=None,
+    )
+    there, back = (to, origin) if purpose == "move" else (origin, to)
+    return MoveOrder.model_validate(
+        {
+            "purpose": purpose,
+            "action": action,
+            "to": there,
+            "expected": back,
+            "authority": "captain",
+            "key": f"agent-1/00000000/{purpose}",
+        }
+    )
+
+
+async def carried_out(lever: Lever, what: MoveOrder) -> MoveOutcome:
+    """The move as the engine makes it: what is worth another try is tried again; in the end it is uncertain."""
+    trouble = "it was not tried"
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await moved(lever, what, attempt)
+        except DriverError as error:
+            trouble = str(error)
+            if not error.retryable:
+                break
+    return MoveOutcome(result="uncertain", found=None, detail=trouble)
+
+
+@pytest.mark.asyncio
+class LeverFaults:
+    """Promises of a lever whose product fails."""
+
+    @pytest.fixture
+    def through(self, meddler: Meddler) -> Lever:
+        """The lever, reached through the meddler, with a `timeout` and `read_back_within` of about 2 s."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def meddler(self) -> Meddler:
+        """The proxy in front of the product, its `put_back` given."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def truth(self) -> Truth:
+        """Where the product itself says that it stands, asked without us."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def elsewhere(self) -> JsonValue:
+        """A position where it does not stand now."""
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("when", ["once", "always"])
+    async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
+        self, through: Lever, meddler: Meddler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+    ) -> None:
+        """Whatever the product does to the write, once or each time."""
+        origin, to = await through.read(), Position(value=elsewhere)
+        meddler.plan = [fault] * (1 if when == "once" else 20)
+        outcome = await carried_out(through, order("move", origin, to))
+        if outcome.result == "done":
+            assert await truth() == elsewhere
+        meddler.plan = []
+        back = await carried_out(through, order("lift", origin, to))
+        assert back.result == "done", back
+        assert await truth() == origin.value
