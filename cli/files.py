@@ -15,8 +15,9 @@ from cli.teach import teach
 from firestation.drivers import problems
 from firestation.errors import InvalidFile, InvalidInput
 from firestation.evidence import readiness, ready_percent
+from firestation.lint import dangling, holes
 from firestation.loader import at_lines, load_runbook, load_system, problems_in
-from firestation.runbook import Runbook, dangling
+from firestation.runbook import Runbook
 from firestation.severity import propose
 from firestation.system import System
 
@@ -114,8 +115,9 @@ def runbook_problems(file: Path, systems: Iterable[System]) -> list[InvalidFile]
     wrong = problems_in(file, Runbook)
     if wrong:
         return wrong
-    holes = [hole for each in systems for hole in dangling(load_runbook(file), each)]
-    return at_lines(file, [InvalidInput(each.field, each.problem, each.fix) for each in holes])
+    runbook = load_runbook(file)
+    found = [*holes(runbook), *(hole for each in systems for hole in dangling(runbook, each))]
+    return at_lines(file, [InvalidInput(each.field, each.problem, each.fix) for each in found])
 
 
 def report(desk: Desk, wrong: dict[Path, list[InvalidFile]], kind: str) -> None:

@@ -102,6 +102,38 @@ class Adopt(_Act):
     reason: Text
 
 
+class Extend(_Act):
+    """Hold this firebreak for another span."""
+
+    kind: Literal["extend"] = "extend"
+    action: Sha256
+    reason: Text
+
+
+class Stop(_Act):
+    """Stop everything: refuse what is asked, and put back every firebreak, the newest first."""
+
+    kind: Literal["stop"] = "stop"
+    reason: Text
+
+
+class Switch(_Act):
+    """Go on by another runbook of the wall, as it was when the incident opened."""
+
+    kind: Literal["switch"] = "switch"
+    to: Id
+    reason: Text
+
+
+class Confirm(_Act):
+    """I have done this manual step; or it cannot be done."""
+
+    kind: Literal["confirm"] = "confirm"
+    step: Id
+    done: bool = True
+    note: Text | None = None
+
+
 class Waive(_Act):
     """Do without the snapshot because harm is still spreading, or without the lock until a date."""
 
@@ -150,6 +182,10 @@ Act = Annotated[
     | Accept
     | Lift
     | Adopt
+    | Extend
+    | Stop
+    | Switch
+    | Confirm
     | Waive
     | Prove
     | Dismiss
@@ -172,6 +208,10 @@ ACTS: dict[str, type[_Act]] = {
         Accept,
         Lift,
         Adopt,
+        Extend,
+        Stop,
+        Switch,
+        Confirm,
         Waive,
         Prove,
         Dismiss,

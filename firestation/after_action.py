@@ -7,22 +7,25 @@ from pydantic import Field
 from firestation.evidence import ArtifactRef
 from firestation.model import Id, Line, Model, Sha256, Text, Time
 
+TaskKind = Literal["postmortem", "eval-lock", "follow-up"]
+
 
 class Task(Model):
     """Something that a person must do after the fire."""
 
     incident: Id
-    kind: Literal["postmortem", "eval-lock"]
+    kind: TaskKind
     title: Line
     text: Text
 
 
 class Ticket(Model):
-    """A task as the tracker keeps it."""
+    """A task as the tracker keeps it. `name` is the follow-up of the runbook that it is."""
 
-    kind: Literal["postmortem", "eval-lock"]
+    kind: TaskKind
     tracker: Id
     reference: Line
+    name: Id | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Run(Model):

@@ -27,7 +27,9 @@ from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
 
-DERIVED = frozenset({"missed", "lapsed", "expired", "paged", "said", "proposed", "skipped"})
+DERIVED = frozenset(
+    {"missed", "lapsed", "asked", "expired", "called", "paged", "said", "proposed", "skipped"}
+)
 """Events that time and the runbook alone make; they have no event of their own in the history."""
 
 READINGS = frozenset({"measure", "probe", "soak"})
@@ -357,7 +359,19 @@ def _sealed(step: Step, _: Incident) -> Event:
     return record.SealedUp(at=step.at, sealed=sealed)
 
 
+def _leased(step: Step, _: Incident) -> Event:
+    order = orders.LeaseOrder.model_validate(step.given)
+    holder = orders.LeaseAnswer.model_validate(step.answer).holder
+    return record.Leased(at=step.at, lever=order.lever, action=order.action, holder=holder)
+
+
+def _released(step: Step, _: Incident) -> Event:
+    return record.Released(at=step.at, lever=orders.ReleaseOrder.model_validate(step.given).lever)
+
+
 DONE: dict[str, Translate] = {
+    "take_lease": _leased,
+    "release_lease": _released,
     "measure": _measured,
     "read_lever": _read,
     "seal": _sealed,

@@ -104,6 +104,6 @@ class Station(Model):
         )
 
 
-Authority = Literal["captain", "preauthorized", "expiry"]
-"""On whose word a lever moves: the captain's decision, the pinned runbook's pre-authorization, or the expiry
-that the captain (or the runbook) approved together with the move."""
+Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]
+"""On whose word a lever moves: the captain's decision, the pinned runbook's pre-authorization, or what it says for the
+case that nobody decides; and back: by the expiry, or because the move failed, both of which were decided on with it."""

@@ -13,11 +13,15 @@ from pydantic import Field
 from firestation.authority import Authority
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.severity import Severity
+from firestation.steps import AtExpiry, FirebreakStep
 from firestation.system import Position
 
 
 class Action(Model):
-    """One exact effect. Change any field and it is another action with another digest."""
+    """One exact effect. Change any field and it is another action with another digest.
+
+    `at_expiry` is what follows when nobody answers before the expiry; actions from before that field have none.
+    """
 
     incident: Id
     run: str
@@ -30,6 +34,7 @@ class Action(Model):
     severity: Severity
     expires_after: Duration
     manifest: Sha256 | None
+    at_expiry: AtExpiry | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Reading(Model):
@@ -49,6 +54,7 @@ class Lease(StrEnum):
     LAPSED = "lapsed"
     AUTHORIZED = "authorized"
     DRIFTED = "drifted"
+    TAKEN = "taken"
     MOVING = "moving"
     APPLIED = "applied"
     EFFECTIVE = "effective"
@@ -65,15 +71,20 @@ HOLDING = frozenset({Lease.APPLIED, Lease.EFFECTIVE, Lease.INEFFECTIVE, Lease.UN
 UNDERWAY = frozenset({Lease.PROPOSED, Lease.AUTHORIZED, Lease.MOVING, Lease.APPLIED, Lease.LIFTING})
 """Something is still to be decided or done before anyone can say how this stands."""
 
-ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.LIFTED, Lease.ADOPTED})
-"""Nothing of this firebreak is left to do."""
+ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.TAKEN, Lease.LIFTED, Lease.ADOPTED})
+"""Nothing of this firebreak is left to do. Taken: another incident holds the lever, so it never moved."""
 
 
 class Firebreak(Model):
-    """One action and what became of it. `digest` is the action's."""
+    """One action and what became of it. `digest` is the action's, `step` the pinned runbook's, as it was then.
+
+    `compensating`: it is put back because the move failed, or because another of its group did.
+    """
 
     digest: Sha256
     action: Action
+    runbook: Id
+    step: FirebreakStep
     state: Lease
     proposed_at: Time
     decide_by: Time
@@ -83,7 +94,10 @@ class Firebreak(Model):
     moved_at: Time | None = None
     effective_at: Time | None = None
     expires_at: Time | None = None
+    asked_at: Time | None = None
+    escalations: int = 0
     lift_wanted_by: Id | None = None
+    compensating: bool = False
     lifts: int = 0
     found: Position | None = None
     trouble: Text | None = None
@@ -124,9 +138,12 @@ def order_move(firebreak: Firebreak, authority: Authority) -> MoveOrder:
     )
 
 
-def order_lift(firebreak: Firebreak, authority: Authority) -> MoveOrder:
+def order_lift(firebreak: Firebreak) -> MoveOrder:
     """The order that puts the lever back to the position that we read, never by the product's own undo."""
     action = firebreak.action
+    authority: Authority = "captain"
+    if firebreak.lift_wanted_by == "engine":
+        authority = "compensation" if firebreak.compensating else "expiry"
     return MoveOrder(
         purpose="lift",
         action=action,
@@ -152,3 +169,11 @@ def has_lapsed(firebreak: Firebreak, now: datetime) -> bool:
 def has_expired(firebreak: Firebreak, now: datetime) -> bool:
     """Whether a firebreak that holds has outlived its expiry."""
     return firebreak.state in HOLDING and firebreak.expires_at is not None and now >= firebreak.expires_at
+
+
+def asks_at(firebreak: Firebreak) -> datetime | None:
+    """When the captain is asked what shall follow at the expiry; None while there is nothing to ask."""
+    if firebreak.state not in HOLDING or firebreak.lift_wanted_by or firebreak.asked_at:
+        return None
+    notice = min(firebreak.step.ask_before, firebreak.action.expires_after / 2)
+    return firebreak.expires_at - notice if firebreak.expires_at else None

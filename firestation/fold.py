@@ -1,17 +1,22 @@
 """The fold: a record in, a state out. What happened, happened: nothing is refused here."""
 
+from collections.abc import Callable
 from functools import reduce, singledispatch
 
 from firestation import acts, record
 from firestation.authority import Role
 from firestation.board import Entry, Word
 from firestation.clock import Deadline, Milestone
-from firestation.firebreak import Firebreak, Lease
+from firestation.firebreak import HOLDING, Firebreak, Lease
 from firestation.model import Model
 from firestation.notices import notices
 from firestation.record import Event, Opened, Record
 from firestation.severity import propose
-from firestation.state import Incident, Parcel, Rung, Waiver
+from firestation.state import Duty, Incident, Parcel, Rung, Waiver
+from firestation.steps import FirebreakStep
+
+MOST_DOUBLINGS = 6
+"""Whoever does not answer is asked less and less often: weeks of silence must not fill the record."""
 
 
 def fold(events: Record) -> Incident:
@@ -160,9 +165,15 @@ def _(event: record.LeverRead, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Proposed, incident: Incident) -> Incident:
+    runbook = incident.brief.runbook
+    step = runbook.step(event.action.step)
+    if step is None:
+        raise LookupError(event.action.step)  # only steps of the pinned runbook are ever proposed
     firebreak = Firebreak(
         digest=event.action.sha256(),
         action=event.action,
+        runbook=runbook.runbook,
+        step=step,
         state=Lease.AUTHORIZED if event.preauthorized else Lease.PROPOSED,
         proposed_at=event.at,
         decide_by=event.at + event.decide_within,
@@ -181,7 +192,46 @@ def _(event: record.Skipped, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Lapsed, incident: Incident) -> Incident:
-    return _lease(incident, event.action, state=Lease.LAPSED)
+    firebreak = incident.firebreak(event.action)
+    if firebreak is None or event.then == "deny":
+        return _fail_together(_lease(incident, event.action, state=Lease.LAPSED), event.action)
+    if event.then == "apply":
+        return _lease(incident, event.action, state=Lease.AUTHORIZED, authority="absence")
+    again = event.at + firebreak.step.decide_within * 2 ** min(firebreak.escalations, MOST_DOUBLINGS)
+    return _lease(incident, event.action, decide_by=again, escalations=firebreak.escalations + 1)
+
+
+@_apply.register
+def _(event: record.Leased, incident: Incident) -> Incident:
+    if event.holder is None:
+        taken = {lever: holder for lever, holder in incident.taken.items() if lever != event.lever}
+        return incident.changed(leased=(*incident.leased, event.lever), taken=taken)
+    incident = incident.changed(taken={**incident.taken, event.lever: event.holder})
+    firebreak = incident.firebreak(event.action)
+    if firebreak is None or firebreak.state is not Lease.AUTHORIZED:
+        return incident  # withdrawn meanwhile
+    trouble = f"the incident {event.holder} holds this lever; propose it again when that one has let go"
+    return _fail_together(_lease(incident, event.action, state=Lease.TAKEN, trouble=trouble), event.action)
+
+
+@_apply.register
+def _(event: record.Released, incident: Incident) -> Incident:
+    return incident.changed(leased=tuple(each for each in incident.leased if each != event.lever))
+
+
+@_apply.register
+def _(event: record.Called, incident: Incident) -> Incident:
+    step = incident.brief.runbook.duty(event.step)
+    if step is None:
+        raise LookupError(event.step)  # only steps of the pinned runbook are ever called
+    known = incident.duties.get(step.id)
+    duty = Duty(
+        step=step.id,
+        called_at=known.called_at if known else event.at,
+        due=event.at + step.within * 2 ** min(event.times - 1, MOST_DOUBLINGS),
+        times=event.times,
+    )
+    return incident.changed(duties={**incident.duties, step.id: duty})
 
 
 @_apply.register
@@ -203,7 +253,8 @@ def _(event: record.Moved, incident: Incident) -> Incident:
     incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
     if outcome.result == "drifted" and order.purpose == "move":
         # Nothing was overwritten: ask again, with what the lever shows now.
-        incident = incident.changed(wanted=(*incident.wanted, order.action.step))
+        if not incident.stopped_by:
+            incident = incident.changed(wanted=(*incident.wanted, order.action.step))
         return _lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
     incident = incident.changed(changed_at=event.at, restored_at=None)
     if outcome.result == "done" and order.purpose == "lift":
@@ -212,22 +263,27 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         state, trouble = Lease.APPLIED, None
     else:
         state, trouble = Lease.UNCERTAIN, outcome.detail
-    fields: dict[str, object] = {
-        "state": state,
-        "trouble": trouble,
-        "found": outcome.found,
-        "lift_wanted_by": None,
-    }
-    if order.purpose == "move":
-        fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
-    return _lease(incident, digest, **fields)
+    fields: dict[str, object] = {"state": state, "trouble": trouble, "found": outcome.found}
+    if order.purpose == "lift":
+        return _lease(incident, digest, **fields, lift_wanted_by=None, compensating=False)
+    fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
+    incident = _lease(incident, digest, **fields)
+    if state is Lease.UNCERTAIN and incident.modern:
+        return _compensate(incident, digest, lambda step: step.on_failure == "put-back")
+    return incident
 
 
 @_apply.register
 def _(event: record.Probed, incident: Incident) -> Incident:
     if event.reading.verdict == "passed":
         return _lease(incident, event.action, state=Lease.EFFECTIVE, effective_at=event.at, trouble=None)
-    return _lease(incident, event.action, state=Lease.INEFFECTIVE, trouble=event.reading.detail)
+    incident = _lease(incident, event.action, state=Lease.INEFFECTIVE, trouble=event.reading.detail)
+    return _compensate(incident, event.action, lambda step: step.if_ineffective == "put-back")
+
+
+@_apply.register
+def _(event: record.Asked, incident: Incident) -> Incident:
+    return _lease(incident, event.action, asked_at=event.at)
 
 
 @_apply.register
@@ -237,7 +293,11 @@ def _(event: record.Expired, incident: Incident) -> Incident:
         return incident
     if event.then == "lift":
         return _lease(incident, event.action, expires_at=None, lift_wanted_by="engine")
-    return _lease(incident, event.action, expires_at=event.at + firebreak.action.expires_after)
+    span = firebreak.action.expires_after if event.then == "keep" else firebreak.step.ask_before
+    wait = min(span, firebreak.action.expires_after) * 2 ** min(firebreak.escalations, MOST_DOUBLINGS)
+    if event.then == "keep":
+        return _lease(incident, event.action, expires_at=event.at + span, asked_at=None)
+    return _lease(incident, event.action, expires_at=event.at + wait, escalations=firebreak.escalations + 1)
 
 
 @_apply.register
@@ -286,6 +346,35 @@ def _lease(incident: Incident, digest: str, **fields: object) -> Incident:
     )
 
 
+def _compensate(incident: Incident, digest: str, asked_for: Callable[[FirebreakStep], bool]) -> Incident:
+    """The way back, which was decided on together with the move, where the step asks for it; its group goes too."""
+    firebreak = incident.firebreak(digest)
+    if firebreak and asked_for(firebreak.step) and firebreak.lift_wanted_by is None:
+        incident = _lease(incident, digest, lift_wanted_by="engine", compensating=True)
+    return _fail_together(incident, digest)
+
+
+def _fail_together(incident: Incident, digest: str) -> Incident:
+    """Steps of one group hold together or not at all: when one fails, the others are withdrawn or put back."""
+    failed = incident.firebreak(digest)
+    if failed is None or failed.step.group is None:
+        return incident
+    for other in incident.firebreaks:
+        same = (other.step.group, other.runbook) == (failed.step.group, failed.runbook)
+        if same and other.digest != digest:
+            incident = _withdraw(incident, other, "engine", f"{failed.action.step} of its group failed")
+    return incident
+
+
+def _withdraw(incident: Incident, firebreak: Firebreak, by: str, why: str) -> Incident:
+    """What was not begun is refused; what holds, or is on its way, is put back."""
+    if firebreak.state in {Lease.PROPOSED, Lease.AUTHORIZED}:
+        return _lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
+    if firebreak.state in HOLDING | {Lease.MOVING} and firebreak.lift_wanted_by is None:
+        return _lease(incident, firebreak.digest, lift_wanted_by=by, compensating=by == "engine")
+    return incident
+
+
 @singledispatch
 def _act(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fallback of a dispatch
     raise TypeError(type(act).__name__)
@@ -324,7 +413,7 @@ def _(act: acts.Approve, incident: Incident) -> Incident:
 
 @_act.register
 def _(act: acts.Refuse, incident: Incident) -> Incident:
-    return _lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason)
+    return _fail_together(_lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason), act.action)
 
 
 @_act.register
@@ -365,6 +454,50 @@ def _(act: acts.Lift, incident: Incident) -> Incident:
 @_act.register
 def _(act: acts.Adopt, incident: Incident) -> Incident:
     return _lease(incident, act.action, state=Lease.ADOPTED, expires_at=None)
+
+
+@_act.register
+def _(act: acts.Extend, incident: Incident) -> Incident:
+    firebreak = incident.firebreak(act.action)
+    if firebreak is None:
+        return incident
+    until = incident.now + firebreak.action.expires_after
+    return _lease(incident, act.action, expires_at=until, asked_at=None, escalations=0)
+
+
+@_act.register
+def _(act: acts.Stop, incident: Incident) -> Incident:
+    for firebreak in incident.firebreaks:
+        incident = _withdraw(incident, firebreak, act.by, act.reason)
+    return incident.changed(stopped_by=act.by, wanted=())
+
+
+@_act.register
+def _(act: acts.Switch, incident: Incident) -> Incident:
+    brief = incident.brief
+    runbook = next(each for each in brief.alternatives if each.runbook == act.to)
+    others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
+    for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
+        if firebreak.state is Lease.PROPOSED:
+            why = f"{act.by} went on by the runbook {act.to}"
+            incident = _lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
+    return incident.changed(
+        brief=brief.changed(
+            runbook=runbook, alternatives=others, matched=(f"chosen by {act.by}: {act.reason}",)
+        ),
+        proposal=propose(runbook.severity),
+        wanted=(),
+        skipped={},
+        duties={},
+        stopped_by=None,
+        restored_at=None,
+    )
+
+
+@_act.register
+def _(act: acts.Confirm, incident: Incident) -> Incident:
+    answered = incident.duties[act.step].changed(confirmed_by=act.by, done=act.done, note=act.note)
+    return incident.changed(duties={**incident.duties, act.step: answered})
 
 
 @_act.register

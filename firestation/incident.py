@@ -13,13 +13,13 @@ from firestation.authority import Role
 from firestation.board import Word
 from firestation.clock import Milestone
 from firestation.errors import Refused
-from firestation.firebreak import ENDED, HOLDING, Action, Firebreak, Lease, has_expired, has_lapsed
+from firestation.firebreak import ENDED, HOLDING, Action, Firebreak, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
 from firestation.model import count, show_duration
 from firestation.record import Acted, Event
 from firestation.rules import objections
-from firestation.runbook import FirebreakStep
 from firestation.state import Incident, Phase
+from firestation.steps import FirebreakStep, Turn
 from firestation.system import Position
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -61,7 +61,8 @@ def believed(incident: Incident, event: record.Probed | record.Moved) -> record.
 def awaits_probe(incident: Incident, action: str) -> bool:
     """Whether the effect of this action is still to be seen: a probe that comes too late for it is void."""
     firebreak = incident.firebreak(action)
-    return firebreak is not None and firebreak.state is Lease.APPLIED and not incident.ended
+    waits = firebreak is not None and firebreak.state is Lease.APPLIED and not incident.ended
+    return waits and not (firebreak is not None and incident.lift_is_owed(firebreak))
 
 
 def awaits_soak(incident: Incident) -> bool:
@@ -69,7 +70,7 @@ def awaits_soak(incident: Incident) -> bool:
     return incident.ready_to_soak and incident.restored_at is None and not incident.ended
 
 
-def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C901 - one case an act
+def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C901, PLR0912 - one case an act
     """Why this act makes no sense now, whoever does it; None when it does."""
     person = incident.brief.roster.person(act.by)
     if incident.ended:
@@ -92,8 +93,14 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
             return _lacks(act.by, person.roles, Role.COMMS)
         case acts.Handover():
             return _cannot_offer(incident, act)
-        case acts.Lift() | acts.Adopt():
+        case acts.Lift() | acts.Adopt() | acts.Extend():
             return _cannot_end(incident, act)
+        case acts.Stop() if incident.stopped_by and not (incident.pending or incident.holding):
+            return f"{incident.stopped_by} has stopped everything already"
+        case acts.Switch():
+            return _cannot_switch(incident, act.to)
+        case acts.Confirm():
+            return _cannot_confirm(incident, act, person.roles)
         case acts.Prove():
             ready = incident.phase is Phase.AFTER_ACTION
             return None if ready else "the lock is proved after recovery, when every firebreak has ended"
@@ -131,7 +138,28 @@ def _cannot_offer(incident: Incident, act: acts.Handover) -> str | None:
     return _lacks(act.to, person.roles, Role.CAPTAIN)
 
 
-def _cannot_end(incident: Incident, act: acts.Lift | acts.Adopt) -> str | None:
+def _cannot_switch(incident: Incident, to: str) -> str | None:
+    if to == incident.brief.runbook.runbook:
+        return f"it goes by the runbook {to} already"
+    known = [each.runbook for each in incident.brief.alternatives]
+    if to not in known:
+        return (
+            f"the wall of that hour has no other runbook {to!r} for it; it has {', '.join(known) or 'none'}"
+        )
+    return None
+
+
+def _cannot_confirm(incident: Incident, act: acts.Confirm, roles: tuple[Role, ...]) -> str | None:
+    duty, step = incident.duties.get(act.step), incident.brief.runbook.duty(act.step)
+    if step is None or duty is None:
+        called = [name for name, each in incident.duties.items() if not each.confirmed_by]
+        return f"no manual step {act.step!r} waits to be confirmed; there is {', '.join(called) or 'none'}"
+    if duty.confirmed_by:
+        return f"{duty.confirmed_by} has confirmed it already"
+    return None if act.by == incident.captain else _lacks(act.by, roles, step.confirmed_by)
+
+
+def _cannot_end(incident: Incident, act: acts.Lift | acts.Adopt | acts.Extend) -> str | None:
     firebreak = incident.firebreak(act.action)
     if firebreak is None:
         return f"no firebreak has the digest {act.action[:12]}"
@@ -140,7 +168,7 @@ def _cannot_end(incident: Incident, act: acts.Lift | acts.Adopt) -> str | None:
     if firebreak.lift_wanted_by:
         return f"{firebreak.lift_wanted_by} has asked to lift it already"
     newer = [each for each in incident.holding if each.action.lever == firebreak.action.lever][-1]
-    if newer is not firebreak:
+    if newer is not firebreak and not isinstance(act, acts.Extend):
         return f"a newer firebreak ({newer.digest[:12]}) holds the same lever; lift the newest first"
     return None
 
@@ -156,6 +184,7 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
         yield from filter(
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
         )
+        yield from _due_duties(incident, now)
         yield from _due_words(incident, now)
 
 
@@ -165,10 +194,25 @@ def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Missed(at=now, milestone=deadline.milestone)
     for firebreak in incident.firebreaks:
         if has_lapsed(firebreak, now):
-            yield record.Lapsed(at=now, action=firebreak.digest)
+            policy = firebreak.step.absence.at(firebreak.action.severity)
+            yield record.Lapsed(at=now, action=firebreak.digest, then=policy)
+        ask = asks_at(firebreak)
+        if incident.modern and ask and now >= ask:
+            yield record.Asked(at=now, action=firebreak.digest)
         if has_expired(firebreak, now) and firebreak.lift_wanted_by is None:
-            step = incident.brief.runbook.step(firebreak.action.step)
-            yield record.Expired(at=now, action=firebreak.digest, then=step.at_expiry if step else "keep")
+            yield record.Expired(at=now, action=firebreak.digest, then=firebreak.step.at_expiry)
+
+
+def _due_duties(incident: Incident, now: datetime) -> Iterator[Event]:
+    """Manual steps are called in their turn, once the severity is declared, and again when their time is over."""
+    if incident.severity is None or incident.stopped_by:
+        return
+    for step in incident.brief.runbook.manual:
+        duty = incident.duties.get(step.id)
+        if duty is None and incident.turn(step)[0] is Turn.NOW:
+            yield record.Called(at=now, step=step.id)
+        elif duty and not duty.confirmed_by and now >= duty.due:
+            yield record.Called(at=now, step=step.id, times=duty.times + 1)
 
 
 def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -221,6 +265,10 @@ def next_wake(incident: Incident) -> datetime:
         for each in incident.firebreaks
         if each.state in HOLDING and each.expires_at and each.lift_wanted_by is None
     ]
+    if incident.modern:
+        moments += filter(None, map(asks_at, incident.firebreaks))
+    if not incident.stopped_by:
+        moments += [each.due for each in incident.duties.values() if not each.confirmed_by]
     return min(moments)
 
 
@@ -232,7 +280,9 @@ def _due_step(
     asked = step.id in incident.wanted
     if not (incident.sealed or incident.snapshot_waiver):
         return None
-    if not asked and (latest or step.id in incident.skipped):
+    if not asked and (latest or step.id in incident.skipped or incident.stopped_by):
+        return None
+    if not asked and incident.turn(step)[0] is not Turn.NOW:
         return None
     lever = incident.brief.system.lever(step.lever)
     origin = incident.positions.get(step.lever)
@@ -244,7 +294,9 @@ def _due_step(
     to = Position(value=lever.positions[step.to])
     if origin.same_as(to):
         return record.Skipped(at=now, step=step.id, reason=f"{step.lever} stands at {to} already")
-    attempt = latest.action.attempt + 1 if latest else 1
+    attempt = 1 + max(
+        (each.action.attempt for each in incident.firebreaks if each.action.step == step.id), default=0
+    )
     action = Action(
         incident=incident.id,
         run=incident.run,
@@ -257,13 +309,14 @@ def _due_step(
         scope=f"{lever.title} of {incident.brief.system.title}: {step.why}"[:300],
         expires_after=step.expires_after,
         manifest=incident.sealed.manifest if incident.sealed else None,
+        at_expiry=step.at_expiry if incident.modern else None,
     )
     return record.Proposed(
         at=now,
         action=action,
         decide_within=step.decide_within,
         approvals=step.approvals,
-        preauthorized=attempt == 1 and incident.weight in step.preauthorized,
+        preauthorized=latest is None and incident.weight in step.preauthorized,
     )
 
 
@@ -282,11 +335,13 @@ def _obstacle(incident: Incident, step: FirebreakStep) -> str | None:
     return None
 
 
-Job = Literal["read", "move", "probe", "lift"]
+Job = Literal["read", "lease", "move", "probe", "lift", "release"]
 
 
 def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | None:
-    """What the engine owes this lever now: one thing at a time, or nothing."""
+    """What the engine owes this lever now: one thing at a time, or nothing. An ended incident lets go of it."""
+    if lever in incident.leased and _is_free(incident, lever):
+        return "release", None
     if incident.ended:
         return None
     unread = lever not in incident.positions and lever not in incident.trouble
@@ -296,12 +351,26 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
         if firebreak.action.lever != lever:
             continue
         if firebreak.state is Lease.AUTHORIZED:
-            return "move", firebreak
+            must_lease = incident.modern and lever not in incident.leased
+            return "lease" if must_lease else "move", firebreak
+        if incident.lift_is_owed(firebreak):
+            return ("lift", firebreak) if _is_newest_to_lift(incident, firebreak) else None
         if firebreak.state is Lease.APPLIED:
             return "probe", firebreak
         if firebreak.state in HOLDING and firebreak.lift_wanted_by:
             return "lift", firebreak
     return None
+
+
+def _is_free(incident: Incident, lever: str) -> bool:
+    """Whether this incident has nothing more to do with a lever."""
+    return all(each.state in ENDED for each in incident.firebreaks if each.action.lever == lever)
+
+
+def _is_newest_to_lift(incident: Incident, firebreak: Firebreak) -> bool:
+    """Levers go back in the opposite order, each confirmed before the next: the newest first."""
+    newer = incident.firebreaks[incident.firebreaks.index(firebreak) + 1 :]
+    return not any(each.state is Lease.LIFTING or incident.lift_is_owed(each) for each in newer)
 
 
 def _own_word(incident: Incident, now: datetime) -> Word:

@@ -6,7 +6,7 @@ from firestation import record
 from firestation.acts import Close, Dismiss, Handover, Merge, Update
 from firestation.board import Message, Word, render
 from firestation.clock import Milestone
-from firestation.firebreak import Firebreak
+from firestation.firebreak import Firebreak, Lease
 from firestation.model import Line, Model, show_duration
 from firestation.record import Acted, Event
 from firestation.state import Incident
@@ -27,7 +27,7 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_page(incident, event),)
         case record.Proposed():
             firebreak = incident.firebreaks[-1]
-            return (_to_captain(incident, _ask(incident, firebreak)),)
+            return (_to_captain(incident, _ask(firebreak)),)
         case record.Said():
             return (_word(incident, event.word),)
         case Acted(act=Update()):
@@ -36,6 +36,10 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_offer(incident, act),)
         case record.Missed():
             return (_to_captain(incident, _overdue(incident, event)),)
+        case record.Lapsed(then="escalate") | record.Expired(then="escalate"):
+            return (_to_the_next(incident, event.action),)
+        case record.Called():
+            return (_to_captain(incident, _duty(incident, event)),)
         case Acted(act=Close() | Dismiss() | Merge()):
             return (_ended(incident),)
         case _:
@@ -55,8 +59,12 @@ class Draft(NamedTuple):
 def _trouble(incident: Incident, event: Event) -> Draft | None:
     match event:
         case record.Lapsed():
-            text = f"nobody decided on {event.action[:12]} in time; ask again with: firestation propose"
-            return Draft(f"lapsed-{event.action[:12]}", "a decision lapsed", text)
+            return _undecided(incident, event)
+        case record.Asked():
+            return _expiry(incident, event.action)
+        case record.Leased() if event.holder:
+            text = f"{event.lever} is held by the incident {event.holder}; nothing was moved"
+            return Draft(_again(incident, f"taken-{event.lever}"), "another incident holds the lever", text)
         case record.Expired():
             text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
             return Draft(_again(incident, f"expired-{event.action[:12]}"), "a firebreak expired", text)
@@ -72,6 +80,56 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
             return Draft(_again(incident, f"failed-{event.step}"), f"{event.step} failed", event.detail)
         case _:
             return None
+
+
+def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
+    short = event.action[:12]
+    if event.then == "keep":
+        text = f"nobody has decided on {short} yet: firestation approve or refuse"
+        return Draft(_again(incident, f"undecided-{short}"), "a decision waits", text)
+    if event.then == "apply":
+        text = f"nobody decided on {short} in time; the engine does it, as the runbook says"
+        return Draft(f"absence-{short}", "a firebreak moves without anybody's word", text)
+    text = f"nobody decided on {short} in time; ask again with: firestation propose"
+    return Draft(f"lapsed-{short}", "a decision lapsed", text)
+
+
+def _expiry(incident: Incident, digest: str) -> Draft:
+    firebreak = incident.firebreak(digest)
+    assert firebreak is not None
+    assert firebreak.expires_at is not None
+    name, short = incident.id, digest[:12]
+    follows = {"lift": "put back", "keep": "held for another span", "escalate": "put to the next one on call"}
+    text = (
+        f"{firebreak.action.lever} is at {firebreak.action.to} until {firebreak.expires_at:%H:%M:%S} UTC; without an "
+        f"answer it is {follows[firebreak.step.at_expiry]}.\nfirestation lift {name} {short}, or adopt, or extend"
+    )
+    return Draft(_again(incident, f"expiry-{short}"), f"{name}: a firebreak expires soon", text, "decision")
+
+
+def _duty(incident: Incident, event: record.Called) -> Draft:
+    step = incident.brief.runbook.duty(event.step)
+    assert step is not None
+    text = f"{step.do}\nWhen it is done ({step.confirmed_by}): firestation confirm {incident.id} {step.id}"
+    return Draft(f"duty-{step.id}-{event.times}", f"{incident.id}: {step.title}", text, "decision")
+
+
+def _to_the_next(incident: Incident, digest: str) -> Notice:
+    """To the next one on call who is not the captain; what is asked is still the captain's to decide."""
+    firebreak = incident.firebreak(digest)
+    assert firebreak is not None
+    ranks = incident.brief.roster.escalation
+    others = [name for name in ranks if name != incident.captain] or list(ranks)
+    person = others[(firebreak.escalations - 1) % len(others)]
+    step = "decide" if firebreak.state is Lease.PROPOSED else "end"
+    text = (
+        f"Nobody has answered: {firebreak.action.lever} to {firebreak.action.to} ({digest[:12]}) waits for "
+        f"{incident.captain or 'a captain'}. See firestation show {incident.id}; take over by handover, or ack"
+    )
+    draft = Draft(
+        f"escalate-{step}-{digest[:12]}-{firebreak.escalations}", f"{incident.id}: nobody answers", text
+    )
+    return _to(incident, person, draft)
 
 
 def _again(incident: Incident, step: str) -> str:
@@ -97,12 +155,11 @@ def _offer(incident: Incident, act: Handover) -> Notice:
     )
 
 
-def _ask(incident: Incident, firebreak: Firebreak) -> Draft:
+def _ask(firebreak: Firebreak) -> Draft:
     action = firebreak.action
-    step = incident.brief.runbook.step(action.step)
     title = f"{action.incident}: move {action.lever} from {action.origin} to {action.to}?"
     text = (
-        f"{action.scope}\nCost: {step.cost if step else 'unknown'}\n"
+        f"{action.scope}\nCost: {firebreak.step.cost}\n"
         f"For {show_duration(action.expires_after)}, digest {firebreak.digest}\n"
     )
     if firebreak.authority == "preauthorized":

@@ -40,6 +40,31 @@ class SealOrder(Model):
     snapshot: Snapshot
 
 
+class LeaseOrder(Model):
+    """Have this lever for this incident alone, until it is released. Answer: `LeaseAnswer`."""
+
+    system: Id
+    lever: Id
+    incident: Id
+    run: str
+    action: Sha256
+
+
+class LeaseAnswer(Model):
+    """Who has the lever: nobody but the incident that asked (`holder` is None), or another incident."""
+
+    holder: Id | None
+
+
+class ReleaseOrder(Model):
+    """Let other incidents have this lever. Answer: the lever's id."""
+
+    system: Id
+    lever: Id
+    incident: Id
+    run: str
+
+
 class LeverOrder(Model):
     """Move or put back this lever. Answer: `MoveOutcome`."""
 

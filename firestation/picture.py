@@ -9,9 +9,9 @@ from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.record import Record
-from firestation.runbook import FirebreakStep
 from firestation.severity import Proposal, Severity
 from firestation.state import Incident, Phase, Rung, Waiver
+from firestation.steps import FirebreakStep
 from firestation.timeline import Moment, tell
 
 

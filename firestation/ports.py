@@ -17,6 +17,7 @@ from firestation.evidence import Scope
 from firestation.expect import Expectation
 from firestation.firebreak import Reading
 from firestation.model import Line, Model, Sha256, Time
+from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -191,6 +192,18 @@ class EvidenceStore(Protocol):
 
     def address(self, digest: str) -> str:
         """Where a person finds the bytes of this digest: a path or a URL."""
+        ...
+
+
+class Leases(Protocol):
+    """Keeps two incidents from moving one lever."""
+
+    async def take(self, order: LeaseOrder) -> LeaseAnswer:
+        """Have the lever, if no other open incident has it. Taking it again changes nothing. Raises `Unreachable`."""
+        ...
+
+    async def release(self, order: ReleaseOrder) -> None:
+        """Let go of it; nothing happens when this incident does not have it."""
         ...
 
 

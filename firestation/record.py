@@ -18,17 +18,27 @@ from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.runbook import Runbook
+from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
+
+EDITION = 2
+"""What incidents that are opened today can do beyond those of before, which go on as they began. 2: levers are leased,
+the captain is asked before an expiry, a failed move is put back, and lifts wait for newer ones."""
 
 
 class Brief(Model):
-    """What an incident is opened with, pinned: a change on disk never changes a running incident."""
+    """What an incident is opened with, pinned: a change on disk never changes a running incident.
+
+    `alternatives` are the other runbooks of the wall that fit the system; the captain may switch to one of them.
+    """
 
     incident: Id
     system: System
     runbook: Runbook
     matched: tuple[str, ...]
     roster: Roster
+    alternatives: tuple[Runbook, ...] = ()
+    edition: int = Field(default=1, ge=1, le=EDITION)
 
 
 class _Event(Model):
@@ -157,10 +167,35 @@ class Skipped(_Event):
 
 
 class Lapsed(_Event):
-    """The time to decide passed. Derived from the clock."""
+    """The time to decide passed; what follows stands in the runbook. Derived from the clock."""
 
     kind: Literal["lapsed"] = "lapsed"
     action: Sha256
+    then: Undecided = "deny"
+
+
+class Leased(_Event):
+    """This incident has the lever for itself, or another one (`holder`) has it. From the activity `take_lease`."""
+
+    kind: Literal["leased"] = "leased"
+    lever: Id
+    action: Sha256
+    holder: Id | None = None
+
+
+class Released(_Event):
+    """The lever is free for other incidents again. From the activity `release_lease`."""
+
+    kind: Literal["released"] = "released"
+    lever: Id
+
+
+class Called(_Event):
+    """It is the turn of a manual step; after its time it is called again. Derived from the clock."""
+
+    kind: Literal["called"] = "called"
+    step: Id
+    times: int = 1
 
 
 class Ordered(_Event):
@@ -186,12 +221,19 @@ class Probed(_Event):
     reading: Reading
 
 
+class Asked(_Event):
+    """The expiry is near: the captain is asked to lift, adopt or extend. Derived from the clock."""
+
+    kind: Literal["asked"] = "asked"
+    action: Sha256
+
+
 class Expired(_Event):
     """A firebreak outlived its expiry; what follows was approved with it. Derived from the clock."""
 
     kind: Literal["expired"] = "expired"
     action: Sha256
-    then: Literal["lift", "keep"]
+    then: AtExpiry
 
 
 class Soaked(_Event):
@@ -254,9 +296,13 @@ Event = Annotated[
     | Proposed
     | Skipped
     | Lapsed
+    | Leased
+    | Released
+    | Called
     | Ordered
     | Moved
     | Probed
+    | Asked
     | Expired
     | Soaked
     | Missed

@@ -16,6 +16,7 @@ from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder
 from firestation.model import Model, count
 from firestation.record import Acted, Event
+from firestation.severity import Severity
 from firestation.state import Incident
 
 CAPTAINS_ACTS = (
@@ -25,6 +26,9 @@ CAPTAINS_ACTS = (
     acts.Handover,
     acts.Lift,
     acts.Adopt,
+    acts.Extend,
+    acts.Stop,
+    acts.Switch,
     acts.Waive,
     acts.Prove,
     acts.Dismiss,
@@ -110,9 +114,9 @@ def authority(incident: Incident, event: Event) -> str | None:
         return "nobody was ever asked about this action"
     if order.purpose == "lift":
         return _may_lift(firebreak, order)
-    if order.authority == "preauthorized":
-        step = incident.brief.runbook.step(order.action.step)
-        if step and step.lever == order.action.lever and order.action.severity in step.preauthorized:
+    if order.authority in {"preauthorized", "absence"}:
+        written = _written_beforehand(firebreak, order)
+        if firebreak.step.lever == order.action.lever and order.action.severity in written:
             return None
         return f"the pinned runbook does not pre-authorize {order.action.step} at {order.action.severity}"
     if order.authority != "captain" or len(set(firebreak.approved_by)) < firebreak.approvals_needed:
@@ -120,6 +124,14 @@ def authority(incident: Incident, event: Event) -> str | None:
             f"{count(firebreak.approvals_needed, 'approval')} needed, {len(set(firebreak.approved_by))} given"
         )
     return None
+
+
+def _written_beforehand(firebreak: Firebreak, order: MoveOrder) -> tuple[Severity, ...]:
+    """The severities at which the pinned runbook lets this move happen without anybody's word."""
+    if order.authority == "preauthorized":
+        return firebreak.step.preauthorized
+    undecided = firebreak.authority == "absence" and firebreak.step.absence.undecided == "apply"
+    return firebreak.step.absence.severities if undecided else ()
 
 
 def _may_approve(incident: Incident, act: acts.Approve) -> str | None:
@@ -139,8 +151,10 @@ def _may_approve(incident: Incident, act: acts.Approve) -> str | None:
 
 
 def _may_lift(firebreak: Firebreak, order: MoveOrder) -> str | None:
-    if order.authority == "expiry":
-        return None if firebreak.lift_wanted_by == "engine" else "the firebreak has not expired"
+    if order.authority in {"expiry", "compensation"}:
+        return (
+            None if firebreak.lift_wanted_by == "engine" else "the firebreak has neither expired nor failed"
+        )
     return None if firebreak.lift_wanted_by else "no captain asked for this firebreak to be lifted"
 
 
@@ -173,10 +187,8 @@ def approved_is_applied(incident: Incident, event: Event) -> str | None:
 
 def read_back_then_probe(incident: Incident, event: Event) -> str | None:
     """Applied only when the lever shows it; effective only when its probe passed within its deadline."""
-    if isinstance(event, record.Ordered) and event.order.purpose == "move":
-        shown = incident.positions.get(event.order.action.lever)
-        if shown is None or not shown.same_as(event.order.expected):
-            return f"the lever was last seen at {shown}, not at {event.order.expected}: ask again"
+    if isinstance(event, record.Ordered):
+        return _not_where_expected(incident, event.order)
     if isinstance(event, record.Moved) and event.outcome.result == "done":
         found = event.outcome.found
         if found is None or not found.same_as(event.order.to):
@@ -185,8 +197,7 @@ def read_back_then_probe(incident: Incident, event: Event) -> str | None:
         firebreak = incident.firebreak(event.action)
         if firebreak is None or firebreak.state is not Lease.APPLIED or firebreak.moved_at is None:
             return "only an applied firebreak can be probed"
-        step = incident.brief.runbook.step(firebreak.action.step)
-        limit = firebreak.moved_at + step.probe.deadline if step else firebreak.moved_at
+        limit = firebreak.moved_at + firebreak.step.probe.deadline
         earliest, latest = firebreak.moved_at - CLOCK_SKEW, limit + CLOCK_SKEW
         if event.reading.verdict == "passed" and not earliest <= event.reading.at <= latest:
             return "the probe's reading is not from the time between the move and its deadline"
@@ -194,6 +205,17 @@ def read_back_then_probe(incident: Incident, event: Event) -> str | None:
         firebreak = incident.firebreak(event.act.action)
         if firebreak and firebreak.state is Lease.UNCERTAIN and firebreak.found is None:
             return "nobody knows where the lever stands; lift it, or make it readable first"
+    return None
+
+
+def _not_where_expected(incident: Incident, order: MoveOrder) -> str | None:
+    """Nobody else moves the lever meanwhile: this incident has it alone, and it was last seen where it is expected."""
+    lever = order.action.lever
+    if incident.modern and lever not in incident.leased:
+        return f"this incident has not leased {lever}: another one may be moving it"
+    shown = incident.positions.get(lever)
+    if order.purpose == "move" and (shown is None or not shown.same_as(order.expected)):
+        return f"the lever was last seen at {shown}, not at {order.expected}: ask again"
     return None
 
 

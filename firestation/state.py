@@ -14,8 +14,9 @@ from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.model import Id, Keys, Line, Model, Text, Time
-from firestation.record import Brief
+from firestation.record import EDITION, Brief
 from firestation.severity import Proposal, Severity
+from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import Position
 
 
@@ -50,6 +51,18 @@ class Waiver(Model):
     reason: Text
     until: Time | None
     at: Time
+
+
+class Duty(Model):
+    """A manual step whose turn has come, and the word of the person who has done it or could not."""
+
+    step: Id
+    called_at: Time
+    due: Time
+    times: int = 1
+    confirmed_by: Id | None = None
+    done: bool = False
+    note: Text | None = None
 
 
 class Parcel(Model):
@@ -88,6 +101,10 @@ class Incident(Model):
     firebreaks: tuple[Firebreak, ...] = ()
     wanted: tuple[Id, ...] = ()
     skipped: dict[Id, Text] = {}
+    duties: dict[Id, Duty] = {}
+    leased: tuple[Id, ...] = ()
+    taken: dict[Id, Id] = {}
+    stopped_by: Id | None = None
     changed_at: Time | None = None
     restored_at: Time | None = None
     soak_trouble: Text | None = None
@@ -108,6 +125,11 @@ class Incident(Model):
     def id(self) -> str:
         """The incident's id, which is also its workflow id."""
         return self.brief.incident
+
+    @property
+    def modern(self) -> bool:
+        """Whether it was opened by today's edition; older incidents go on as they began."""
+        return self.brief.edition >= EDITION
 
     @property
     def late(self) -> tuple[Id, ...]:
@@ -154,9 +176,8 @@ class Incident(Model):
     @property
     def ready_to_soak(self) -> bool:
         """Whether recovery can be measured: every step was put to the captain and nothing is under way."""
-        planned = {each.action.step for each in self.firebreaks} | set(self.skipped)
-        all_planned = all(step.id in planned for step in self.brief.runbook.firebreaks)
-        underway = any(each.state in UNDERWAY for each in self.firebreaks)
+        all_planned = all(self._planned(step) for step in self.brief.runbook.firebreaks)
+        underway = any(each.state in UNDERWAY or self.lift_is_owed(each) for each in self.firebreaks)
         frozen = self.sealed is not None or self.snapshot_waiver is not None
         return self.severity is not None and frozen and all_planned and not underway and not self.wanted
 
@@ -185,8 +206,58 @@ class Incident(Model):
         return next((each for each in self.firebreaks if each.digest == digest), None)
 
     def latest(self, step: str) -> Firebreak | None:
-        """The last attempt at this step of the runbook."""
-        return next((each for each in reversed(self.firebreaks) if each.action.step == step), None)
+        """The last attempt at this step of the present runbook."""
+        ours = (each for each in reversed(self.firebreaks) if each.runbook == self.brief.runbook.runbook)
+        return next((each for each in ours if each.action.step == step), None)
+
+    def lift_is_owed(self, firebreak: Firebreak) -> bool:
+        """Whether the engine owes this firebreak its way back. Incidents of before finished the probe first."""
+        return self.modern and firebreak.lift_wanted_by is not None and firebreak.state in HOLDING
+
+    def _planned(self, step: FirebreakStep) -> bool:
+        if self.latest(step.id) or step.id in self.skipped or self.stopped_by:
+            return True
+        return self.turn(step)[0] is Turn.NOT_CALLED_FOR
+
+    def turn(self, step: Step) -> tuple[Turn, str]:
+        """Whether it is the turn of a step of the runbook, and why not."""
+        return turn(step, lambda other: self.standing(other, frozenset({step.id})), self._facts())
+
+    def standing(self, name: str, asking: frozenset[str] = frozenset()) -> Standing:
+        """How a step of the runbook stands. `asking` are the steps whose turn depends on the answer."""
+        latest, duty = self.latest(name), self.duties.get(name)
+        if latest:
+            return self._stands(latest)
+        if duty:
+            answered = Standing.GOOD if duty.done else Standing.BAD
+            return answered if duty.confirmed_by else Standing.UNDERWAY
+        if name in self.skipped:
+            return Standing.SKIPPED
+        step = next((each for each in self.brief.runbook.steps if each.id == name), None)
+        if step is None or name in asking:
+            return Standing.AHEAD
+        its_turn, _ = turn(step, lambda other: self.standing(other, asking | {name}), self._facts())
+        return Standing.SKIPPED if its_turn is Turn.NOT_CALLED_FOR else Standing.AHEAD
+
+    def _stands(self, firebreak: Firebreak) -> Standing:
+        asked_again = firebreak.action.step in self.wanted
+        if firebreak.state in UNDERWAY or asked_again or self.lift_is_owed(firebreak):
+            return Standing.UNDERWAY
+        if firebreak.state in {Lease.EFFECTIVE, Lease.ADOPTED}:
+            return Standing.GOOD
+        return Standing.GOOD if firebreak.state is Lease.LIFTED and firebreak.effective_at else Standing.BAD
+
+    def _facts(self) -> Facts:
+        labels: dict[str, tuple[str, ...]] = {}
+        for rung in self.rung:
+            for label, value in rung.alarm.labels.items():
+                labels[label] = (*labels.get(label, ()), value)
+        levers = {
+            each.id: each.named(self.positions[each.id])
+            for each in self.brief.system.levers
+            if each.id in self.positions
+        }
+        return Facts(severity=self.weight, labels=labels, levers=levers)
 
     def deadline(self, milestone: Milestone) -> Deadline:
         """The deadline of a milestone."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from firestation.model import Duration, Id, Line, Model, canonical_json
+from firestation.model import Duration, Id, Line, Model, Text, canonical_json
 from firestation.privacy import Privacy
 
 CONTROL = "control-sample"
@@ -76,9 +76,37 @@ class SourceFitting(Fitting):
 
 
 class LeverFitting(Fitting):
-    """A lever and the positions that it may be moved to, each with a name that runbooks use."""
+    """A lever and the positions that it may be moved to, each with a name that runbooks use.
+
+    `affects` says for whom a move changes something, `effective_within` how long its effect takes as a rule.
+    """
 
     positions: dict[Id, JsonValue] = Field(min_length=1)
+    affects: Line | None = None
+    effective_within: Duration | None = None
+    reversible: bool = True
+
+    def named(self, position: Position) -> tuple[str, ...]:
+        """The names of this position; none when the lever stands where no name is for."""
+        return tuple(
+            name for name, value in self.positions.items() if Position(value=value).same_as(position)
+        )
+
+
+class Place(Model):
+    """A lever at one of these positions, by their names."""
+
+    lever: Id
+    at: tuple[Id, ...] = Field(min_length=1)
+
+
+class Constraint(Model):
+    """Two levers that do not go together: with the one there, the other must not stand there."""
+
+    id: Id
+    with_: Place = Field(alias="with")
+    breaks: Place
+    why: Text
 
 
 class CheckFitting(Fitting):
@@ -108,6 +136,7 @@ class System(Model):
     checks: tuple[CheckFitting, ...] = Field(min_length=1)
     channels: tuple[ChannelFitting, ...] = Field(min_length=1)
     trackers: tuple[TrackerFitting, ...] = Field(min_length=1)
+    constraints: tuple[Constraint, ...] = ()
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -117,6 +146,21 @@ class System(Model):
             if twice:
                 msg = f"{kind} has the id {twice[0]!r} twice; give each its own id"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_name_levers(self) -> Self:
+        for constraint in self.constraints:
+            for place in (constraint.with_, constraint.breaks):
+                lever = self.lever(place.lever)
+                known = lever.positions if lever else {}
+                strange = next((name for name in place.at if name not in known), None)
+                if strange:
+                    msg = (
+                        f"the constraint {constraint.id} names {place.lever} at {strange}, which no lever here has; "
+                        f"name a lever and its positions"
+                    )
+                    raise ValueError(msg)
         return self
 
     def source(self, name: str) -> SourceFitting | None:

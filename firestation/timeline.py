@@ -63,7 +63,25 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case record.Skipped():
             return f"step {event.step} skipped: {event.reason}"
         case record.Lapsed():
-            return f"nobody decided on {event.action[:12]} in time"
+            then = {
+                "deny": "",
+                "apply": "; it is done",
+                "escalate": "; the next one is asked",
+                "keep": "; it waits",
+            }
+            return f"nobody decided on {event.action[:12]} in time{then[event.then]}"
+        case record.Leased():
+            return f"{event.lever}: " + (
+                f"held by {event.holder}" if event.holder else "leased to this incident"
+            )
+        case record.Released():
+            return f"{event.lever}: free for other incidents"
+        case record.Called():
+            return f"manual step {event.step} is due" + (
+                f", asked {event.times} times" if event.times > 1 else ""
+            )
+        case record.Asked():
+            return f"firebreak {event.action[:12]} expires soon: the captain is asked"
         case record.Ordered():
             order = event.order
             return f"{order.purpose} {order.action.lever} to {order.to} on the word of: {order.authority}"
@@ -115,6 +133,15 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"{act.by} has {act.action[:12]} lifted{_because(act.reason)}"
         case acts.Adopt():
             return f"{act.by} keeps {act.action[:12]} for good{_because(act.reason)}"
+        case acts.Extend():
+            return f"{act.by} holds {act.action[:12]} for another span{_because(act.reason)}"
+        case acts.Stop():
+            return f"{act.by} stops everything{_because(act.reason)}"
+        case acts.Switch():
+            return f"{act.by} goes on by the runbook {act.to}{_because(act.reason)}"
+        case acts.Confirm():
+            done = "has done" if act.done else "could not do"
+            return f"{act.by} {done} {act.step}{_because(act.note)}"
         case acts.Waive():
             until = f" until {act.until:%Y-%m-%d}" if act.until else ""
             return f"{act.by} waives the {act.what}{until}{_because(act.reason)}"

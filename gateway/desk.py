@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import Field
@@ -31,9 +32,10 @@ from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms, incident_id
 from firestation.authority import Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.lint import fitting
 from firestation.model import Id, Line, Model, Time
 from firestation.picture import Picture
-from firestation.record import Brief
+from firestation.record import EDITION, Brief
 from firestation.rules import SECRETS
 from firestation.runbook import Runbook, choose
 from firestation.severity import propose
@@ -92,6 +94,11 @@ class Book(Model):
     systems: dict[Id, System]
     wall: tuple[Runbook, ...] = Field(min_length=1)
 
+    @cached_property
+    def walls(self) -> dict[Id, tuple[Runbook, ...]]:
+        """For each system the runbooks that it can follow."""
+        return {name: fitting(self.wall, system) for name, system in self.systems.items()}
+
     def brief(self, alarm: Alarm) -> Brief:
         """What an incident that this alarm starts is pinned to. Raises `InvalidInput` for an unknown system."""
         system = self.systems.get(alarm.system)
@@ -103,13 +110,16 @@ class Book(Model):
         if SECRETS.search(alarm.model_dump_json()):
             problem = "a text of this alarm holds a credential"
             raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
-        runbook, matched = choose(self.wall, system, alarm.name, alarm.labels)
+        wall = self.walls[system.system]
+        runbook, matched = choose(wall, system, alarm.name, alarm.labels)
         return Brief(
             incident=incident_id(alarm, system.fire_labels),
             system=system,
             runbook=runbook,
             matched=matched,
             roster=self.station.roster(),
+            alternatives=tuple(each for each in wall if each is not runbook),
+            edition=EDITION,
         )
 
 

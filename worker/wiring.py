@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.checks import CheckActivities
+from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
 from activities.snapshot import SnapshotActivities
@@ -26,8 +27,10 @@ from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.signing import KeySigner, UriSigner, ensure_key
+from worker.leases import TemporalLeases
 from workflows.client import TASK_QUEUE
 from workflows.incident import IncidentWorkflow
+from workflows.lease import LeverLease
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
 """Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
@@ -49,15 +52,18 @@ def incident_worker(
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench)
     lock = LockActivities(bench, store, secrets)
+    leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow],
+        workflows=[IncidentWorkflow, LeverLease],
         activities=[
             snapshot.collect,
             snapshot.read_lever,
             snapshot.seal,
             snapshot.keep,
+            leases.take_lease,
+            leases.release_lease,
             levers.move_lever,
             levers.probe,
             checks.measure,

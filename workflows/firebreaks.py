@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError
 from firestation import record
 from firestation.firebreak import Firebreak, MoveOrder, MoveOutcome, Reading, order_lift, order_move
 from firestation.incident import awaits_probe, believed, next_job
-from firestation.orders import LeverOrder, ProbeOrder
+from firestation.orders import LeaseAnswer, LeaseOrder, LeverOrder, ProbeOrder, ReleaseOrder
 from firestation.system import LeverFitting
 from workflows.house import House, why
 from workflows.snapshot import read_lever
@@ -14,18 +14,49 @@ from workflows.snapshot import read_lever
 
 async def guard(house: House, lever: LeverFitting) -> None:
     """Do what this lever is owed, until the run ends. What was begun on a lever is finished first."""
-    while await house.until(lambda: next_job(house.incident, lever.id) is not None):
+
+    def owed() -> bool:
+        return next_job(house.incident, lever.id) is not None
+
+    while await house.until(owed) or (house.incident.ended and owed()):
         match next_job(house.incident, lever.id):
+            case "lease", Firebreak() as firebreak:
+                await _lease(house, lever, firebreak)
+            case "release", _:
+                await _release(house, lever)
             case "move", Firebreak() as firebreak:
                 await _move(house, lever, order_move(firebreak, firebreak.authority or "captain"))
-            case "lift", Firebreak(lift_wanted_by="engine") as firebreak:
-                await _move(house, lever, order_lift(firebreak, "expiry"))
             case "lift", Firebreak() as firebreak:
-                await _move(house, lever, order_lift(firebreak, "captain"))
+                await _move(house, lever, order_lift(firebreak))
             case "probe", Firebreak() as firebreak:
                 await _probe(house, firebreak)
             case "read", _:
                 await _keep_position(house, lever)
+
+
+async def _lease(house: House, lever: LeverFitting, firebreak: Firebreak) -> None:
+    """Two incidents never fight over one lever: the second learns of the first."""
+    incident = house.incident
+    order = LeaseOrder(
+        system=incident.brief.system.system,
+        lever=lever.id,
+        incident=incident.id,
+        run=incident.run,
+        action=firebreak.digest,
+    )
+    answer = await house.do("take_lease", order, LeaseAnswer, f"lease {lever.title}")
+    house.happen(
+        record.Leased(at=workflow.now(), lever=lever.id, action=firebreak.digest, holder=answer.holder)
+    )
+
+
+async def _release(house: House, lever: LeverFitting) -> None:
+    incident = house.incident
+    order = ReleaseOrder(
+        system=incident.brief.system.system, lever=lever.id, incident=incident.id, run=incident.run
+    )
+    await house.do("release_lease", order, str, f"let go of {lever.title}")
+    house.happen(record.Released(at=workflow.now(), lever=lever.id))
 
 
 async def _move(house: House, lever: LeverFitting, order: MoveOrder) -> None:
@@ -40,10 +71,10 @@ async def _move(house: House, lever: LeverFitting, order: MoveOrder) -> None:
 
 async def _probe(house: House, firebreak: Firebreak) -> None:
     """A move that is answered with 200 is not effective yet: the harm must be seen to stop."""
-    step = house.incident.brief.runbook.step(firebreak.action.step)
-    check = house.incident.brief.system.check(step.probe.check) if step else None
-    if step is None or check is None or firebreak.moved_at is None:  # no such brief is ever pinned
-        raise AssertionError(firebreak.action.step)
+    step = firebreak.step
+    check = house.incident.brief.system.check(step.probe.check)
+    if check is None or firebreak.moved_at is None:  # no such brief is ever pinned
+        raise AssertionError(step.id)
     order = ProbeOrder(
         action=firebreak.digest,
         check=check,

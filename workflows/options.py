@@ -31,6 +31,13 @@ OPTIONS: dict[str, Options] = {
     "measure": _within(timedelta(minutes=1), QUICK),
     "seal": _within(timedelta(minutes=1), QUICK),
     "keep": _within(timedelta(minutes=2), PATIENT),
+    # Temporal itself is asked, so there is no giving up: whoever can schedule this can do it.
+    "take_lease": Options(
+        heartbeat_timeout=BEAT, retry_policy=QUICK, start_to_close_timeout=timedelta(seconds=10)
+    ),
+    "release_lease": Options(
+        heartbeat_timeout=BEAT, retry_policy=QUICK, start_to_close_timeout=timedelta(seconds=10)
+    ),
     "move_lever": _within(timedelta(minutes=3), QUICK),
     "send": _within(timedelta(minutes=2), PATIENT),
     "open_task": _within(timedelta(minutes=10), PATIENT),

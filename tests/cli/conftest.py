@@ -24,9 +24,10 @@ from firestation.fold import begin
 from firestation.incident import advance, settled
 from firestation.picture import picture
 from firestation.record import Acted, Brief, Event, Opened
-from firestation.runbook import FirebreakStep, LockPlan, Match, Probe, Recovery, Runbook
+from firestation.runbook import LockPlan, Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
 from firestation.state import Incident
+from firestation.steps import FirebreakStep, Probe
 from firestation.system import (
     ChannelFitting,
     CheckFitting,

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import Result
 
 from firestation.drivers import problems
+from firestation.lint import dangling
 from firestation.loader import load_station, load_system, load_wall
-from firestation.runbook import dangling
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]

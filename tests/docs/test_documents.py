@@ -11,9 +11,9 @@ import yaml
 from cli.errors import ExitCode
 from firestation.drivers import REGISTRY, problems
 from firestation.drivers.age import is_recipient
+from firestation.lint import dangling
 from firestation.loader import load_runbook, load_system
 from firestation.privacy import Privacy
-from firestation.runbook import dangling
 from firestation.settings import PREFIX, Settings
 from firestation.system import SourceFitting, System
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links

@@ -70,7 +70,7 @@ class House(RuleBasedStateMachine):
 
     @rule(
         lever=st.sampled_from(["tool", "reranker"]),
-        fault=st.sampled_from(["none", "dead", "stolen", "liar", "no effect"]),
+        fault=st.sampled_from(["none", "dead", "stolen", "taken", "liar", "no effect"]),
     )
     def the_engine_works(self, lever: str, fault: str) -> None:
         self.world.work(lever, fault)
@@ -126,8 +126,9 @@ def check_the_rules_afresh(world: World) -> None:
         if isinstance(event, record.Ordered) and event.order.purpose == "move":
             action = event.order.action
             assert any(events.index(s) < index for s in sealed) or any(w < index for w in waived), "rule 1"
-            step = world.incident.brief.runbook.step(action.step)
-            assert step is not None
+            firebreak = incident.firebreak(action.sha256())
+            assert firebreak is not None
+            step = firebreak.step
             enough = len(approvals.get(action.sha256(), ())) >= step.approvals
             assert enough or (event.order.authority == "preauthorized" and step.preauthorized), "rule 3"
             assert event.order.to == action.to, "rule 4"

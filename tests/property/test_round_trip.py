@@ -17,6 +17,9 @@ from firestation.ports import Artifact
 from firestation.record import Event
 from firestation.rules import Rule
 from firestation.settings import Settings
+from firestation.severity import Severity
+from firestation.steps import Absence, When
+from firestation.system import Constraint
 from tests.property import values
 from workflows import messages
 
@@ -57,6 +60,16 @@ def stations(draw: st.DrawFn) -> Station:
     )
 
 
+SEVERITIES = st.lists(st.sampled_from(Severity), min_size=1, max_size=2).map(tuple)
+NAMES = st.sampled_from(["a", "on", "sev-1"])
+
+values.REGISTERED |= {
+    Absence: st.builds(Absence, undecided=st.sampled_from(["deny", "keep", "escalate"]))
+    | st.builds(Absence, undecided=st.just("apply"), severities=SEVERITIES),
+    When: st.builds(When, severity=SEVERITIES)
+    | st.builds(When, levers=st.dictionaries(NAMES, st.tuples(NAMES), min_size=1)),
+    tuple[Constraint, ...]: st.just(()),  # they name levers of the same file
+}
 values.REGISTERED |= {Station: stations(), Roster: stations().map(Station.roster)}
 
 

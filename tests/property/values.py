@@ -1,7 +1,7 @@
 """Any value of any of our types, made from the type itself: its fields, its limits, its validators."""
 
 import types
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
 
 from firestation.expect import JsonPath
+from firestation.wording import Template
 
 M = TypeVar("M", bound=BaseModel)
 ODDITIES = "aZ09 _.-:/äß€漢🔥\"'\\<>&{}\n"
@@ -35,6 +36,9 @@ REGISTERED: dict[Any, st.SearchStrategy[Any]] = {
     JsonValue: JSON,
     Any: JSON,
     AwareDatetime: TIMES,
+    Template: st.lists(st.sampled_from(["{severity}", "word", "<b>", "{next_word}"]), min_size=1).map(
+        " ".join
+    ),
 }
 
 
@@ -109,6 +113,7 @@ def _plain(kind: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         float: st.floats(0, 1e9),
         bytes: st.binary(max_size=20),
         datetime: TIMES,
+        date: TIMES.map(datetime.date),
         timedelta: SPANS,
     }
     return table[kind]  # a KeyError names a type that nobody has thought of: add it

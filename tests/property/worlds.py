@@ -7,7 +7,7 @@ outside world played by Hypothesis.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -20,10 +20,11 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
 from firestation.fold import begin
 from firestation.incident import advance, believed, next_job, settled
-from firestation.record import Brief, Event, Opened
-from firestation.runbook import FirebreakStep, LockPlan, Match, Probe, Recovery, Runbook
+from firestation.record import EDITION, Brief, Event, Opened
+from firestation.runbook import LockPlan, Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
 from firestation.state import Incident, Phase
+from firestation.steps import FirebreakStep, ManualStep, Probe
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -97,6 +98,14 @@ def runbook(**changes: Any) -> Runbook:
                 expires_after=timedelta(hours=2),
             ),
         ),
+        manual=(
+            ManualStep(
+                id="call-support",
+                title="Tell support what to say",
+                do="Call the support lead and read the public word out",
+                confirmed_by=Role.COMMS,
+            ),
+        ),
         recovery=Recovery(checks=("golden",), soak=timedelta(minutes=5), every=timedelta(seconds=30)),
         lock=LockPlan(title="A refund after the window is denied", check="golden", source="traces"),
     )
@@ -124,6 +133,8 @@ def brief(**changes: Any) -> Brief:
         runbook=runbook(**changes),
         matched=("the alarm is named RefundGoldenEvalFailing",),
         roster=roster(),
+        alternatives=(runbook(runbook="other", title="Another page"),),
+        edition=EDITION,
     )
 
 
@@ -212,10 +223,17 @@ class World:
             case "read", _:
                 position = None if fault == "dead" else Position(value=self.levers[lever])
                 self.happen(record.LeverRead(at=self.now, lever=lever, position=position, detail="read"))
+            case "lease", firebreak:
+                assert firebreak is not None
+                holder = "refund-agent-00000000" if fault == "taken" else None
+                leased = record.Leased(at=self.now, lever=lever, action=firebreak.digest, holder=holder)
+                self.happen(leased)
+                return holder is not None or self.work(lever, fault)
+            case "release", _:
+                self.happen(record.Released(at=self.now, lever=lever))
             case "probe", firebreak:
                 assert firebreak is not None
-                step = self.incident.brief.runbook.step(firebreak.action.step)
-                assert step is not None
+                step = firebreak.step
                 verdict = "passed" if fault == "none" else "failed"
                 reading = Reading.model_validate(
                     {"check": step.probe.check, "verdict": verdict, "detail": "probed", "at": self.now}
@@ -227,10 +245,7 @@ class World:
                 if kind == "move":
                     order = order_move(firebreak, firebreak.authority or "captain")
                 else:
-                    word: Literal["captain", "expiry"] = (
-                        "expiry" if firebreak.lift_wanted_by == "engine" else "captain"
-                    )
-                    order = order_lift(firebreak, word)
+                    order = order_lift(firebreak)
                 self.happen(record.Ordered(at=self.now, order=order))
                 outcome = self._outcome(lever, order, fault)
                 moved = record.Moved(at=self.now, order=order, outcome=outcome)
@@ -311,6 +326,10 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
         st.builds(acts.Accept, by=by),
         st.builds(acts.Lift, by=by, action=digests, reason=text),
         st.builds(acts.Adopt, by=by, action=digests, reason=text),
+        st.builds(acts.Extend, by=by, action=digests, reason=text),
+        st.builds(acts.Stop, by=by, reason=text),
+        st.builds(acts.Switch, by=by, to=st.sampled_from(["other", "stale-policy", "no-such"]), reason=text),
+        st.builds(acts.Confirm, by=by, step=st.sampled_from(["call-support", "no-such"]), done=st.booleans()),
         st.builds(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
         st.builds(acts.Prove, by=by),
         st.builds(acts.Dismiss, by=by, reason=text),

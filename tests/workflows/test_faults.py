@@ -13,7 +13,7 @@ from firestation import acts
 from firestation.drivers.age import decrypt
 from firestation.errors import Denied, Nonsense, Unreachable
 from firestation.firebreak import Lease
-from firestation.runbook import dangling
+from firestation.lint import dangling
 from firestation.state import Phase
 from tests.workflows.stage import STORY, Stage, firebreak, live, real_server, short_brief, staged, stands
 
