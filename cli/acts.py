@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.desk import As, Desk, Incident, Json
-from cli.perform import digest, perform, until
+from cli.perform import digest, perform, ready_words, until
+from cli.plans import show_plan
 from firestation.authority import Role
+from firestation.errors import InvalidInput
 from firestation.severity import Severity
 
 TAKE = "1. Take it"
@@ -95,17 +97,26 @@ def approve(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only show what it would do, for whom, at what cost. Touches nothing."),
+    ] = False,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Decide that exactly this action is done.
 
     Example:
+      firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a --plan
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a
 
     Next: the engine moves the lever, reads it back, and probes whether the harm has stopped.
     """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "approve", action=digest(action), reason=reason)
+    desk = Desk.of(ctx, who, as_json=as_json)
+    if plan:
+        show_plan(desk, incident, digest(action))
+        return
+    perform(desk, incident, "approve", action=digest(action), reason=reason)
 
 
 def refuse(
@@ -156,8 +167,13 @@ def note(
 def update(
     ctx: typer.Context,
     incident: Incident,
-    known: Annotated[str, typer.Argument(help="What is known.")],
+    known: Annotated[
+        str | None, typer.Argument(help="What is known; --prepared takes the runbook's words.")
+    ] = None,
     *,
+    prepared: Annotated[
+        bool, typer.Option("--prepared", help="Say the words that the runbook has ready for this audience.")
+    ] = False,
     unknown: Annotated[
         str | None, typer.Option("--unknown", metavar="TEXT", help="What is not known.")
     ] = None,
@@ -170,12 +186,16 @@ def update(
 
     Example:
       firestation update refund-agent-1a2b3c4d 'Refunds are paused.' --unknown 'Who was reached.' --public
+      firestation update refund-agent-1a2b3c4d --prepared --public
 
     Next: the engine promises the next word by the runbook's cadence, and says one itself if nobody does.
     """
     audience = "public" if public else "internal"
     desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "update", audience=audience, known=known, unknown=unknown, doing=doing)
+    said = known or (ready_words(desk, incident, audience) if prepared else None)
+    if said is None:
+        raise InvalidInput("known", "there is nothing to say", "Write what is known, or use --prepared")
+    perform(desk, incident, "update", audience=audience, known=said, unknown=unknown, doing=doing)
 
 
 def handover(
@@ -243,6 +263,79 @@ def adopt(
     Next: when every firebreak is lifted or adopted, the lock is proved.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "adopt", action=digest(action), reason=reason)
+
+
+def extend(
+    ctx: typer.Context,
+    incident: Incident,
+    action: Digest,
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a firebreak for another span, counted from now.
+
+    Example:
+      firestation extend refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'the repair takes until noon'
+
+    Next: you are asked again before that span is over.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "extend", action=digest(action), reason=reason)
+
+
+def stop(
+    ctx: typer.Context, incident: Incident, *, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Stop everything: refuse what is asked, and put back every lever, the newest first.
+
+    Example:
+      firestation stop refund-agent-1a2b3c4d --reason 'the cure is worse than the fire'
+
+    Next: each lever goes back and is confirmed; `firestation propose` begins anew.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "stop", reason=reason)
+
+
+def switch(
+    ctx: typer.Context,
+    incident: Incident,
+    to: Annotated[
+        str, typer.Argument(metavar="RUNBOOK", help="A runbook of the wall as it was at the opening.")
+    ],
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Go on by another runbook. What holds goes on by its own terms.
+
+    Example:
+      firestation switch refund-agent-1a2b3c4d retrieval-poisoning --reason 'the index, not the reranker'
+
+    Next: the engine puts the other runbook's firebreaks before you.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "switch", to=to, reason=reason)
+
+
+def confirm(
+    ctx: typer.Context,
+    incident: Incident,
+    step: Annotated[str, typer.Argument(help="The id of a manual step in the incident's runbook.")],
+    *,
+    not_done: Annotated[bool, typer.Option("--not-done", help="It could not be done.")] = False,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What came of it.")] = None,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say that a manual step is done, or could not be.
+
+    Example:
+      firestation confirm refund-agent-1a2b3c4d call-support --note 'they read it out'
+
+    Next: steps that come after it, or instead of it, have their turn.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "confirm", step=step, done=not not_done, note=note)
 
 
 def waive(
@@ -327,9 +420,9 @@ def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Js
 
 PANELS = {
     TAKE: (ack, declare),
-    CONTAIN: (propose, approve, refuse),
+    CONTAIN: (propose, approve, refuse, confirm, switch, stop),
     TELL: (note, update),
-    END: (lift, adopt, waive, prove, close),
+    END: (lift, adopt, extend, waive, prove, close),
     HAND: (handover, accept, dismiss, merge),
 }
 """Every act under the heading that it has in the help."""

@@ -38,6 +38,17 @@ def perform(desk: Desk, incident: str, act: str, **fields: Any) -> None:
     waiting(desk.console, seen)
 
 
+def ready_words(desk: Desk, incident: str, audience: str) -> str:
+    """The words that the runbook has ready. Raises `InvalidInput` when it has none for this audience."""
+    gateway = desk.gateway()
+    seen = gateway.picture(gateway.find(incident))
+    words = seen.prepared.get(audience)
+    if words is None:
+        problem = f"the runbook {seen.runbook} has no {audience} words ready"
+        raise InvalidInput("--prepared", problem, "Write what is known yourself")
+    return words
+
+
 def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:
     if desk.json:
         desk.answer({**answer, "incident": incident})

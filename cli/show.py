@@ -31,6 +31,7 @@ STATES = {
     Lease.INEFFECTIVE: BAD,
     Lease.UNCERTAIN: BAD,
     Lease.DRIFTED: BAD,
+    Lease.TAKEN: BAD,
 }
 
 
@@ -45,6 +46,9 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
         console,
         "Steps not taken",
         (Text(f"{plain(step)}: {plain(why, SHORT)}") for step, why in seen.skipped.items()),
+    )
+    _section(
+        console, "Not their turn", (Text(f"{step}: {plain(why, SHORT)}") for step, why in seen.turns.items())
     )
     _section(console, "Evidence", _evidence(seen), hang=8)
     for standing, title in (("fact", "Facts"), ("hypothesis", "Hypotheses, not known to be true")):
@@ -78,6 +82,19 @@ def waiting(console: Console, seen: Picture) -> None:
         say(console, _waits(each, seen.as_of), indent=2)
         if each.command:
             command(console, each.command)
+    for plan in seen.plans:
+        if plan.conflicts:
+            say(
+                console,
+                Text(f"! {plain(plan.step)} conflicts: {plain(plan.conflicts[0], 600)}", style=BAD),
+                indent=2,
+            )
+    if seen.plans:
+        say(
+            console,
+            Text("Before you decide, see the cost and the way back: add --plan.", style=DIM),
+            indent=2,
+        )
 
 
 def command(console: Console, text: str) -> None:
@@ -157,8 +174,11 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
     word = {
         "captain": f"decided by {', '.join(each.approved_by)}",
         "preauthorized": "pre-authorized by the runbook",
+        "absence": "nobody decided, and the runbook says to do it",
     }
     said = [word.get(each.authority or "", "")]
+    if each.compensating:
+        said.append("its way back is under way")
     if each.state in HOLDING and each.expires_at:
         said.append(f"expires {clock(each.expires_at, seen.as_of)} ({towards(each.expires_at, seen.as_of)})")
     if each.state is Lease.PROPOSED:

@@ -16,6 +16,7 @@ from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Action, Firebreak, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
 from firestation.model import count, show_duration
+from firestation.plan import prepared
 from firestation.record import Acted, Event
 from firestation.rules import objections
 from firestation.state import Incident, Phase
@@ -376,7 +377,9 @@ def _is_newest_to_lift(incident: Incident, firebreak: Firebreak) -> bool:
 def _own_word(incident: Incident, now: datetime) -> Word:
     """What the engine can say without a guess: what rang, what was frozen, what was moved, what is not known."""
     rung = ", ".join(each.alarm.name for each in incident.rung[:3]) or "an alarm"
-    known = [f"{rung} rang at {incident.opened_at:%H:%M:%S} UTC; severity {_severity(incident)}."]
+    ready = prepared(incident).get("internal")
+    known = [ready] if ready else []
+    known.append(f"{rung} rang at {incident.opened_at:%H:%M:%S} UTC; severity {_severity(incident)}.")
     if incident.sealed:
         held = count(len(incident.sealed.artifacts), "artifact")
         gaps = count(len(incident.sealed.gaps), "gap")

@@ -6,12 +6,13 @@ from firestation.after_action import LockProof, Ticket
 from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
-from firestation.firebreak import Firebreak, Lease, Reading
+from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
+from firestation.plan import Plan, plans, prepared
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
-from firestation.state import Incident, Phase, Rung, Waiver
-from firestation.steps import FirebreakStep
+from firestation.state import Duty, Incident, Phase, Rung, Waiver
+from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, tell
 
 
@@ -50,7 +51,14 @@ class Picture(Model):
     baseline: tuple[Reading, ...]
     firebreaks: tuple[Firebreak, ...]
     steps: tuple[FirebreakStep, ...]
+    plans: tuple[Plan, ...]
+    turns: dict[Id, Text]
     skipped: dict[Id, Text]
+    duties: dict[Id, Duty]
+    manual: tuple[ManualStep, ...]
+    alternatives: tuple[Id, ...]
+    prepared: dict[Line, Text]
+    stopped_by: Id | None
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
     waivers: tuple[Waiver, ...]
@@ -82,10 +90,26 @@ def picture(incident: Incident, events: Record) -> Picture:
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
         steps=brief.runbook.firebreaks,
+        manual=brief.runbook.manual,
+        plans=plans(incident),
+        turns=_turns(incident),
+        alternatives=tuple(each.runbook for each in brief.alternatives),
+        prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
         waiting=waiting_for(incident),
         timeline=tuple(Moment(at=event.at, kind=event.kind, text=tell(event)) for event in events),
     )
+
+
+def _turns(incident: Incident) -> dict[Id, Text]:
+    """The steps whose turn has not come, and why."""
+    found = {}
+    for step in incident.brief.runbook.steps:
+        planned = incident.latest(step.id) or step.id in incident.skipped or step.id in incident.duties
+        turn, why = incident.turn(step)
+        if not planned and turn is not Turn.NOW:
+            found[step.id] = why
+    return found
 
 
 def exhibits(seen: Picture) -> frozenset[str]:
@@ -105,7 +129,8 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     """What stands between this incident and its end, the most urgent first."""
     if incident.ended:
         return ()
-    return (*_people(incident), *_decisions(incident), *_engine(incident), *_after(incident))
+    people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
+    return (*people, *engine, *_after(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -158,6 +183,36 @@ def _decisions(incident: Incident) -> list[Waiting]:
     ]
 
 
+def _asked(incident: Incident) -> list[Waiting]:
+    """The firebreaks that expire soon, and the manual steps that nobody has confirmed."""
+    name, who = incident.id, incident.captain or "a captain"
+    expiring = [
+        Waiting(
+            what=f"an answer: {each.action.lever} at {each.action.to} expires; lift, adopt or extend it"[
+                :300
+            ],
+            who=who,
+            since=each.asked_at,
+            due=each.expires_at,
+            command=f"firestation extend {name} {each.digest[:12]} --reason '...'",
+        )
+        for each in incident.firebreaks
+        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
+    ]
+    duties = [
+        Waiting(
+            what=step.title,
+            who=step.confirmed_by,
+            since=duty.called_at,
+            due=duty.due,
+            command=f"firestation confirm {name} {step.id}",
+        )
+        for step in incident.brief.runbook.manual
+        if (duty := incident.duties.get(step.id)) and not duty.confirmed_by
+    ]
+    return [*expiring, *duties]
+
+
 def _engine(incident: Incident) -> list[Waiting]:
     found = []
     if incident.sealed is None:
@@ -178,6 +233,11 @@ def _engine(incident: Incident) -> list[Waiting]:
         )
         for each in incident.firebreaks
         if each.state in doing
+    ]
+    found += [
+        Waiting(what=f"the engine to put back {each.action.lever}", who="engine", since=incident.now)
+        for each in incident.firebreaks
+        if incident.lift_is_owed(each)
     ]
     if incident.phase is Phase.RECOVERING:
         recovery = incident.brief.runbook.recovery
@@ -202,7 +262,7 @@ def _after(incident: Incident) -> list[Waiting]:
                 command=f"firestation lift {name} {each.digest[:12]} --reason '...'",
             )
             for each in reversed(incident.holding)
-            if each.state is not Lease.LIFTING
+            if each.state is not Lease.LIFTING and not incident.lift_is_owed(each)
         ]
     if incident.phase is not Phase.AFTER_ACTION or incident.restored_at is None:
         return found

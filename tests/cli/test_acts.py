@@ -44,6 +44,10 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
         "accept": ("accept", NAME),
         "lift": ("lift", NAME, digest, "--reason", "back"),
         "adopt": ("adopt", NAME, digest, "--reason", "for good"),
+        "extend": ("extend", NAME, digest, "--reason", "longer"),
+        "stop": ("stop", NAME, "--reason", "worse"),
+        "switch": ("switch", NAME, "other", "--reason", "another pattern"),
+        "confirm": ("confirm", NAME, "call-support", "--note", "they know"),
         "waive": ("waive", NAME, "lock", "--reason", "later", "--until", "14d"),
         "prove": ("prove", NAME),
         "dismiss": ("dismiss", NAME, "--reason", "none"),
@@ -149,3 +153,32 @@ def test_dates_and_spans(text: str) -> None:
 def test_what_is_no_date(text: str) -> None:
     with pytest.raises(InvalidInput, match="--until"):
         until(text)
+
+
+def test_the_plan_says_what_it_costs_and_how_it_goes_back_and_touches_nothing(run: Run, station: Any) -> None:
+    station.seal()
+    wanted = station.incident.pending[0]
+    before = len(station.record)
+    told = run("approve", NAME, wanted.digest[:12], "--plan")
+    assert told.exit_code == 0, told.output
+    text = " ".join(told.output.split())
+    for part in (
+        "reranker: off -> on",
+        "customers wait",
+        "puts reranker back to off",
+        "never drilled",
+        wanted.digest,
+    ):
+        assert part in text
+    assert f"firestation approve {NAME} {wanted.digest[:12]}" in text
+    assert len(station.record) == before
+    shown = json.loads(run("approve", NAME, wanted.digest[:12], "--plan", "--json").output)
+    assert shown["action"]["lever"] == "reranker"
+    assert run("approve", NAME, "f" * 12, "--plan").exit_code != 0
+
+
+def test_prepared_words_that_are_not_there_are_named(run: Run) -> None:
+    told = run("update", NAME, "--prepared", "--public")
+    assert told.exit_code != 0
+    assert "has no public words ready" in told.output
+    assert "nothing to say" in run("update", NAME).output

@@ -28,6 +28,7 @@ ARROWS = {
     Phase.RESTORED: {Phase.CONTAINED, Phase.RECOVERING, Phase.AFTER_ACTION, Phase.DECLARED},
     Phase.AFTER_ACTION: {Phase.CLOSED, Phase.CONTAINED, Phase.DECLARED, Phase.RECOVERING, Phase.RESTORED},
 }
+FAULTS = ["none", "dead", "lost", "stolen", "taken", "liar", "no effect"]
 ENDS = {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}
 
 
@@ -70,7 +71,7 @@ class House(RuleBasedStateMachine):
 
     @rule(
         lever=st.sampled_from(["tool", "reranker"]),
-        fault=st.sampled_from(["none", "dead", "stolen", "taken", "liar", "no effect"]),
+        fault=st.sampled_from(FAULTS),
     )
     def the_engine_works(self, lever: str, fault: str) -> None:
         self.world.work(lever, fault)

@@ -55,7 +55,9 @@ def system() -> System:
         title="Refund agent",
         sources=(fitting(SourceFitting, "traces", provides=("requests", "retrieval")),),
         levers=(
-            fitting(LeverFitting, "tool", positions={"off": "disabled", "on": "enabled"}),
+            fitting(
+                LeverFitting, "tool", positions={"off": "disabled", "on": "enabled", "limited": "limited"}
+            ),
             fitting(LeverFitting, "reranker", positions={"on": "on", "off": "off"}),
         ),
         checks=(fitting(CheckFitting, "golden"), fitting(CheckFitting, "no-wrong-refund")),
@@ -154,15 +156,23 @@ def alarm(key: str = "k1", status: str = "firing") -> Alarm:
 
 
 class World:
-    """One incident with its people, its engine and its clock. `record` is what really happened."""
+    """One incident with its people, its engine and its clock. `record` is what really happened.
 
-    def __init__(self, **changes: Any) -> None:
-        opened = Opened(at=START, brief=brief(**changes), run=RUN)
+    `levers` and `leases` are the town's: worlds that share them are two incidents in one town.
+    """
+
+    def __init__(self, beside: World | None = None, **changes: Any) -> None:
+        plan = brief(**changes)
+        if beside:
+            plan = plan.changed(incident=f"{plan.incident}-2")
+        opened = Opened(at=START, brief=plan, run=RUN)
         self.now = START
         self.record: list[Event] = [opened]
         self.incident: Incident = begin(opened)
         self.refusals: list[Refused] = []
-        self.levers = {"tool": "enabled", "reranker": "off"}
+        self.levers: dict[str, Any] = beside.levers if beside else {"tool": "enabled", "reranker": "off"}
+        self.leases: dict[str, str] = beside.leases if beside else {}
+        self.meddled: set[str] = beside.meddled if beside else set()
         self.happen(record.Rang(at=self.now, alarm=alarm()))
 
     def happen(self, event: Event) -> None:
@@ -225,11 +235,15 @@ class World:
                 self.happen(record.LeverRead(at=self.now, lever=lever, position=position, detail="read"))
             case "lease", firebreak:
                 assert firebreak is not None
-                holder = "refund-agent-00000000" if fault == "taken" else None
+                other = "refund-agent-00000000" if fault == "taken" else self.leases.get(lever)
+                holder = None if other == self.incident.id else other
+                self.leases.setdefault(lever, holder or self.incident.id)
                 leased = record.Leased(at=self.now, lever=lever, action=firebreak.digest, holder=holder)
                 self.happen(leased)
                 return holder is not None or self.work(lever, fault)
             case "release", _:
+                if self.leases.get(lever) == self.incident.id:
+                    del self.leases[lever]
                 self.happen(record.Released(at=self.now, lever=lever))
             case "probe", firebreak:
                 assert firebreak is not None
@@ -257,9 +271,15 @@ class World:
             return MoveOutcome(result="uncertain", found=None, detail="no answer")
         if fault == "stolen":
             self.levers[lever] = "somewhere else"
+            self.meddled.add(lever)
+        if fault == "lost" and self.levers[lever] == order.expected.value:
+            self.levers[lever] = order.to.value
+            return MoveOutcome(result="uncertain", found=None, detail="it moved, and its answer was lost")
         if fault == "liar":
             return MoveOutcome(result="done", found=Position(value="nowhere"), detail="200 OK")
         found = Position(value=self.levers[lever])
+        if order.purpose == "lift" and found.same_as(order.to):
+            return MoveOutcome(result="done", found=found, detail="it stands there already; read back")
         if not found.same_as(order.expected):
             return MoveOutcome(result="drifted", found=found, detail="somebody else moved it")
         self.levers[lever] = order.to.value

@@ -1,0 +1,129 @@
+"""The plan: what a captain sees before deciding on one exact move, and the words that the runbook has ready.
+
+It is drawn from what is pinned and known; asking for it touches nothing.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+from firestation.firebreak import Action, Firebreak, Lease
+from firestation.model import Id, Line, Model, Sha256, Text, show_duration
+from firestation.state import Incident
+from firestation.system import Place
+from firestation.wording import fill
+
+UNDECIDED = {
+    "deny": "it lapses",
+    "escalate": "the next one on call is asked too, and it goes on waiting",
+    "apply": "the engine does it",
+    "keep": "it goes on waiting",
+}
+AT_EXPIRY = {
+    "lift": "it is put back",
+    "keep": "it is held for another span",
+    "escalate": "the next one on call is asked too, and it is held",
+}
+
+
+class Plan(Model):
+    """One move, before it is decided on: `digest` is what an approval names, `action` the exact effect."""
+
+    digest: Sha256
+    step: Id
+    change: Text
+    affects: Text
+    why: Text
+    cost: Text
+    reversible: bool
+    way_back: Text
+    conflicts: tuple[Text, ...]
+    effective: Text
+    expiry: Text
+    undecided: Text
+    approvals_missing: int
+    drilled: date | None
+    validated: date | None
+    stale: bool
+    action: Action
+
+
+def plans(incident: Incident) -> tuple[Plan, ...]:
+    """The plan of each move that waits for a decision, the oldest first."""
+    return tuple(_plan(incident, each) for each in incident.pending)
+
+
+def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
+    action, step, brief = firebreak.action, firebreak.step, incident.brief
+    lever, runbook = brief.system.lever(action.lever), brief.runbook
+    reversible = lever is None or lever.reversible
+    back = f"the engine puts {action.lever} back to {action.origin}, reads it back and says so"
+    usual = show_duration(lever.effective_within) if lever and lever.effective_within else None
+    probe = f"seen when {step.probe.check} passes, within {show_duration(step.probe.deadline)} after the move"
+    return Plan(
+        digest=firebreak.digest,
+        step=step.id,
+        change=f"{action.lever}: {action.origin} -> {action.to}",
+        affects=(lever.affects if lever else None) or f"everybody who uses {brief.system.title}",
+        why=step.why,
+        cost=step.cost,
+        reversible=reversible,
+        way_back=step.way_back or (back if reversible else "nobody has written how to undo it"),
+        conflicts=tuple(_conflicts(incident, action)),
+        effective=f"{probe}; as a rule it takes {usual}" if usual else probe,
+        expiry=(
+            f"after {show_duration(action.expires_after)}; the captain may lift or adopt it at any time and is asked "
+            f"{show_duration(min(step.ask_before, action.expires_after / 2))} before; without an answer "
+            f"{AT_EXPIRY[step.at_expiry]}"
+        ),
+        undecided=UNDECIDED[step.absence.at(action.severity)],
+        approvals_missing=firebreak.approvals_needed - len(set(firebreak.approved_by)),
+        drilled=step.drilled,
+        validated=runbook.validated,
+        stale=runbook.stale(incident.now.date()),
+        action=action,
+    )
+
+
+def _conflicts(incident: Incident, action: Action) -> Iterator[str]:
+    """What this move would break, or be broken by: declared constraints, and other incidents."""
+    holder = incident.taken.get(action.lever)
+    if holder:
+        yield f"the incident {holder} was holding {action.lever} when we last asked"
+    for constraint in incident.brief.system.constraints:
+        places = (constraint.with_, constraint.breaks)
+        for ours, theirs in (places, places[::-1]):
+            if ours.lever == action.lever and all(_stands(incident, action, place) for place in places):
+                here, there = " or ".join(ours.at), f"{theirs.lever} at {' or '.join(theirs.at)}"
+                yield f"{action.lever} at {here} does not go with {there}: {constraint.why}"
+
+
+def _stands(incident: Incident, action: Action, place: Place) -> bool:
+    """Whether a lever would stand there: after this move, after another that is decided, or as it is."""
+    lever = incident.brief.system.lever(place.lever)
+    decided = (
+        each.action.to
+        for each in reversed(incident.firebreaks)
+        if each.action.lever == place.lever and each.state in {Lease.AUTHORIZED, Lease.MOVING}
+    )
+    present = next(decided, incident.positions.get(place.lever))
+    position = action.to if action.lever == place.lever else present
+    return lever is not None and position is not None and bool(set(lever.named(position)) & set(place.at))
+
+
+def prepared(incident: Incident) -> dict[Line, Text]:
+    """The words that the runbook has ready for the team and for customers, with what is known filled in."""
+    words = incident.brief.runbook.updates
+    values = {
+        "system": incident.brief.system.title,
+        "incident": incident.id,
+        "severity": str(incident.weight),
+        "phase": str(incident.phase),
+        "captain": incident.captain or "nobody yet",
+        "runbook": incident.brief.runbook.title,
+        "opened_at": f"{incident.opened_at:%Y-%m-%d %H:%M} UTC",
+        "firebreaks": ", ".join(f"{each.action.lever} at {each.action.to}" for each in incident.holding)
+        or "none",
+        "next_word": show_duration(incident.cadence),
+    }
+    templates = {"internal": words.internal, "public": words.public}
+    return {audience: fill(template, values) for audience, template in templates.items() if template}
