@@ -11,12 +11,13 @@ TaskKind = Literal["postmortem", "eval-lock", "follow-up"]
 
 
 class Task(Model):
-    """Something that a person must do after the fire."""
+    """Something that a person must do after the fire. `name` is the follow-up of the runbook that it is."""
 
     incident: Id
     kind: TaskKind
     title: Line
     text: Text
+    name: Id | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Ticket(Model):

@@ -365,6 +365,11 @@ def _leased(step: Step, _: Incident) -> Event:
     return record.Leased(at=step.at, lever=order.lever, action=order.action, holder=holder)
 
 
+def _opened(step: Step, _: Incident) -> Event:
+    name = orders.TaskOrder.model_validate(step.given).task.name
+    return record.TaskOpened(at=step.at, ticket=Ticket.model_validate(step.answer).changed(name=name))
+
+
 def _released(step: Step, _: Incident) -> Event:
     return record.Released(at=step.at, lever=orders.ReleaseOrder.model_validate(step.given).lever)
 
@@ -379,7 +384,7 @@ DONE: dict[str, Translate] = {
     "probe": _probed,
     "soak": _soaked,
     "send": _sent,
-    "open_task": lambda step, _: record.TaskOpened(at=step.at, ticket=Ticket.model_validate(step.answer)),
+    "open_task": _opened,
     "prove_lock": lambda step, _: record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer)),
     "keep": lambda step, _: record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer)),
 }

@@ -111,7 +111,7 @@ def _duty(incident: Incident, event: record.Called) -> Draft:
     step = incident.brief.runbook.duty(event.step)
     assert step is not None
     text = f"{step.do}\nWhen it is done ({step.confirmed_by}): firestation confirm {incident.id} {step.id}"
-    return Draft(f"duty-{step.id}-{event.times}", f"{incident.id}: {step.title}", text, "decision")
+    return Draft(_again(incident, f"duty-{step.id}"), f"{incident.id}: {step.title}", text, "decision")
 
 
 def _to_the_next(incident: Incident, digest: str) -> Notice:

@@ -1,7 +1,5 @@
 """Convert every incident into a lock: the tasks, the lock with its proof, the postmortem."""
 
-from typing import Literal
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -10,11 +8,9 @@ from firestation.after_action import LockProof, Task, Ticket
 from firestation.evidence import ArtifactRef
 from firestation.firebreak import effect_key
 from firestation.orders import KeepOrder, LockOrder, TaskOrder
-from firestation.postmortem import draft
+from firestation.postmortem import draft, tasks
 from firestation.state import Phase
 from workflows.house import House, why
-
-TaskKind = Literal["postmortem", "eval-lock"]
 
 
 async def make_the_lock(house: House) -> None:
@@ -24,26 +20,25 @@ async def make_the_lock(house: House) -> None:
         return house.incident.phase is Phase.AFTER_ACTION and house.incident.lock_wanted
 
     while await house.until(due):
-        for kind in ("postmortem", "eval-lock"):
-            await _open_task(house, kind)
+        for task in tasks(house.incident):
+            await _open_task(house, task)
         await _prove(house)
         await _draft(house)
 
 
-async def _open_task(house: House, kind: TaskKind) -> None:
-    incident, runbook = house.incident, house.incident.brief.runbook
-    if any(ticket.kind == kind for ticket in incident.tickets):
+async def _open_task(house: House, task: Task) -> None:
+    incident = house.incident
+    if any((ticket.kind, ticket.name) == (task.kind, task.name) for ticket in incident.tickets):
         return
-    title = f"Lock: {runbook.lock.title}" if kind == "eval-lock" else f"Postmortem of {incident.id}"
-    text = f"{runbook.title}. Opened by the incident {incident.id}."
+    step = f"task-{task.name or task.kind}"
     order = TaskOrder(
         tracker=incident.brief.system.trackers[0],
-        task=Task(incident=incident.id, kind=kind, title=title[:300], text=text),
-        key=effect_key(incident.id, incident.run, f"task-{kind}"),
+        task=task,
+        key=effect_key(incident.id, incident.run, step),
     )
     try:
-        ticket = await house.do("open_task", order, Ticket, f"open the task: {title}")
-        house.happen(record.TaskOpened(at=workflow.now(), ticket=ticket))
+        ticket = await house.do("open_task", order, Ticket, f"open the task: {task.title}")
+        house.happen(record.TaskOpened(at=workflow.now(), ticket=ticket.changed(name=task.name)))
     except ActivityError as error:
         house.happen(record.Failed(at=workflow.now(), step="task", detail=why(error)))
 
