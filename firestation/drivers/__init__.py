@@ -76,6 +76,9 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "http": Entry("firestation.drivers.http:HttpLever"),
         "mlflow": Entry("firestation.drivers.mlflow_levers:MlflowLever"),
         "phoenix": Entry("firestation.drivers.phoenix:PhoenixLever"),
+        # Contract-tested only: against the published shapes, not against the product.
+        "langfuse": Entry("firestation.drivers.langfuse:LangfuseLever"),
+        "litellm": Entry("firestation.drivers.litellm:LitellmLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
