@@ -3,34 +3,29 @@
 import asyncio
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import JsonValue
 
 from firestation.drivers import Drivers
+from firestation.drivers.moving import Raced
 from firestation.errors import Gone, InvalidInput
 from firestation.ports import Check, Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
-from tests.drivers.contracts import served
 from tests.drivers.levers.applications import Asking, application
-from tests.drivers.levers.faults import LeverFaults, Truth
+from tests.drivers.levers.faults import LeverFaults, Truth, carried_out, order
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
+from tests.drivers.levers.mlflow_operator import GATEWAY, SPLIT, STABLE, Mlflow, operating, question
 from tests.e2e.processes import needs, running, wait_for
 
 pytestmark = pytest.mark.driver
 
-GATEWAY = "/api/3.0/mlflow/gateway"
-REGISTRY = "/api/2.0/mlflow"
-SPLIT = "REQUEST_BASED_TRAFFIC_SPLIT"
-STABLE: JsonValue = {"stable": 1, "canary": 0}
 CANARY: JsonValue = {"stable": 0, "canary": 1}
 CLIENT_KEEPS = 1  # seconds for which the application keeps a prompt; MLflow's own default is 60
 
@@ -49,122 +44,10 @@ for _ in sys.stdin:
 """
 
 
-def model(method: str, path: str, _: dict[str, str], body: Any) -> Any:
-    """What stands behind the gateway: a provider of models, which says which one was asked."""
-    assert (method, path) == ("POST", "/v1/chat/completions")
-    message = {"role": "assistant", "content": f"I am {body['model']}"}
-    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    kind = {"id": "c-1", "object": "chat.completion", "created": 1, "model": body["model"]}
-    return {**kind, "choices": [choice], "usage": usage}
-
-
-class Mlflow:
-    """MLflow as its operator sees it, without us."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
-        self.models: dict[str, str] = {}
-
-    def call(self, method: str, path: str, body: Any = None, **query: str) -> Any:
-        return self.http.request(method, path, json=body, params=query).raise_for_status().json()
-
-    def alias(self, name: str) -> JsonValue:
-        found = self.call("GET", f"{REGISTRY}/registered-models/get", name=name)["registered_model"]
-        aliases = {each["alias"]: int(each["version"]) for each in found.get("aliases", ())}
-        return aliases.get("production")
-
-    def set_alias(self, name: str, version: JsonValue) -> None:
-        body = {"name": name, "alias": "production"}
-        if version is None:
-            self.call("DELETE", f"{REGISTRY}/registered-models/alias", body)
-        else:
-            self.call("POST", f"{REGISTRY}/registered-models/alias", {**body, "version": str(version)})
-
-    def endpoint(self, name: str) -> Any:
-        return self.call("GET", f"{GATEWAY}/endpoints/get", name=name)["endpoint"]
-
-    def weights(self, name: str) -> JsonValue:
-        return {
-            each["model_definition"]["name"]: each["weight"]
-            for each in self.endpoint(name)["model_mappings"]
-            if each["linkage_type"] == "PRIMARY"
-        }
-
-    def configs(self, weights: Any) -> list[Any]:
-        primary = [
-            {"model_definition_id": self.models[name], "linkage_type": "PRIMARY", "weight": weight}
-            for name, weight in weights.items()
-        ]
-        spare = {"model_definition_id": self.models["spare"], "linkage_type": "FALLBACK", "fallback_order": 1}
-        return [*primary, spare]
-
-    def set_weights(self, name: str, weights: Any) -> None:
-        body = {"endpoint_id": self.endpoint(name)["endpoint_id"], "model_configs": self.configs(weights)}
-        fallback = {"strategy": "SEQUENTIAL", "max_attempts": 1}
-        self.call("POST", f"{GATEWAY}/endpoints/update", {**body, "fallback_config": fallback})
-
-    def add_endpoint(self, name: str, strategy: str = SPLIT) -> None:
-        body = {"name": name, "routing_strategy": strategy, "model_configs": self.configs(STABLE)}
-        fallback = {"strategy": "SEQUENTIAL", "max_attempts": 1}
-        self.call("POST", f"{GATEWAY}/endpoints/create", {**body, "fallback_config": fallback})
-
-    def budgets(self) -> list[Any]:
-        return list(self.call("GET", f"{GATEWAY}/budgets/list").get("budget_policies", ()))
-
-    def amounts(self, scope: str = "ENDPOINT") -> JsonValue:
-        """None, or the one amount, or all of them."""
-        found = [each["budget_amount"] for each in self.budgets() if each["target_scope"] == scope]
-        return None if not found else found[0] if len(found) == 1 else found
-
-    def set_amount(self, name: str, amount: JsonValue) -> None:
-        for each in self.budgets():
-            body = {"budget_policy_id": each["budget_policy_id"]}
-            self.call("DELETE", f"{GATEWAY}/budgets/delete", body)
-        if amount is not None:
-            self.add_budget(name, amount)
-
-    def add_budget(self, name: str, amount: JsonValue, **changes: Any) -> None:
-        policy = {
-            "budget_unit": "USD",
-            "budget_amount": amount,
-            "duration": {"unit": "DAYS", "value": 1},
-            "target_scope": "ENDPOINT",
-            "target_value": self.endpoint(name)["endpoint_id"],
-            "budget_action": "REJECT",
-        }
-        self.call("POST", f"{GATEWAY}/budgets/create", {**policy, **changes})
-
-    def ask(self, endpoint: str) -> httpx.Response:
-        return self.http.post("/gateway/mlflow/v1/chat/completions", json=question(endpoint))
-
-
-def question(endpoint: str) -> dict[str, Any]:
-    return {"model": endpoint, "messages": [{"role": "user", "content": "a refund?"}]}
-
-
 @pytest.fixture(scope="module")
 def operator(mlflow: str) -> Iterator[Mlflow]:
-    """MLflow with a gateway: three models, two endpoints; its slow first request is made in the background."""
-    operator = Mlflow(mlflow)
-    with operator.http, served(model, lambda _: True) as provider:
-        secret = {"secret_name": "provider", "secret_value": {"api_key": "none"}, "provider": "openai"}
-        secret["auth_config"] = {"api_base": f"{provider}/v1"}
-        kept = operator.call("POST", f"{GATEWAY}/secrets/create", secret)["secret"]["secret_id"]
-        for name, of in (("stable", "gpt-4o"), ("canary", "gpt-4o-mini"), ("spare", "gpt-4.1")):
-            body = {"name": name, "secret_id": kept, "provider": "openai", "model_name": of}
-            made = operator.call("POST", f"{GATEWAY}/model-definitions/create", body)["model_definition"]
-            operator.models[name] = made["model_definition_id"]
-        operator.add_endpoint("chat")
-        operator.call("POST", f"{REGISTRY}/registered-models/create", {"name": "ranker"})
-        for _ in range(2):
-            body = {"name": "ranker", "source": "s3://models/ranker"}
-            operator.call("POST", f"{REGISTRY}/model-versions/create", body)
-        first = threading.Thread(target=operator.ask, args=("chat",))
-        first.start()
+    with operating(mlflow) as operator:
         yield operator
-        first.join()
 
 
 @pytest.fixture(scope="module")
@@ -437,6 +320,33 @@ async def test_a_budget_leaves_others_alone_and_two_that_are_equal_are_one(
     operator.add_budget("chat", 0)
     await lever.move(Position(value=None), await lever.read(), "i/1/lift")
     assert operator.budgets() == []
+
+
+@pytest.mark.parametrize("to", [None, 100])
+@pytest.mark.parametrize("plan", [["pass", "refuse"], ["lose"], ["pass", "lose"]])
+async def test_two_budgets_are_moved_whatever_happens_between(
+    bench: Drivers, operator: Mlflow, meddler: Meddler, plan: list[str], to: JsonValue
+) -> None:
+    """One of two is done and the other is not: the amount that was found still shows, and the next try completes it."""
+    operator.set_amount("chat", 0)
+    operator.add_budget("chat", 0)
+    lever = make(bench, meddler.url, KINDS["budget"])
+    meddler.plan = [*plan]
+    outcome = await carried_out(lever, order("move", Position(value=0), Position(value=to)))
+    assert (outcome.result, operator.amounts()) == ("done", to)
+    assert meddler.plan == []
+
+
+@pytest.mark.parametrize("kind", ["split", "budget"], indirect=True)
+async def test_what_moves_between_the_two_readings_is_not_overwritten(
+    bench: Drivers, operator: Mlflow, kind: Kind
+) -> None:
+    lever: Any = make(bench, operator.url, kind)
+    found = await lever.read()
+    kind.set(operator, kind.elsewhere)
+    with pytest.raises(Raced, match="meanwhile"):
+        await lever.write(found, found, "i/1/move")
+    assert kind.truth(operator) == kind.elsewhere
 
 
 @pytest.mark.parametrize(
