@@ -10,6 +10,7 @@ Nothing is imported before a system file names it, so a broken third-party packa
 """
 
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -19,10 +20,11 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import ValidationError
 
-from firestation.complaints import invalid_inputs
+from firestation.complaints import field_path, invalid_inputs
 from firestation.drivers.age import is_recipient
 from firestation.drivers.exchange import stateless_client
 from firestation.drivers.kit import HttpClient, Kit
+from firestation.drivers.moving import MovingConfig
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.ports import Channel, Check, Lever, Secrets, Source, Tracker
@@ -72,6 +74,11 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
+        "mlflow": Entry("firestation.drivers.mlflow_levers:MlflowLever"),
+        "phoenix": Entry("firestation.drivers.phoenix:PhoenixLever"),
+        # Contract-tested only: against the published shapes, not against the product.
+        "langfuse": Entry("firestation.drivers.langfuse:LangfuseLever"),
+        "litellm": Entry("firestation.drivers.litellm:LitellmLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
@@ -218,7 +225,19 @@ def _config(model: type[Model], fitting: Fitting) -> Model:
 
 def _wrong_config(model: type[Model], fitting: Fitting, place: tuple[str | int, ...]) -> list[InvalidInput]:
     try:
-        _config(model, fitting)
+        config = _config(model, fitting)
     except ValidationError as error:
         return invalid_inputs(error, model, (*place, "with"))
+    if isinstance(fitting, LeverFitting) and isinstance(config, MovingConfig):
+        return list(_wrong_positions(config, fitting, place))
     return []
+
+
+def _wrong_positions(
+    config: MovingConfig, fitting: LeverFitting, place: tuple[str | int, ...]
+) -> Iterator[InvalidInput]:
+    """A position where the lever cannot stand is refused when the file loads, and not in the night."""
+    for name, value in fitting.positions.items():
+        problem, _, fix = (config.wrong(value) or "").partition("; ")
+        if problem:
+            yield InvalidInput(field_path((*place, "positions", name)), problem, fix[:1].upper() + fix[1:])

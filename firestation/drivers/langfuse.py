@@ -1,17 +1,25 @@
-"""The Langfuse source: traces with their observations and scores, and prompts beside their previous version.
+"""The Langfuse source: traces with their observations and scores, prompts beside their previous version; and its lever.
 
 Contract-tested only: against the shapes of Langfuse's published API, not against its server.
+
+Langfuse does not compare before it sets a label, so somebody else's move that lands between our read and our write is
+overwritten: the gap is one round trip to Langfuse, and never longer than `timeout`. Its clients keep a prompt for a
+minute unless they are told otherwise, so a probe must look at the application.
 """
 
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from pydantic import JsonValue, model_validator
 
 from firestation.drivers.harvest import Fixed, Job, ProductConfig, ProductSource, stamp, then_and_now
+from firestation.drivers.moving import ProductLever, ProductLeverConfig, is_version
 from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.model import Line, Model
 from firestation.ports import Artifact
+from firestation.system import Position
 
 TRACE = Fixed(url="/api/public/traces/{trace_id}", holds="$.observations")
 AROUND = Fixed(
@@ -21,6 +29,11 @@ AROUND = Fixed(
 )
 LABELLED = Fixed(url="/api/public/v2/prompts/{name}", query={"label": "{label}"})
 VERSION = Fixed(url="/api/public/v2/prompts/{name}", query={"version": "{version}"})
+LABEL = Fixed(
+    method="PATCH",
+    url="/api/public/v2/prompts/{name}/versions/{version}",
+    body={"newLabels": ["{label}"]},
+)
 
 
 class PromptLabel(Model):
@@ -67,3 +80,44 @@ class LangfuseSource(ProductSource[LangfuseSourceConfig]):
                 then = None  # deleted: the artifact shows that there is none
         content = then_and_now({"prompt": prompt.name, "label": prompt.label}, then, now)
         return self.artifact("prompts", f"prompt {prompt.name}@{prompt.label}", content, answer.asked)
+
+
+class LangfuseLeverConfig(ProductLeverConfig):
+    """The `label` by which the application asks for the `prompt`. A position is the number of a version.
+
+    A label can be moved to another version and not taken away, so there is no position null.
+    """
+
+    prompt: Line
+    label: Line = "production"
+
+    @model_validator(mode="after")
+    def _can_be_moved(self) -> Self:
+        if self.label == "latest":
+            msg = "Langfuse itself moves the label latest; name the one that the application asks for"
+            raise ValueError(msg)
+        return self
+
+    def wrong(self, value: JsonValue) -> str | None:
+        """What is wrong with a position of the system file."""
+        return None if is_version(value) else "this is no version; write its number, like 2"
+
+
+class LangfuseLever(ProductLever[LangfuseLeverConfig]):
+    """Moves the label, which Langfuse takes from the version that has it. Other labels stay where they are."""
+
+    config_model: ClassVar[type[Model]] = LangfuseLeverConfig
+
+    async def position(self) -> Position:
+        """The version that has the label. Raises `Gone` when none has: it could not be put back to that."""
+        answer = await self.ask(LABELLED, name=self.config.prompt, label=self.config.label)
+        return Position(value=int(answer.at("$.version")))
+
+    async def write(self, to: Position, found: Position, key: str) -> None:
+        """One request; setting it to where it is changes nothing."""
+        del found, key
+        await self.ask(LABEL, name=self.config.prompt, label=self.config.label, version=to.value)
+
+    def by_hand(self, to: JsonValue) -> str:
+        """The same request."""
+        return self.curl(LABEL, name=self.config.prompt, label=self.config.label, version=to)

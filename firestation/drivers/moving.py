@@ -8,7 +8,7 @@ round trip to the product: each driver's docs say which it is.
 import asyncio
 from abc import abstractmethod
 from datetime import timedelta
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeGuard, TypeVar
 
 from pydantic import Field, JsonValue
 
@@ -33,6 +33,11 @@ class MovingConfig(Model):
     read_back_within: Duration = Field(
         default="5s", validate_default=True, ge=timedelta(), le=timedelta(minutes=2)
     )
+
+    def wrong(self, value: JsonValue) -> str | None:
+        """What is wrong with a position of the system file, as `problem; fix`; None when the lever can stand there."""
+        del value
+        return None
 
 
 C = TypeVar("C", bound=MovingConfig)
@@ -104,6 +109,21 @@ class MovingLever(Generic[C]):
     def _drifted(self, expected: Position, found: Position) -> Drifted:
         msg = f"the lever {self.fitting.id} was expected at {expected} and stands at {found}; nothing was written"
         return Drifted(msg, found=found.model_dump(mode="json"))
+
+
+def plain_number(number: float) -> int | float:
+    """A number as YAML and JSON write it, so that equal ones are of one type: 0, not 0.0."""
+    return int(number) if float(number).is_integer() else number
+
+
+def is_version(value: JsonValue) -> TypeGuard[int]:
+    """Whether it is the number of a version: 1 or more; true and text are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_number(value: JsonValue) -> TypeGuard[int | float]:
+    """Whether it is a number of 0 or more; true and infinity are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 class ProductLeverConfig(MovingConfig, Connection):

@@ -1,16 +1,23 @@
-"""The Phoenix source: spans with their annotations, and prompts beside their previous version."""
+"""The Phoenix source: spans with their annotations, and prompts beside their previous version; and its lever, a tag.
+
+Phoenix does not compare before it sets a tag, so somebody else's move that lands between our last read and our write is
+overwritten: the gap is two round trips to Phoenix, neither longer than `timeout`. A moved tag is effective with the
+next request for it: neither Phoenix nor its client keeps one.
+"""
 
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from firestation.drivers.harvest import Fixed, Job, ProductConfig, ProductSource, stamp, then_and_now
+from firestation.drivers.moving import ProductLever, ProductLeverConfig
 from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.model import Line, Model
 from firestation.ports import Artifact
+from firestation.system import Position
 
 LIMIT = "1000"
 SPANS = Fixed(
@@ -37,6 +44,13 @@ SPAN_ANNOTATIONS = Fixed(
 )
 TAGGED = Fixed(url="/v1/prompts/{name}/tags/{tag}", holds="$.data")
 VERSIONS = Fixed(url="/v1/prompts/{name}/versions", query={"limit": "100"}, holds="$.data")
+TAGS = Fixed(url="/v1/prompt_versions/{version}/tags", query={"limit": "1000"})
+SET_TAG = Fixed(
+    method="POST",
+    url="/v1/prompt_versions/{version}/tags",
+    body={"name": "{tag}", "description": "{description}"},
+)
+DROP_TAG = Fixed(method="DELETE", url="/v1/prompt_versions/{version}/tags/{tag}")
 MOST_ANNOTATED = 50
 """Spans of one trace that are asked for their annotations, the first ones: roots come first."""
 
@@ -113,3 +127,57 @@ class PhoenixSource(ProductSource[PhoenixSourceConfig]):
         then = versions[before] if before < len(versions) else None
         content = then_and_now({"prompt": prompt.name, "tag": prompt.tag}, then, now)
         return self.artifact("prompts", f"prompt {prompt.name}@{prompt.tag}", content, answer.asked)
+
+
+class PhoenixLeverConfig(ProductLeverConfig):
+    """The `tag` by which the application asks for the `prompt`.
+
+    Positions: the id of a version, as Phoenix shows it (UHJvbXB0VmVyc2lvbjox), or null for no tag.
+    """
+
+    prompt: Line
+    tag: Line = "production"
+
+    def wrong(self, value: JsonValue) -> str | None:
+        """What is wrong with a position of the system file."""
+        right = value is None or (isinstance(value, str) and value.isalnum())
+        return None if right else "this is no version; write the id that Phoenix shows, or null for no tag"
+
+
+class PhoenixLever(ProductLever[PhoenixLeverConfig]):
+    """Moves the tag. Its description goes with it; one that was taken off the prompt comes back without."""
+
+    config_model: ClassVar[type[Model]] = PhoenixLeverConfig
+
+    async def position(self) -> Position:
+        """The id of the version that has the tag; null where none has it."""
+        config = self.config
+        try:
+            answer = await self.ask(TAGGED, name=config.prompt, tag=config.tag)
+        except Gone:
+            answer = await self.ask(
+                VERSIONS, name=config.prompt
+            )  # Phoenix says the same of a tag and of a prompt
+            if not answer.at("$.data"):
+                raise
+            return Position(value=None)
+        return Position(value=str(answer.at("$.data.id")))
+
+    async def write(self, to: Position, found: Position, key: str) -> None:
+        """One request that sets or deletes, under the prompt's name for the tag; a tag is always on one version."""
+        del key
+        tag = self.config.tag
+        if to.value is None:
+            await self.ask(DROP_TAG, version=found.value, tag=tag)
+            return
+        description: JsonValue = None
+        if found.value is not None:
+            tags = (await self.ask(TAGS, version=found.value)).at("$.data")
+            description = {each["name"]: each.get("description") for each in tags}.get(tag)
+        await self.ask(SET_TAG, version=to.value, tag=tag, description=description)
+
+    def by_hand(self, to: JsonValue) -> str:
+        """The same request; to take the tag off, the version that has it now is left for the person to fill in."""
+        if to is None:
+            return self.curl(DROP_TAG, version="VERSION", tag=self.config.tag)
+        return self.curl(SET_TAG, version=to, tag=self.config.tag, description=None)

@@ -41,10 +41,13 @@ def mlflow(folder: Path) -> Iterator[str]:
     command = [program("mlflow", "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts"]
     command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    command += ["--secrets-cache-ttl", "10"]  # the shortest time for which its gateway may keep an endpoint
     surroundings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_CRYPTO_KEK_PASSPHRASE": "a passphrase of the test",
+        "MLFLOW_GATEWAY_API_BASE_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_GATEWAY_API_BASE_ALLOWED_SCHEMES": "http,https",
     }
     with running(command, folder, "mlflow", grace=STOPS_WITHIN, **surroundings):
         url = f"http://127.0.0.1:{port}"

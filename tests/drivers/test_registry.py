@@ -54,8 +54,9 @@ def test_every_entry_of_the_registry_is_a_driver(kind: Any) -> None:
 
 def test_an_unknown_driver_names_those_that_there_are() -> None:
     said = found(make(levers={"driver": "htp"}))
+    there_are = ", ".join(known("lever"))
     assert said == {
-        "levers[0].driver": "there is no lever driver 'htp'. Choose from http, or install one that adds it"
+        "levers[0].driver": f"there is no lever driver 'htp'. Choose from {there_are}, or install one that adds it"
     }
 
 
@@ -129,6 +130,14 @@ def test_each_mistake_names_its_field_and_fix(
     assert said.lower() in problem[field].lower()
 
 
+def test_a_position_where_the_lever_cannot_stand_is_refused() -> None:
+    config = {"base": "http://mlflow:5000", "prompt": "refund", "alias": "production"}
+    lever = {"driver": "mlflow", "with": config, "positions": {"last": "one", "none": None, "old": 1}}
+    assert found(make(levers=lever)) == {
+        "levers[0].positions.last": "this is no version. Write its number, like 2, or null for no alias"
+    }
+
+
 async def test_the_bench_refuses_what_the_file_should_not_have_said(tmp_path: Path) -> None:
     lever = make(levers={"with": {**LEVER, "move": {"url": "/x"}}}).levers[0]
     async with Drivers(ReferenceSecrets(tmp_path)) as bench:
@@ -169,7 +178,7 @@ async def test_a_third_party_adds_a_driver(monkeypatch: pytest.MonkeyPatch, tmp_
     ]
     monkeypatch.setattr(drivers, "entry_points", lambda group: points if group == drivers.GROUP else [])
     monkeypatch.setattr(EntryPoint, "load", _load)
-    assert known("lever") == ("acme", "bare", "broken", "http")
+    assert set(known("lever")) == {"acme", "bare", "broken", *REGISTRY["lever"]}
     assert found(make(levers={"driver": "acme", "with": {"flg": "x"}})) == {
         "levers[0].with.flag": "this field is missing. Add it",
         "levers[0].with.flg": "there is no such field. Did you mean 'flag'?",

@@ -7,9 +7,15 @@ from firestation.ports import Lever
 from firestation.system import LeverFitting
 
 
-def make_lever(bench: Drivers, driver: str, **config: Any) -> Lever:
+def make_lever(bench: Drivers, driver: str, positions: dict[str, Any] | None = None, **config: Any) -> Lever:
     """A lever of this driver, with this `with`."""
     fitting = LeverFitting.model_validate(
-        {"id": "lever", "title": "The lever", "driver": driver, "positions": {"any": None}, "with": config}
+        {
+            "id": "lever",
+            "title": "The lever",
+            "driver": driver,
+            "positions": positions or {"any": None},
+            "with": config,
+        }
     )
     return bench.lever(fitting)

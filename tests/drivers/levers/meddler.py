@@ -64,6 +64,7 @@ class Meddler:
             return JSONResponse({})
         if fault == "hang":
             await asyncio.sleep(30)
+            return JSONResponse({"error": "hung"}, 500)  # and forwards nothing, however long the proxy lives
         if fault == "slow":
             task = asyncio.create_task(self._later(request, body))
             self.later.add(task)

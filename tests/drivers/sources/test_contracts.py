@@ -1,13 +1,8 @@
 """Sources of products that do not start here, against the shapes of their published APIs."""
 
 import base64
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -16,54 +11,11 @@ from firestation.errors import Denied, Gone
 from firestation.evidence import Scope
 from firestation.ports import Source
 from firestation.testing import SourceConformance
+from tests.drivers.contracts import served
 from tests.drivers.sources.reading import documents, gather, just_now, make_source
 from tests.e2e.processes import free_port
 
 pytestmark = pytest.mark.driver
-
-Asked = tuple[str, str, dict[str, str], Any]
-Contract = Callable[[str, str, dict[str, str], Any], Any]
-"""What the product answers to method, path, query and body; None for 404."""
-
-
-@contextmanager
-def served(contract: Contract, allowed: Callable[[Any], bool]) -> Iterator[str]:
-    """A server that keeps the contract."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            found = contract(self.command, url.path, dict(parse_qsl(url.query)), body)
-            status = 404 if found is None else 200
-            if not allowed(self.headers):
-                status, found = 401, None
-            content = json.dumps(found if found is not None else {"error": "no"}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET  # noqa: N815 - the name that http.server calls
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 # -------------------------------------------------------------------------------------------------- langfuse
 

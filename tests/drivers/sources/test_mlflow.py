@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -45,16 +44,13 @@ print(json.dumps({"experiment": experiment, "traces": traces, "dataset": dataset
 
 
 @pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with products.mlflow(folder) as url:
-        surroundings = {"MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
-        command = [products.program("mlflow", "python"), "-W", "ignore", "-c", APPLICATION, url]
-        done = subprocess.run(
-            command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        yield {"url": url, **json.loads(done.stdout.splitlines()[-1])}
+def seeded(tmp_path_factory: pytest.TempPathFactory, mlflow: str) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("application")
+    surroundings = {"MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
+    command = [products.program("mlflow", "python"), "-W", "ignore", "-c", APPLICATION, mlflow]
+    done = subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {"url": mlflow, **json.loads(done.stdout.splitlines()[-1])}
 
 
 def make(bench: Drivers, seeded: dict[str, Any], *provides: str, **config: Any) -> Source:

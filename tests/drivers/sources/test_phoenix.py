@@ -12,7 +12,6 @@ from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.ports import Source
 from firestation.testing import SourceConformance
-from tests.drivers import products
 from tests.drivers.sources.reading import documents, just_now, make_source
 from tests.e2e.processes import free_port, wait_for
 
@@ -50,11 +49,8 @@ def version(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with (
-        products.phoenix(tmp_path_factory.mktemp("phoenix")) as url,
-        httpx.Client(base_url=f"{url}/v1", trust_env=False) as http,
-    ):
+def url(phoenix: str) -> Iterator[str]:
+    with httpx.Client(base_url=f"{phoenix}/v1", trust_env=False) as http:
         made = [
             http.post("/prompts", json=version(text)).raise_for_status().json()["data"]["id"]
             for text in ("Rule by the policy.", "Be friendly.")
@@ -78,7 +74,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         of_trace = [{"trace_id": TRACE, "name": "case", **noted}]
         http.post("/span_annotations?sync=true", json={"data": of_span}).raise_for_status()
         http.post("/trace_annotations?sync=true", json={"data": of_trace}).raise_for_status()
-        yield url
+        yield phoenix
 
 
 def make(bench: Drivers, url: str, *provides: str, **config: Any) -> Source:
