@@ -1,15 +1,20 @@
 """`make bench`, or `python -m benchmarks [NAME]`: measure what the documents claim.
 
 history   what one incident costs in Temporal's history, and how that grows with alarms (docs/architecture.md)
+firebreak how long from a decision to its effect, beside a bare script (docs/levers.md)
 snapshot  how long until the evidence is sealed, and how much memory a big artifact takes (docs/evidence.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import history, snapshot
+from benchmarks import firebreak, history, snapshot
 
-ALL: dict[str, Callable[[], None]] = {"history": history.main, "snapshot": snapshot.main}
+ALL: dict[str, Callable[[], None]] = {
+    "history": history.main,
+    "firebreak": firebreak.main,
+    "snapshot": snapshot.main,
+}
 
 
 def main() -> None:

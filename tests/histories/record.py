@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from firestation import acts
+from firestation.errors import Denied
 from firestation.firebreak import Lease
 from firestation.severity import Severity
 from firestation.state import Phase
@@ -87,8 +88,29 @@ async def late(stage: Stage) -> None:
     await live(stage)
 
 
+async def stopped(stage: Stage) -> None:
+    """A move whose end nobody knows is put back by itself; then everything is stopped, and one lever kept for good."""
+    await live(stage, until=Phase.CONTAINED)
+    await stage.until("the proposal", stands("reranker", Lease.PROPOSED))
+    stage.town.reranker.faults.after_effect = True
+    stage.town.reranker.faults.errors.append(Denied("403, and it moved all the same"))
+    for person in ("ana", "ben"):
+        wanted = firebreak(await stage.picture(), "reranker")
+        assert wanted is not None
+        await stage.do(acts.Approve(by=person, action=wanted.digest))
+    await stage.until("its way back", stands("reranker", Lease.LIFTED))
+    await stage.do(acts.Stop(by="ana", reason="the cure is worse than the fire"))
+    await stage.until("the tool to be back", stands("tool", Lease.LIFTED))
+    await stage.do(acts.Propose(by="ana", step="reranker-on"))
+    await live(stage, after=Phase.CONTAINED, until=Phase.RESTORED)
+    wanted = firebreak(await stage.picture(), "reranker")
+    assert wanted is not None
+    await stage.do(acts.Adopt(by="ana", action=wanted.digest, reason="it is right again"))
+    await live(stage, after=Phase.AFTER_ACTION)
+
+
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
-    story.__name__: story for story in (closed, dismissed, refused, expired, continued, late)
+    story.__name__: story for story in (closed, dismissed, refused, expired, continued, late, stopped)
 }
 
 

@@ -25,6 +25,7 @@ ENDS = {
     "expired": Phase.DISMISSED,
     "continued": Phase.CLOSED,
     "late": Phase.CLOSED,
+    "stopped": Phase.CLOSED,
 }
 History = dict[str, Any]
 
