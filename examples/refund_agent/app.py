@@ -77,7 +77,7 @@ class Service:
             self._route("/config", "GET", self.config),
             self._route("/search", "GET", self.search),
             self._route("/evals/run", "POST", self.run_eval),
-            self._route("/evals/judge", "POST", self.run_judge_eval),
+            self._route("/evals/judge", "GET", self.run_judge_eval),
             self._route("/evals/memory", "POST", self.run_memory_eval),
             self._route("/evals/latest", "GET", self.latest_eval),
             self._route("/evals/last-good/traces", "GET", self.last_good_eval),

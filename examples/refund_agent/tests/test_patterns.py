@@ -190,9 +190,9 @@ def test_the_judge_agrees_with_people_until_it_drifts(
     client: TestClient, version: str, drifted: float, agreed: float
 ) -> None:
     client.put("/levers/judge_version", json={"value": version})
-    assert client.post("/evals/judge").json()["agreement"] == drifted
+    assert client.get("/evals/judge").json()["agreement"] == drifted
     client.post("/faults/judge_drift", json={})
-    assert client.post("/evals/judge").json()["agreement"] == agreed
+    assert client.get("/evals/judge").json()["agreement"] == agreed
 
 
 def test_the_models_of_a_route_are_told_apart(client: TestClient) -> None:
