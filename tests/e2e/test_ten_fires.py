@@ -81,12 +81,12 @@ def rule_of(pattern: str) -> dict[str, Any]:
     return rule
 
 
-def ring(station: Station, fire: Fire, requests: list[str]) -> str:
-    """The alert as Alertmanager would send it; the incident that it opened."""
+def ring(station: Station, fire: Fire, requests: list[str], name: str | None = None) -> str:
+    """The alert as Alertmanager would send it; the incident that it opened. `name`: another team's for the same."""
     rule = rule_of(fire.pattern)
     alert = {
         "status": "firing",
-        "labels": {"alertname": rule["alert"], **rule["labels"]},
+        "labels": {"alertname": name or rule["alert"], **rule["labels"]},
         "annotations": {"summary": f"{fire.pattern} is seen", "request_ids": ",".join(requests)},
         "startsAt": "2026-11-25T03:00:00Z",
         "fingerprint": f"f-{requests[0]}",
@@ -204,7 +204,8 @@ def test_a_lever_put_back_before_the_repair_is_no_recovery(place: Place) -> None
     fire = next(each for each in FIRES if each.pattern == "memory-contamination")
     agent, station = place.agent, place.station
     agent.fault(fire.fault)
-    incident = ring(station, fire, [ask(agent, fire).request])
+    incident = ring(station, fire, [ask(agent, fire).request], "AnotherTeamsAlertOfThisPattern")
+    assert station.picture(incident).runbook == fire.pattern
     take(station, incident, fire)
     contain(place, incident, fire)
     station.until(incident, "recovery", lambda seen: seen.restored_at)
