@@ -149,8 +149,9 @@ def yaml_files(paths: Iterable[Path]) -> Iterator[Path]:
 def _tell(desk: Desk, each: Runbook) -> None:
     console = desk.console
     say(console, Text.assemble((each.runbook, "bold"), f"  {plain(each.title)}"))
-    names = ", ".join(each.match.names) or "whatever no other runbook is for"
-    say(console, Text(f"for {plain(names)}; proposes {propose(each.severity).severity}"), indent=2)
+    labels = [f"{label} {' or '.join(values)}" for label, values in each.match.labels.items()]
+    what = ", ".join([*each.match.names, *labels]) or "whatever no other runbook is for"
+    say(console, Text(f"for {plain(what)}; proposes {propose(each.severity).severity}"), indent=2)
     for step in each.firebreaks:
         word = (
             f"pre-authorized at {', '.join(step.preauthorized)}"

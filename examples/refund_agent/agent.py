@@ -1,4 +1,4 @@
-"""The agent: retrieve, render, rule, guard, refund; and a trace of every step."""
+"""The agent: recall, retrieve, render, rule, guard, judge, refund; and a trace of every step."""
 
 import datetime as dt
 import hashlib
@@ -12,13 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from refund_agent import metrics
-from refund_agent.answerer import MODELS, decide, render, say
+from refund_agent.answerer import (
+    COURTEOUS,
+    MODELS,
+    RELEASED_AGAIN,
+    TEMPLATES,
+    Context,
+    Ruling,
+    decide,
+    render,
+    say,
+    words,
+)
 from refund_agent.levers import KINDS, Levers
-from refund_agent.library import search
+from refund_agent.library import documents, search
+from refund_agent.memory import Memory
+from refund_agent.safety import guard, judge
 
 KEPT_TRACES = 5000
-LOOPS = 25
 CANDIDATE_PROMPT = "v13"
+PATIENCE_SECONDS = 0.05
+"""How long a request waits for the primary model before the fallback steps in."""
+SLOW_SECONDS = 0.15
+EXAMPLES = 10
+USAGE_SECONDS = 60
 
 
 class TooManyError(Exception):
@@ -27,7 +44,7 @@ class TooManyError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a customer asks. `rehearsal`: an eval, which goes the whole way but moves no money."""
+    """What a customer asks. `rehearsal`: it goes the whole way, but no money moves and nothing is remembered."""
 
     request_id: str
     tenant: str
@@ -35,6 +52,22 @@ class Request:
     question: str
     order: dict[str, Any]
     rehearsal: bool = False
+
+    @property
+    def customer(self) -> str:
+        """Whose memory it is."""
+        return f"{self.tenant}/{self.user}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What became of a request on its way to the money."""
+
+    ruling: Ruling
+    guardrail: dict[str, Any]
+    judged: dict[str, Any]
+    calls: list[dict[str, Any]]
+    handled_by: str
 
 
 @dataclass
@@ -46,59 +79,84 @@ class Agent:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
-    memory: dict[str, list[str]] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
     times: deque[float] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, request: Request) -> dict[str, Any]:
-        """Answer a request. Raises `TooManyError` over the rate limit."""
-        settings = {name: self.levers.effective(name) for name in KINDS}
+    def answer(self, request: Request, memory: Memory | None = None) -> dict[str, Any]:
+        """Answer a request; with a `memory` that is not the agent's own, from that. Raises `TooManyError`."""
+        settings = self.settings()
         if not request.rehearsal:
             self._within_limit(float(settings["rate_limit"]))
-        prompt_version = self._prompt_version(request, settings)
-        rerank = settings["reranker"] == "on"
-        candidates = search(request.question, str(settings["index_version"]), rerank=rerank)
-        prompt = render(prompt_version, request.question, request.order, candidates)
-        ruling = decide(str(settings["model_route"]), prompt, request.order)
-        guard = self._guard(request, settings)
-        calls, handled_by = self._refund(request, ruling.ruling, guard, settings)
-        refund = calls[-1]["output"] if calls and calls[-1]["output"].get("id") else None
-        remembered = self._remember(request, ruling.ruling, on=settings["memory"] == "on")
-        reply = {
-            "request_id": request.request_id,
-            "answer": say(ruling, request.order, handled_by),
-            "ruling": ruling.ruling,
-            "refund": refund,
-            "handled_by": handled_by,
-            "policy": ruling.policy,
-            "model": MODELS[str(settings["model_route"])]["name"],
-            "prompt_version": prompt_version,
+        version, model = self._prompt_version(request, settings), self._model(settings)
+        rerank = settings["reranker"] == "on" and not model["fell_back"]
+        contents = self.contents(str(settings["index_version"]))
+        found = search(request.question, contents, rerank=rerank)
+        recalled = self._recall(request, memory or self.memory) if settings["memory"] == "on" else []
+        context = Context(
+            request.question,
+            request.order,
+            found,
+            recalled,
+            self._examples(contents),
+            float(settings["prompt_budget"]),
+        )
+        prompt = render(self.template(version), context)
+        work = self._work(request, decide(model, prompt, request.order), settings)
+        self._remember(request, work.ruling.ruling, on=settings["memory"] == "on")
+        reply = _reply(request, work, model["name"], version)
+        retrieval = {
+            "query": request.question,
+            "index_version": settings["index_version"],
+            "reranked": rerank,
+            "candidates": [candidate.shown() for candidate in found],
         }
         trace = {
             **reply,
-            "at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
-            "tenant": request.tenant,
-            "tenant_filter": f"tenant = {request.tenant}",
-            "user": request.user,
-            "question": request.question,
-            "order": request.order,
-            "prompt": {"version": prompt_version, "rendered": prompt},
-            "model": {**MODELS[str(settings["model_route"])], "route": settings["model_route"]},
-            "retrieval": {
-                "query": request.question,
-                "index_version": settings["index_version"],
-                "reranked": rerank,
-                "candidates": [candidate.shown() for candidate in candidates],
+            **_asked(request),
+            "prompt": {"version": version, "rendered": prompt},
+            "model": model,
+            "retrieval": retrieval,
+            "tool_calls": work.calls,
+            "memory": {
+                "on": settings["memory"] == "on",
+                "earlier": recalled,
+                "swayed": work.ruling.swayed,
             },
-            "tool_calls": calls,
-            "memory": remembered,
-            "guardrail": guard,
+            "guardrail": work.guardrail,
+            "judge": work.judged,
+            "usage": _usage(prompt, work.calls),
             "flags": settings,
-            "reason": ruling.reason,
+            "reason": work.ruling.reason,
         }
         self._keep(request, trace)
-        metrics.TOKENS.inc(len(prompt.split()) * max(1, len(calls)))
         return reply
+
+    def settings(self) -> dict[str, Any]:
+        """Every lever as the pipeline works with it."""
+        return {name: self.levers.effective(name) for name in KINDS}
+
+    def template(self, version: str) -> str:
+        """The instruction that stands behind this version now."""
+        again = "prompt_regression" in self.faults and version == "v12"
+        return RELEASED_AGAIN if again else TEMPLATES[version]
+
+    def contents(self, index_version: str) -> str:
+        """The contents that stand behind this index now."""
+        poisoned = "index_poisoned" in self.faults and index_version == "2026-11"
+        return "2026-11-poisoned" if poisoned else index_version
+
+    def usage(self, seconds: float = USAGE_SECONDS) -> dict[str, Any]:
+        """What customers' requests have used in the last seconds: requests, tokens, tool calls, EUR paid."""
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+        with self.lock:
+            recent = [
+                trace["usage"]
+                for trace in self.traces.values()
+                if not trace["rehearsal"] and dt.datetime.fromisoformat(trace["at"]) >= since
+            ]
+        totals = {name: sum(used[name] for used in recent) for name in ("tokens", "tool_calls", "paid")}
+        return {"seconds": seconds, "requests": len(recent), **totals}
 
     def _within_limit(self, limit: float) -> None:
         now = time.monotonic()
@@ -116,53 +174,133 @@ class Agent:
             CANDIDATE_PROMPT if bucket < float(settings["traffic_split"]) else str(settings["prompt_version"])
         )
 
-    def _guard(self, request: Request, settings: dict[str, Any]) -> dict[str, Any]:
-        threshold, amount = float(settings["guardrail_threshold"]), float(request.order["amount"])
-        return {
-            "score": amount,
-            "threshold": threshold,
-            "decision": "block" if amount > threshold else "pass",
-        }
+    def _model(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The model that answers, once it is ready. The fallback steps in for a primary that keeps one waiting."""
+        route, slow = str(settings["model_route"]), self.faults.get("primary_slow")
+        waits = float(slow.get("seconds", SLOW_SECONDS)) if slow is not None and route == "primary" else 0.0
+        fell_back = waits > PATIENCE_SECONDS and settings["fallback"] == "on"
+        if waits:
+            time.sleep(PATIENCE_SECONDS if fell_back else waits)
+        if fell_back:
+            route = "fallback"
+            metrics.FALLBACKS.inc()
+        model = {**MODELS[route], "route": route, "fell_back": fell_back}
+        if "route_regression" in self.faults and route == "primary":
+            model["version"] = COURTEOUS
+        return model
 
-    def _refund(
-        self, request: Request, ruling: str, guard: dict[str, Any], settings: dict[str, Any]
-    ) -> tuple[list[dict[str, Any]], str]:
-        """The tool calls, and who handles the request: a person when the tool is off or the guardrail blocks."""
-        if settings["refund_tool"] != "enabled" or guard["decision"] == "block":
-            return [], "human"
-        if ruling != "approve":
-            return [], "agent"
+    def _examples(self, contents: str) -> list[str]:
+        if "prompt_bloat" not in self.faults:
+            return []
+        return [f"Example: {document.text}" for document in documents(contents)] * EXAMPLES
+
+    def _recall(self, request: Request, memory: Memory) -> list[str]:
+        with self.lock:
+            return memory.recall(request.customer)
+
+    def _remember(self, request: Request, ruling: str, *, on: bool) -> None:
+        if on and not request.rehearsal:
+            with self.lock:
+                self.write(self.memory, request, ruling)
+
+    def write(self, memory: Memory, request: Request, ruling: str) -> None:
+        """Keep what this request leaves, through the filter as it works now."""
+        ruled = f"{request.order['item']}: {ruling}"
+        filtered = "memory_injected" not in self.faults
+        memory.keep(request.customer, request.question, ruled, filtered=filtered)
+
+    def _work(self, request: Request, ruling: Ruling, settings: dict[str, Any]) -> Work:
+        """Guard, judge, and pay. A person takes over when the tool is off, or one of the two holds the request."""
+        amount = float(request.order["amount"])
+        guarded = guard(
+            str(settings["guardrail_version"]),
+            request.question,
+            amount,
+            float(settings["guardrail_threshold"]),
+            believing="guardrail_bypass" in self.faults,
+        )
+        judged = judge(
+            str(settings["judge_version"]),
+            ruling.ruling,
+            request.order["item"],
+            amount,
+            drifted="judge_drift" in self.faults,
+        )
+        held = guarded["decision"] == "block" or judged["verdict"] != "right"
+        if settings["refund_tool"] != "enabled" or held:
+            return Work(ruling, guarded, judged, [], "human")
+        limit = int(settings["tool_call_limit"])
+        calls = self._pay(request, limit) if ruling.ruling == "approve" else []
+        return Work(ruling, guarded, judged, calls, "agent")
+
+    def _pay(self, request: Request, limit: int) -> list[dict[str, Any]]:
+        """Call the refund tool until it confirms. Each call has an id of its own, so each one pays."""
         given = {
             "order": request.order["id"],
             "amount": request.order["amount"],
             "dry_run": request.rehearsal,
         }
-        refund = {"id": f"rf-{request.request_id}", "amount": request.order["amount"]}
-        if not request.rehearsal:
+        confirms = "tool_loop" not in self.faults
+        calls = []
+        for number in range(1, (min(limit, 1) if confirms else limit) + 1):
+            name = f"rf-{request.request_id}" + (f"-{number}" if number > 1 else "")
+            refund = {"id": name, "amount": request.order["amount"]}
+            calls.append({"tool": "refund", "input": given, "output": {**refund, "confirmed": confirms}})
+            metrics.CALLS.inc()
             with self.lock:
-                if request.request_id not in self.refunds:
-                    self.refunds[request.request_id] = refund
+                if not request.rehearsal and name not in self.refunds:
+                    self.refunds[name] = refund
                     metrics.REFUNDS.inc()
-        times = LOOPS if "tool_loop" in self.faults else 1
-        return [{"tool": "refund", "input": given, "output": refund}] * times, "agent"
-
-    def _remember(self, request: Request, ruling: str, *, on: bool) -> dict[str, Any]:
-        if not on or request.rehearsal:
-            return {"on": on, "earlier": []}
-        with self.lock:
-            earlier = self.memory.setdefault(f"{request.tenant}/{request.user}", [])
-            before = list(earlier)
-            earlier.append(f"{request.order['item']}: {ruling}")
-            del earlier[:-10]
-        return {"on": True, "earlier": before}
+                    metrics.PAID.inc(float(refund["amount"]))
+        return calls
 
     def _keep(self, request: Request, trace: dict[str, Any]) -> None:
+        metrics.TOKENS.inc(trace["usage"]["tokens"])
         with self.lock:
             self.traces[request.request_id] = trace
             while len(self.traces) > KEPT_TRACES:
                 self.traces.pop(next(iter(self.traces)))
             with (self.folder / "traces.jsonl").open("a") as file:
                 file.write(json.dumps(trace) + "\n")
+
+
+def _reply(request: Request, work: Work, model: str, version: str) -> dict[str, Any]:
+    """What the customer gets."""
+    paid = work.calls[0]["output"] if work.calls else None
+    return {
+        "request_id": request.request_id,
+        "answer": say(work.ruling, request.order, work.handled_by),
+        "ruling": work.ruling.ruling,
+        "refund": paid and {"id": paid["id"], "amount": paid["amount"]},
+        "handled_by": work.handled_by,
+        "policy": work.ruling.policy,
+        "model": model,
+        "prompt_version": version,
+    }
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """Who asked what, and when it was answered."""
+    return {
+        "at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
+        "tenant": request.tenant,
+        "tenant_filter": f"tenant = {request.tenant}",
+        "user": request.user,
+        "question": request.question,
+        "order": request.order,
+        "rehearsal": request.rehearsal,
+    }
+
+
+def _usage(prompt: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """What an answer used. The prompt is sent again after each tool call but the first; `paid` is in EUR."""
+    prompt_tokens, paying = words(prompt), [call for call in calls if not call["input"]["dry_run"]]
+    return {
+        "prompt_tokens": prompt_tokens,
+        "tokens": prompt_tokens * max(1, len(calls)),
+        "tool_calls": len(calls),
+        "paid": sum(call["output"]["amount"] for call in paying),
+    }
 
 
 def new_id(prefix: str = "rq") -> str:

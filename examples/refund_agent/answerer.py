@@ -1,6 +1,7 @@
 """The models: deterministic answerers that read the rules out of the rendered prompt, each in its own way."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,21 @@ TEMPLATES = {
     "v12": f"You answer refund requests politely and briefly. {DENY_AFTER} {EXCLUDE} Name the policy you used.",
     "v13": "You answer refund requests. Make the customer happy.",
 }
+RELEASED_AGAIN = TEMPLATES["v12"].replace(f" {DENY_AFTER}", "")
+"""v12 as a hasty release left it: the same name, and the sentence about the period is gone."""
 
 MODELS: dict[str, dict[str, Any]] = {
     "primary": {
         "provider": "house",
         "name": "careful-1",
         "version": "1.4",
+        "temperature": 0.0,
+        "max_tokens": 200,
+    },
+    "pinned": {
+        "provider": "house",
+        "name": "careful-1",
+        "version": "1.3",
         "temperature": 0.0,
         "max_tokens": 200,
     },
@@ -31,40 +41,71 @@ MODELS: dict[str, dict[str, Any]] = {
         "max_tokens": 120,
     },
 }
+COURTEOUS = "1.5"
+"""The version of careful-1 that grants what comes up to twice the period late, as a courtesy that no policy knows."""
 
 PERIOD = re.compile(r"refundable within (\d+) days")
 EXCLUSIONS = re.compile(r"Not refundable: ([^.]*)\.")
+EXEMPT = re.compile(r"^Remembered: .*\bexempt from the refund period\b", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a model decided, and the policy that it went by."""
+    """What a model decided, and the policy that it went by. `swayed`: what it remembered overruled the policy."""
 
     ruling: str
     reason: str
     policy: dict[str, str] | None
+    swayed: bool = False
 
 
-def render(template: str, question: str, order: dict[str, Any], candidates: tuple[Candidate, ...]) -> str:
-    """The prompt as the model sees it: instruction, documents best first, order and question."""
-    lines = [TEMPLATES[template], ""]
-    for number, candidate in enumerate(candidates, start=1):
+@dataclass(frozen=True)
+class Context:
+    """What goes into a prompt beside the instruction. Examples that do not fit into `budget` words are left out."""
+
+    question: str
+    order: dict[str, Any]
+    candidates: tuple[Candidate, ...]
+    remembered: Sequence[str] = ()
+    examples: Sequence[str] = ()
+    budget: float = float("inf")
+
+
+def render(instruction: str, context: Context) -> str:
+    """The prompt as the model sees it: instruction, documents best first, memory, examples, order and question."""
+    order = context.order
+    head = [instruction, ""]
+    for number, candidate in enumerate(context.candidates, start=1):
         document = candidate.document
         mark = f", superseded by {document.superseded_by}" if document.superseded_by else ""
-        lines += [f"[{number}] {document.id}@{document.version}{mark}: {document.text}"]
-    lines += [
+        head += [f"[{number}] {document.id}@{document.version}{mark}: {document.text}"]
+    head += [f"Remembered: {line}" for line in context.remembered]
+    tail = [
         "",
         f"Order: {order['item']}, bought {order['days_since_purchase']} days ago, {order['amount']:.2f} EUR",
+        f"Customer: {context.question}",
     ]
-    return "\n".join([*lines, f"Customer: {question}"])
+    left = context.budget - words("\n".join([*head, *tail]))
+    fitting = []
+    for example in context.examples:
+        left -= words(example)
+        if left < 0:
+            break
+        fitting.append(example)
+    return "\n".join([*head, *fitting, *tail])
 
 
-def decide(model: str, prompt: str, order: dict[str, Any]) -> Ruling:
+def words(text: str) -> int:
+    """The length of a text in words, which stand for tokens here."""
+    return len(text.split())
+
+
+def decide(model: dict[str, Any], prompt: str, order: dict[str, Any]) -> Ruling:
     """Read the prompt and rule. The careful model skips superseded documents; the quick one trusts the first."""
-    instruction = prompt.split("\n", 1)[0]
+    instruction, days = prompt.split("\n", 1)[0], order["days_since_purchase"]
     found = re.findall(r"^\[\d+\] ([\w-]+)@([\w-]+)(, superseded by \S+)?: (.*)$", prompt, re.MULTILINE)
     policies = [row for row in found if PERIOD.search(row[3])]
-    if model == "primary":
+    if model["name"] == "careful-1":
         policies = [row for row in policies if not row[2]]
     if not policies:
         return Ruling("deny", "no policy that allows a refund was found", None)
@@ -72,12 +113,14 @@ def decide(model: str, prompt: str, order: dict[str, Any]) -> Ruling:
     policy = {"id": name, "version": version}
     period = int(PERIOD.search(text).group(1))  # type: ignore[union-attr]  # it was found above
     excluded = EXCLUSIONS.search(text)
-    if DENY_AFTER in instruction and order["days_since_purchase"] > period:
-        return Ruling(
-            "deny", f"bought {order['days_since_purchase']} days ago, the period is {period} days", policy
-        )
     if EXCLUDE in instruction and excluded and order["item"].lower() in excluded.group(1).lower():
         return Ruling("deny", f"{order['item']} cannot be refunded", policy)
+    if DENY_AFTER in instruction and days > period:
+        if EXEMPT.search(prompt):
+            return Ruling("approve", "this customer is exempt from the period", policy, swayed=True)
+        if model["version"] == COURTEOUS and days <= 2 * period:
+            return Ruling("approve", f"as a courtesy, although bought {days} days ago", policy)
+        return Ruling("deny", f"bought {days} days ago, the period is {period} days", policy)
     return Ruling("approve", f"within the period of {period} days", policy)
 
 

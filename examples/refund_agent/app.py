@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,22 @@ from starlette.requests import Request as Call
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from refund_agent import evals, library, metrics
-from refund_agent.agent import Agent, Request, TooManyError, new_id
+from refund_agent import canaries, evals, library, metrics, safety
+from refund_agent.agent import Agent, TooManyError
 from refund_agent.answerer import TEMPLATES
+from refund_agent.calls import Problem, body_of, lever_name, match_of, request_of
 from refund_agent.faults import Faults
 from refund_agent.levers import KINDS, Levers, MismatchError, WrongValueError
 
 OPEN_PATHS = frozenset({"/ask", "/metrics", "/healthz"})
-ORDER_FIELDS: dict[str, tuple[type, ...]] = {
-    "id": (str,),
-    "item": (str,),
-    "days_since_purchase": (int,),
-    "amount": (int, float),
-}
 MOST_TRACES = 500
-
-
-class Problem(Exception):
-    """An answer that says what is wrong, as RFC 9457 has it."""
-
-    def __init__(self, status: int, title: str, **more: Any) -> None:
-        super().__init__(title)
-        self.status, self.body = status, {"title": title, "status": status, **more}
+INJECTION = {
+    "tenant": "acme",
+    "user": "mallory",
+    "question": canaries.INJECTION,
+    "order": {"id": "o-socks", "item": "socks", "days_since_purchase": 3, "amount": 9.0},
+}
+"""The request of a customer who knows that memory keeps what it is told."""
 
 
 class Service:
@@ -52,11 +47,13 @@ class Service:
         self.access, self.writing = folder / "access.jsonl", threading.Lock()
         self.latest: dict[str, Any] | None = None
         self.last_good: list[dict[str, Any]] | None = None
+        self.good_contents: str | None = None
 
     def evaluate(self) -> dict[str, Any]:
-        """Run the golden eval; when every ruling is right, keep its traces as what healthy looks like."""
+        """Run the golden eval; when nothing is wrong, keep its traces as what healthy looks like."""
         self.latest = evals.run(self.agent)
-        if not self.latest["failed"]:
+        if not self.latest["symptoms"]:
+            self.good_contents = self.agent.contents(str(self.levers.effective("index_version")))
             self.last_good = [self.agent.traces[case["request_id"]] for case in self.latest["cases"]]
         return self.latest
 
@@ -66,6 +63,7 @@ class Service:
             self._route("/healthz", "GET", self.healthz),
             self._route("/metrics", "GET", self.metrics),
             self._route("/ask", "POST", self.ask),
+            self._route("/rehearse", "POST", self.rehearse),
             self._route("/levers", "GET", self.list_levers),
             self._route("/levers/{name}", "GET", self.read_lever),
             self._route("/levers/{name}", "PUT", self.move_lever),
@@ -74,9 +72,13 @@ class Service:
             self._route("/traces/{request_id}/retrieval", "GET", self.retrieve_again),
             self._route("/prompt", "GET", self.read_prompt),
             self._route("/refunds", "GET", self.list_refunds),
+            self._route("/usage", "GET", self.usage),
+            self._route("/memory", "GET", self.read_memory),
             self._route("/config", "GET", self.config),
             self._route("/search", "GET", self.search),
             self._route("/evals/run", "POST", self.run_eval),
+            self._route("/evals/judge", "GET", self.run_judge_eval),
+            self._route("/evals/memory", "POST", self.run_memory_eval),
             self._route("/evals/latest", "GET", self.latest_eval),
             self._route("/evals/last-good/traces", "GET", self.last_good_eval),
             self._route("/faults", "GET", self.list_faults),
@@ -90,7 +92,7 @@ class Service:
             note: dict[str, Any] = {}
             try:
                 self._authenticate(call)
-                body = await _body(call) if method in {"POST", "PUT"} else None
+                body = await body_of(call) if method in {"POST", "PUT"} else None
                 response = await run_in_threadpool(work, call, body, note)
             except Problem as problem:
                 response = JSONResponse(problem.body, problem.status, media_type="application/problem+json")
@@ -133,12 +135,18 @@ class Service:
 
     def ask(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """A customer's question."""
-        request = _request(body)
+        request = request_of(body)
         try:
             with metrics.LATENCY.time():
                 return JSONResponse(self.agent.answer(request))
         except TooManyError as error:
             raise Problem(429, str(error)) from None
+
+    def rehearse(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """A customer's question as a rehearsal: the whole trace of what the answer would have been."""
+        request = request_of(body, rehearsal=True)
+        self.agent.answer(request)
+        return JSONResponse(self.agent.traces[request.request_id])
 
     def list_levers(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """All levers."""
@@ -146,7 +154,7 @@ class Service:
 
     def read_lever(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """One lever."""
-        name = _lever_name(call)
+        name = lever_name(call)
         self.faults.hang("hang_reads", name)
         if self.faults.on("lever_500", name) is not None:
             raise Problem(500, "the lever interface is broken")
@@ -155,7 +163,7 @@ class Service:
 
     def move_lever(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """Move a lever, once for each idempotency key, and only if it is where the caller thinks it is."""
-        name = _lever_name(call)
+        name = lever_name(call)
         self.faults.hang("hang_moves", name)
         if self.faults.on("lever_500", name) is not None:
             raise Problem(500, "the lever interface is broken")
@@ -166,7 +174,11 @@ class Service:
         slow = self.faults.on("slow_effect", name) or {}
         try:
             moved = self.levers.move(
-                name, body["value"], _match(call), call.headers.get("idempotency-key"), slow.get("seconds", 0)
+                name,
+                body["value"],
+                match_of(call),
+                call.headers.get("idempotency-key"),
+                slow.get("seconds", 0),
             )
         except WrongValueError as error:
             raise Problem(422, str(error), field="value") from None
@@ -209,21 +221,21 @@ class Service:
         trace = self.agent.traces.get(call.path_params["request_id"])
         if trace is None:
             raise Problem(404, "there is no trace of this request")
-        query, good = trace["retrieval"]["query"], self._good_settings()
-        then = None if good is None else _found(query, good)
-        return JSONResponse({"query": query, "then": then, "now": _found(query, self._settings())})
+        query, good, now = trace["retrieval"]["query"], self._good_settings(), self.agent.settings()
+        then = _found(query, good, self.good_contents) if good and self.good_contents else None
+        found = _found(query, now, self.agent.contents(str(now["index_version"])))
+        return JSONResponse({"query": query, "then": then, "now": found})
 
     def read_prompt(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """The prompt template in force, the one before it, and which one it was when the golden eval last passed."""
         versions, good = list(TEMPLATES), self._good_settings()
-        now = versions.index(str(self._settings()["prompt_version"]))
-        then = None if now == 0 else _template(versions[now - 1])
-        shown = {"then": then, "now": _template(versions[now])}
+        now = versions.index(str(self.agent.settings()["prompt_version"]))
+        then = None if now == 0 else self._template(versions[now - 1])
+        shown = {"then": then, "now": self._template(versions[now])}
         return JSONResponse({"prompt": "refund", "last_good": good and good["prompt_version"], **shown})
 
-    def _settings(self) -> dict[str, Any]:
-        """Every setting as the pipeline works with it."""
-        return {name: self.levers.effective(name) for name in KINDS}
+    def _template(self, version: str) -> dict[str, Any]:
+        return {"version": version, "text": self.agent.template(version)}
 
     def _good_settings(self) -> dict[str, Any] | None:
         """The settings of the last golden eval that passed; None when none has."""
@@ -233,14 +245,23 @@ class Service:
         """Money that left."""
         return JSONResponse(list(self.agent.refunds.values()))
 
+    def usage(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """What customers' requests have used in the last minute."""
+        return JSONResponse(self.agent.usage())
+
+    def read_memory(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """What is remembered for everybody; it should be nothing."""
+        shared = list(self.agent.memory.shared)
+        return JSONResponse({"shared": shared, "customers": len(self.agent.memory.own)})
+
     def config(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """Everything that the answers depend on; and the settings when the golden eval last passed, and now."""
-        index = str(self.levers.read("index_version")[0])
+        index = self.agent.contents(str(self.levers.read("index_version")[0]))
         documents = [
             {"key": each.key, "superseded_by": each.superseded_by} for each in library.documents(index)
         ]
         levers = {name: self._lever(name) for name in KINDS}
-        shown = {"then": self._good_settings(), "now": self._settings()}
+        shown = {"then": self._good_settings(), "now": self.agent.settings()}
         return JSONResponse({"levers": levers, "documents": documents, **shown})
 
     def search(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
@@ -260,6 +281,15 @@ class Service:
         """Run the golden eval now."""
         return JSONResponse(self.evaluate())
 
+    def run_judge_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """How often the judge agrees with people, now."""
+        drifted, version = "judge_drift" in self.faults.active, str(self.levers.effective("judge_version"))
+        return JSONResponse(safety.agreement(version, drifted=drifted))
+
+    def run_memory_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """The trace of a question asked after somebody told a copy of the memory what it must not believe."""
+        return JSONResponse(canaries.remembered(self.agent))
+
     def last_good_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """The traces of the last golden eval in which every ruling was right: what healthy looks like."""
         if self.last_good is None:
@@ -277,7 +307,7 @@ class Service:
         return JSONResponse(self.faults.active)
 
     def set_fault(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
-        """Break something on purpose."""
+        """Break something on purpose. Where a broken part does harm only once used, its first user comes with it."""
         name = call.path_params["name"]
         if not self.with_faults:
             raise Problem(403, "start the agent with --faults to break it")
@@ -286,73 +316,25 @@ class Service:
         except KeyError:
             raise Problem(404, f"there is no fault {name}") from None
         note["actor"] = f"fault:{name}"
+        if name == "memory_injected":
+            with suppress(TooManyError):
+                self.agent.answer(request_of(INJECTION))
         return JSONResponse({"fault": name, "moved": moved})
 
     def clear_fault(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
-        """End a fault; levers that it moved stay where they are."""
-        self.faults.clear(call.path_params["name"])
-        return JSONResponse({"cleared": call.path_params["name"]})
+        """Repair what a fault broke; levers that it moved stay where they are."""
+        name = call.path_params["name"]
+        self.faults.clear(name)
+        if name == "memory_injected":
+            self.agent.memory.purge()
+        return JSONResponse({"cleared": name})
 
 
-def _found(query: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """What retrieval finds under these settings."""
+def _found(query: str, settings: dict[str, Any], contents: str) -> dict[str, Any]:
+    """What retrieval finds under these settings in an index with these contents."""
     index, rerank = str(settings["index_version"]), settings["reranker"] == "on"
-    candidates = [each.shown() for each in library.search(query, index, rerank=rerank)]
+    candidates = [each.shown() for each in library.search(query, contents, rerank=rerank)]
     return {"index_version": index, "reranked": rerank, "candidates": candidates}
-
-
-def _template(version: str) -> dict[str, Any]:
-    """A prompt template as it is kept."""
-    return {"version": version, "text": TEMPLATES[version]}
-
-
-async def _body(call: Call) -> Any:
-    raw = await call.body()
-    if not raw:
-        return {}
-    try:
-        return json.loads(raw)
-    except ValueError:
-        raise Problem(400, "the body is not JSON") from None
-
-
-def _lever_name(call: Call) -> str:
-    name = str(call.path_params["name"])
-    if name not in KINDS:
-        raise Problem(404, f"there is no lever {name}; there are {', '.join(KINDS)}")
-    return name
-
-
-def _match(call: Call) -> int | None:
-    given = call.headers.get("if-match")
-    if given is None:
-        return None
-    try:
-        return int(given.strip('"'))
-    except ValueError:
-        raise Problem(400, 'If-Match is a revision in quotes, like "3"') from None
-
-
-def _request(body: Any) -> Request:
-    if not isinstance(body, dict):
-        raise Problem(422, "the body is an object", field="$")
-    for name in ("tenant", "user", "question"):
-        if not isinstance(body.get(name), str) or not body[name]:
-            raise Problem(422, f"{name} is a text that is not empty", field=name)
-    order = body.get("order")
-    if not isinstance(order, dict):
-        raise Problem(422, "order is an object", field="order")
-    for name, kinds in ORDER_FIELDS.items():
-        if not isinstance(order.get(name), kinds) or isinstance(order.get(name), bool):
-            raise Problem(
-                422, f"order.{name} is {' or '.join(kind.__name__ for kind in kinds)}", field=f"order.{name}"
-            )
-    kept = {name: order[name] for name in ORDER_FIELDS}
-    rehearsal = body.get("tenant") == "eval"
-    request_id = body.get("request_id")
-    if request_id is not None and not isinstance(request_id, str):
-        raise Problem(422, "request_id is a text", field="request_id")
-    return Request(request_id or new_id(), body["tenant"], body["user"], body["question"], kept, rehearsal)
 
 
 def service(folder: Path, *, faults: bool) -> Service:

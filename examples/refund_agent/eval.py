@@ -1,6 +1,6 @@
 """`python -m refund_agent.eval`: run the golden eval of a running agent, and ring the bell when it fails.
 
-Exit code 0: all cases pass; 1: some fail; 2: the eval could not be run, or the bell not be rung.
+Exit code 0: all cases pass and every canary is well; 1: not so; 2: the eval could not be run, or the bell not be rung.
 """
 
 import argparse
@@ -11,6 +11,8 @@ import sys
 import urllib.error
 import urllib.request
 from typing import Any
+
+from refund_agent.alarms import ALARMS
 
 
 def post(url: str, body: dict[str, Any], token: str | None) -> dict[str, Any]:
@@ -24,22 +26,57 @@ def post(url: str, body: dict[str, Any], token: str | None) -> dict[str, Any]:
         return found
 
 
-def alarm(result: dict[str, Any]) -> dict[str, Any]:
-    """What the bell is told: what was measured, and the requests that show it."""
-    failing = [case for case in result["cases"] if not case["passed"]]
-    total = len(result["cases"])
-    examples = "; ".join(f"{case['id']}: {case['ruling']} instead of {case['expected']}" for case in failing)
+def alarms(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the bell is told: one alarm for each pattern of failure that was measured, with the requests that show it.
+
+    When nothing is wrong, one that says so.
+    """
+    patterns = sorted({each["pattern"] for each in result["symptoms"]})
+    return [_firing(pattern, result) for pattern in patterns] or [_resolved(result)]
+
+
+def _firing(pattern: str, result: dict[str, Any]) -> dict[str, Any]:
+    found = [each for each in result["symptoms"] if each["pattern"] == pattern]
+    cases = {case["request_id"]: case for case in result["cases"]}
+    golden = [cases[each["request_id"]] for each in found if each["request_id"] in cases]
+    examples = "; ".join(f"{case['id']}: {case['ruling']} instead of {case['expected']}" for case in golden)
+    shown = ", ".join(each["case"] for each in found)
+    summary = (
+        f"{len(golden)} of {len(cases)} golden cases fail: {examples}"
+        if golden
+        else f"canaries sick: {shown}"
+    )
+    return {
+        **_common(),
+        "id": f"eval-{pattern}",
+        "name": ALARMS[pattern],
+        "status": "firing",
+        "summary": summary,
+        "labels": {
+            "suite": "golden" if golden else "canaries",
+            "pass_ratio": f"{result['pass_ratio']:.2f}",
+            "pattern": pattern,
+        },
+        "annotations": {"request_ids": ",".join(each["request_id"] for each in found), "tenant": "eval"},
+    }
+
+
+def _resolved(result: dict[str, Any]) -> dict[str, Any]:
+    name = ALARMS["reranker-regression"]
+    said = f"all {len(result['cases'])} golden cases pass, and every canary is well"
+    return {
+        **_common(),
+        "id": "eval-reranker-regression",
+        "name": name,
+        "status": "resolved",
+        "summary": said,
+    }
+
+
+def _common() -> dict[str, Any]:
     return {
         "system": "refund-agent",
-        "id": "golden-eval",
-        "name": "RefundGoldenEvalFailing",
-        "status": "firing" if failing else "resolved",
-        "summary": f"{len(failing)} of {total} golden cases fail: {examples}"
-        if failing
-        else f"all {total} pass",
         "started_at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
-        "labels": {"suite": "golden", "pass_ratio": f"{result['pass_ratio']:.2f}"},
-        "annotations": {"request_ids": ",".join(case["request_id"] for case in failing), "tenant": "eval"},
     }
 
 
@@ -50,6 +87,8 @@ def show(result: dict[str, Any]) -> None:
         print(
             f"{mark}  {case['id']:14} {case['ruling']:8} expected {case['expected']:8} {case['request_id']}"
         )
+    for canary in result["canaries"]:
+        print(f"{'well' if canary['passed'] else 'SICK'}  {canary['id']:14} {canary['pattern']}")
     print(f"{result['passed']} passed, {result['failed']} failed")
 
 
@@ -67,14 +106,16 @@ def main() -> int:
         result = post(f"{arguments.url}/evals/run", {}, os.environ.get(arguments.token_env))
         show(result)
         if arguments.ring:
-            print(json.dumps(post(arguments.ring, alarm(result), os.environ.get(arguments.ring_token_env))))
+            token = os.environ.get(arguments.ring_token_env)
+            for alarm in alarms(result):
+                print(json.dumps(post(arguments.ring, alarm, token)))
     except (OSError, ValueError) as error:
         said = (
             error.read().decode(errors="replace")[:500] if isinstance(error, urllib.error.HTTPError) else ""
         )
         print(f"the eval could not be run: {error} {said}", file=sys.stderr)
         return 2
-    return 0 if result["failed"] == 0 else 1
+    return 1 if result["symptoms"] else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""The golden eval: questions whose right answer is known, through the same pipeline as any customer's."""
+"""The golden eval: questions whose right answer is known, and canaries, through the same pipeline as any customer's."""
 
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from refund_agent import metrics
+from refund_agent import canaries, metrics
 from refund_agent.agent import Agent, Request, new_id
+from refund_agent.symptoms import pattern_of
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,15 @@ GOLDEN = (
 
 
 def run(agent: Agent) -> dict[str, Any]:
-    """Ask every golden question now; money never moves."""
-    cases = []
+    """Ask every golden question and send every canary now; money never moves.
+
+    `pass_ratio` is of the golden cases. `symptoms` are the requests, golden or canary, that show a pattern of failure.
+    """
+    cases, symptoms = [], []
     for case in GOLDEN:
-        order = {
-            "id": f"golden-{case.id}",
-            "item": case.item,
-            "days_since_purchase": case.days,
-            "amount": case.amount,
-        }
-        request = Request(new_id("ev"), "eval", f"golden-{case.id}", case.question, order, rehearsal=True)
+        request = _request(case)
         reply = agent.answer(request)
+        passed = reply["ruling"] == case.expected
         cases.append(
             {
                 "id": case.id,
@@ -51,18 +50,40 @@ def run(agent: Agent) -> dict[str, Any]:
                 "question": case.question,
                 "ruling": reply["ruling"],
                 "expected": case.expected,
-                "passed": reply["ruling"] == case.expected,
+                "passed": passed,
             }
         )
-    passed = sum(1 for case in cases if case["passed"])
-    ratio = passed / len(cases)
+        if not passed:
+            shown = pattern_of(agent.traces[request.request_id])
+            symptoms.append({"pattern": shown, "case": case.id, "request_id": request.request_id})
+    flown = canaries.fly(agent)
+    symptoms += [
+        {"pattern": each["pattern"], "case": each["id"], "request_id": each["request_id"]}
+        for each in flown
+        if not each["passed"]
+    ]
+    passed_cases = sum(1 for case in cases if case["passed"])
+    ratio = passed_cases / len(cases)
     metrics.show_failing({(case["id"], case["request_id"]) for case in cases if not case["passed"]})
+    metrics.show_symptoms({(each["pattern"], each["case"], each["request_id"]) for each in symptoms})
     metrics.EVAL.labels("golden").set(ratio)
     metrics.EVAL_AT.set(time.time())
     return {
         "suite": "golden",
         "pass_ratio": ratio,
-        "passed": passed,
-        "failed": len(cases) - passed,
+        "passed": passed_cases,
+        "failed": len(cases) - passed_cases,
         "cases": cases,
+        "canaries": flown,
+        "symptoms": symptoms,
     }
+
+
+def _request(case: Case) -> Request:
+    order = {
+        "id": f"golden-{case.id}",
+        "item": case.item,
+        "days_since_purchase": case.days,
+        "amount": case.amount,
+    }
+    return Request(new_id("ev"), "eval", f"golden-{case.id}", case.question, order, rehearsal=True)

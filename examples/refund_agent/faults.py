@@ -5,13 +5,34 @@ from typing import Any
 
 from refund_agent.levers import Levers
 
-SYSTEM: dict[str, dict[str, Any]] = {
+PATTERNS = {
+    # v12 is released again under its name, without the sentence about the period.
+    "prompt-regression": "prompt_regression",
+    # The provider puts version 1.5 behind the primary route; it grants refunds as a courtesy.
+    "model-route-regression": "route_regression",
+    # Somebody has written a note among the policies of the index 2026-11.
+    "retrieval-poisoning": "index_poisoned",
     # The seed's: a cost experiment switches the reranker off, the fallback answers, the retired policy ranks first.
+    "reranker-regression": "stale_policy",
+    # The refund tool does not confirm any more, so the agent calls it, and it pays, again and again.
+    "tool-loop-runaway": "tool_loop",
+    # Memory keeps what customers tell it to, for everybody; one of them knows.
+    "memory-contamination": "memory_injected",
+    # The guardrail weighs the amount that the customer names, and not the order's.
+    "guardrail-bypass": "guardrail_bypass",
+    # The judge finds everything right.
+    "judge-drift": "judge_drift",
+    # A release puts ten examples of each document into every prompt.
+    "cost-runaway": "prompt_bloat",
+    # The primary model is slow, and the fallback that steps in has no time to rerank.
+    "latency-fallback-harm": "primary_slow",
+}
+"""The ten patterns of failure, and the fault that is one of its kind."""
+
+SYSTEM: dict[str, dict[str, Any]] = {
+    **{fault: {} for fault in PATTERNS.values()},
     "stale_policy": {"reranker": "off", "model_route": "fallback"},
-    "prompt_regression": {"prompt_version": "v13"},
-    "index_poisoned": {"index_version": "2026-11-poisoned"},
     "guardrail_open": {"guardrail_threshold": 1_000_000},
-    "tool_loop": {},
 }
 """Faults of the system itself, and the levers that they move when they are set."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from refund_agent.answerer import MODELS, TEMPLATES
 from refund_agent.library import INDEX_VERSIONS
+from refund_agent.safety import GUARDRAILS, JUDGES
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ KINDS: dict[str, Kind] = {
     "guardrail_threshold": _number(500.0, 0, 1_000_000),
     "memory": _one_of("on", "on", "off"),
     "traffic_split": _number(0.0, 0, 1),
+    "tool_call_limit": _number(25, 0, 100),
+    "guardrail_version": _one_of("g2", *GUARDRAILS),
+    "judge_version": _one_of("j2", *JUDGES),
+    "prompt_budget": _number(8000, 0, 1_000_000),
+    "fallback": _one_of("on", "on", "off"),
 }
 
 
@@ -76,7 +82,9 @@ class Levers:
         self.seen_late: dict[str, tuple[Any, float]] = {}
         if self.path.exists():
             kept = json.loads(self.path.read_text())
-            self.values, self.revisions, self.keys = kept["values"], kept["revisions"], kept["keys"]
+            self.values |= kept["values"]  # a lever that is younger than the file starts where it starts
+            self.revisions |= kept["revisions"]
+            self.keys = kept["keys"]
 
     def read(self, name: str) -> tuple[Any, int]:
         """Value and revision."""

