@@ -78,11 +78,14 @@ ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.TAKEN, Leas
 class Firebreak(Model):
     """One action and what became of it. `digest` is the action's, `step` the pinned runbook's, as it was then.
 
+    `mark` stands in the idempotency keys of its moves.
+
     `compensating`: it is put back because the move failed, or because another of its group did.
     """
 
     digest: Sha256
     action: Action
+    mark: Line
     runbook: Id
     step: FirebreakStep
     state: Lease
@@ -134,7 +137,7 @@ def order_move(firebreak: Firebreak, authority: Authority) -> MoveOrder:
         to=action.to,
         expected=action.origin,
         authority=authority,
-        key=effect_key(action.incident, action.run, f"move-{action.step}-{action.attempt}"),
+        key=effect_key(action.incident, firebreak.mark, f"move-{action.step}-{action.attempt}"),
     )
 
 
@@ -151,14 +154,17 @@ def order_lift(firebreak: Firebreak) -> MoveOrder:
         expected=action.to,
         authority=authority,
         key=effect_key(
-            action.incident, action.run, f"lift-{action.step}-{action.attempt}-{firebreak.lifts + 1}"
+            action.incident, firebreak.mark, f"lift-{action.step}-{action.attempt}-{firebreak.lifts + 1}"
         ),
     )
 
 
-def effect_key(incident: str, run: str, step: str) -> str:
-    """The idempotency key of one outside effect: the same step of the same incident, the same key."""
-    return f"{incident}/{run[:8]}/{step}"
+def effect_key(incident: str, mark: str, step: str) -> str:
+    """The idempotency key of one outside effect: the same step of the same incident, the same key.
+
+    `mark` tells this incident from others of the same fire (`Incident.mark`).
+    """
+    return f"{incident}/{mark}/{step}"
 
 
 def has_lapsed(firebreak: Firebreak, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from firestation import acts, record
 from firestation.authority import Role
 from firestation.board import Entry, Word
 from firestation.clock import Deadline, Milestone
-from firestation.firebreak import HOLDING, Firebreak, Lease
+from firestation.firebreak import HOLDING, Firebreak, Lease, effect_key
 from firestation.model import Model
 from firestation.notices import notices
 from firestation.record import Event, Opened, Record
@@ -71,7 +71,7 @@ def _parcels(incident: Incident, event: Event) -> tuple[Parcel, ...]:
     system = incident.brief.system
     return tuple(
         Parcel(
-            key=f"{incident.id}/{incident.run[:8]}/{notice.step}/{channel.id}",
+            key=effect_key(incident.id, incident.mark, f"{notice.step}/{channel.id}"),
             channel=channel.id,
             message=notice.message,
         )
@@ -172,6 +172,7 @@ def _(event: record.Proposed, incident: Incident) -> Incident:
     firebreak = Firebreak(
         digest=event.action.sha256(),
         action=event.action,
+        mark=incident.mark,
         runbook=runbook.runbook,
         step=step,
         state=Lease.AUTHORIZED if event.preauthorized else Lease.PROPOSED,

@@ -23,7 +23,8 @@ from firestation.system import Position, System
 
 EDITION = 2
 """What incidents that are opened today can do beyond those of before, which go on as they began. 2: levers are leased,
-the captain is asked before an expiry, a failed move is put back, and lifts wait for newer ones."""
+the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and the idempotency keys of
+two incidents of one fire always differ."""
 
 
 class Brief(Model):

@@ -13,7 +13,7 @@ from firestation.authority import Role
 from firestation.board import names_cause
 from firestation.clock import Milestone
 from firestation.errors import Refused
-from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder
+from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder, effect_key
 from firestation.model import Model, count
 from firestation.record import Acted, Event
 from firestation.severity import Severity
@@ -302,7 +302,7 @@ def exactly_once(incident: Incident, event: Event) -> str | None:
         return None
     if key in incident.done_keys:
         return f"the effect {key} has already happened"
-    if not key.startswith(f"{incident.id}/{incident.run[:8]}/"):
+    if not key.startswith(effect_key(incident.id, incident.mark, "")):
         return f"the key {key} belongs to another incident"
     return None
 

@@ -132,6 +132,14 @@ class Incident(Model):
         return self.brief.edition >= EDITION
 
     @property
+    def mark(self) -> str:
+        """What tells this incident from an earlier one of the same fire: the run that it began with.
+
+        Older incidents go on with its first eight characters, which are a time: within a minute two may share them.
+        """
+        return self.run if self.modern else self.run[:8]
+
+    @property
     def late(self) -> tuple[Id, ...]:
         """The sources whose evidence is still to be sealed in a supplement."""
         return self.sealed.late if self.sealed and not self.supplements else ()

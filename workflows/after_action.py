@@ -34,7 +34,7 @@ async def _open_task(house: House, task: Task) -> None:
     order = TaskOrder(
         tracker=incident.brief.system.trackers[0],
         task=task,
-        key=effect_key(incident.id, incident.run, step),
+        key=effect_key(incident.id, incident.mark, step),
     )
     try:
         ticket = await house.do("open_task", order, Ticket, f"open the task: {task.title}")

@@ -426,3 +426,17 @@ def test_the_captain_switches_the_runbook_and_what_holds_goes_on_by_its_own_term
     refusal = world.attempt(acts.Switch(by="ana", to="no-such", reason="x"))
     assert refusal is not None
     assert "it has stale-policy" in refusal.missing
+
+
+def test_two_incidents_of_one_fire_share_no_idempotency_key() -> None:
+    """Run ids begin with a time: two that begin within a minute have the same first characters."""
+    keys = []
+    for run in ("0198b7d2-0000-7000-8000-000000000001", "0198b7d2-0000-7000-8000-000000000002"):
+        world = World(run=run)
+        world.baseline()
+        world.seal()
+        world.work("tool")
+        moves = [each.order.key for each in world.record if isinstance(each, record.Ordered)]
+        keys.append({*moves, *(parcel.key for parcel in world.incident.outbox)})
+    assert keys[0]
+    assert not keys[0] & keys[1]

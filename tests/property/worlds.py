@@ -161,11 +161,11 @@ class World:
     `levers` and `leases` are the town's: worlds that share them are two incidents in one town.
     """
 
-    def __init__(self, beside: World | None = None, **changes: Any) -> None:
+    def __init__(self, beside: World | None = None, run: str = RUN, **changes: Any) -> None:
         plan = brief(**changes)
         if beside:
             plan = plan.changed(incident=f"{plan.incident}-2")
-        opened = Opened(at=START, brief=plan, run=RUN)
+        opened = Opened(at=START, brief=plan, run=run)
         self.now = START
         self.record: list[Event] = [opened]
         self.incident: Incident = begin(opened)
