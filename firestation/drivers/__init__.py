@@ -72,6 +72,13 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
+        "file": Entry("firestation.drivers.file_levers:FileLever"),
+        "git": Entry("firestation.drivers.git_levers:GitLever"),
+        "flagd": Entry("firestation.drivers.flagd:FlagdLever"),
+        "ferrogw": Entry("firestation.drivers.ferrogw_levers:FerrogwLever"),
+        "unleash": Entry("firestation.drivers.unleash_levers:UnleashLever"),
+        # Contract-tested only: against the published shapes, not against the product.
+        "launchdarkly": Entry("firestation.drivers.launchdarkly:LaunchdarklyLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
