@@ -126,7 +126,8 @@ def replaced(folder: Path, file: str, expected: bytes | None, content: bytes | N
             raise Raced(f"{file} was made between our reading and our write") from error
         finally:
             if half is not None:
-                os.unlink(half, dir_fd=parent)
+                with contextlib.suppress(FileNotFoundError):  # renamed, though an error came of it
+                    os.unlink(half, dir_fd=parent)
         os.fsync(parent)
 
 
