@@ -145,14 +145,15 @@ class GitLever(MovingLever[GitLeverConfig]):
             return to
         content, mode = await self._file(parent, at)
         edited = at.edited(content, to)
-        change = ["--force-remove", "--", at.file]
+        entry = f"0 {'0' * len(parent)}"  # takes the file out
         if edited is not None:
             blob = await self._git("hash-object", "-w", "--stdin", "--no-filters", given=edited)
-            change = ["--add", "--cacheinfo", f"{mode},{blob.decode().strip()},{at.file}"]
+            entry = f"{mode} {blob.decode().strip()}"
+        change = f"{entry}\t{at.file}\0".encode()
         with tempfile.TemporaryDirectory(prefix="firestation-") as folder:
             own = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             await self._git("read-tree", parent, more=own)
-            await self._git("update-index", *change, more=own)
+            await self._git("update-index", "-z", "--index-info", given=change, more=own)
             return (await self._git("write-tree", more=own)).decode().strip()
 
     async def _is_tree(self, name: str) -> bool:
@@ -243,7 +244,8 @@ def _tree_by_hand(at: Place, to: JsonValue) -> list[str]:
     file = shlex.quote(at.file)
     begun = ["export GIT_INDEX_FILE=$(mktemp -u)", "git read-tree $p"]
     if at.path is None and to is None:
-        return [*begun, f"git update-index --force-remove -- {file}", "t=$(git write-tree)"]
+        gone = shlex.quote(f"0 {'0' * 40}\t{at.file}")
+        return [*begun, f"printf '%s\\n' {gone} | git update-index --index-info", "t=$(git write-tree)"]
     content = f"printf %s {shlex.quote(str(to))}"
     if at.path:
         spots = "".join(f"[{as_text(step)}]" for step in steps(at.path))
