@@ -27,8 +27,8 @@ Steps = list[str | int]
 
 def _is_inside(file: str) -> str:
     parts = PurePosixPath(file)
-    if parts.is_absolute() or not parts.parts or {"..", ".git"} & set(parts.parts):
-        msg = f"{file!r} leaves the folder; write it relative to it, like agent/settings.yaml"
+    if parts.is_absolute() or not parts.parts or {"..", ".git"} & set(parts.parts) or not file.isprintable():
+        msg = f"{file!r} leaves the folder or is no name; write it relative to it, like agent/settings.yaml"
         raise ValueError(msg)
     return str(parts)
 

@@ -226,7 +226,9 @@ async def test_no_way_leads_out_of_the_folder(bench: Drivers, file: Path, tmp_pa
     assert (outside / "settings.yaml").read_text() == "secret"
 
 
-@pytest.mark.parametrize("name", ["../outside.yaml", "/etc/passwd", "a/../../b.yaml", ".git/config", ""])
+@pytest.mark.parametrize(
+    "name", ["../outside.yaml", "/etc/passwd", "a/../../b.yaml", ".git/config", "a\0b", ""]
+)
 def test_a_path_out_of_the_folder_is_refused_when_the_file_loads(bench: Drivers, name: str) -> None:
     with pytest.raises(InvalidInput, match=r"with\.file"):
         make(bench, file=name)

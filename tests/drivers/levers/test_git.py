@@ -378,8 +378,8 @@ async def test_a_branch_moves_to_a_tree_only(bench: Drivers, origin: Repository,
         ({"remote": "ext::sh -c x"}, "with.remote"),
         ({"remote": "https://me:hush@example.org/r.git"}, "the password as token"),
         ({"token": "env:GIT_TOKEN"}, "Add remote"),
-        ({"at": {"file": "../outside"}}, "leaves the folder"),
-        ({"at": {"file": ".git/config"}}, "leaves the folder"),
+        ({"at": {"file": "../outside"}}, "leaves the folder or"),
+        ({"at": {"file": ".git/config"}}, "leaves the folder or"),
     ],
 )
 def test_a_wrong_configuration_is_refused(bench: Drivers, config: dict[str, Any], said: str) -> None:

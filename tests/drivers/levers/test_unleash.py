@@ -1,6 +1,8 @@
 """The Unleash levers on a real Unleash, and what its clients see of them."""
 
+import asyncio
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -9,8 +11,8 @@ from pydantic import JsonValue
 
 from firestation.drivers import Drivers
 from firestation.errors import Drifted, Gone, InvalidInput
-from firestation.ports import Lever
-from firestation.system import Position
+from firestation.ports import Lever, Window
+from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
 from tests.drivers import products
 from tests.drivers.levers.faults import LeverFaults, Truth, carried_out, order
@@ -80,9 +82,9 @@ class Unleash:
 
     def seen(self) -> list[str | None]:
         """The variant that each user is given by the client's API, and None for who is not given the flag."""
-        return [self._seen_by(user) for user in USERS]
+        return [self.seen_by(user) for user in USERS]
 
-    def _seen_by(self, user: int) -> str | None:
+    def seen_by(self, user: int) -> str | None:
         got = self.client.get("/api/frontend", params={"userId": str(user)}).raise_for_status().json()
         names = [each["variant"].get("name") for each in got["toggles"] if each["name"] == FLAG]
         return str(names[0]) if names else None
@@ -201,6 +203,30 @@ async def test_clients_see_it_and_see_it_over(
     wait_for("what clients see", lambda: set(flags.seen()) == there)
     assert (await lever.move(origin, shown, "i/1/lift")).same_as(origin)
     wait_for("what they saw before", lambda: flags.seen() == before)
+
+
+async def test_an_effect_probe_passes_only_when_clients_see_it(
+    bench: Drivers, flags: Unleash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read-back shows the flag off at once; until its clients see it, the probe fails, and it does not err."""
+    monkeypatch.setenv("UNLEASH_CLIENT", products.UNLEASH_CLIENT)
+    config = {
+        "base": flags.url,
+        "auth": {"header": {"name": "Authorization", "secret": "env:UNLEASH_CLIENT"}},
+        "request": {"url": "/api/frontend?userId=1"},
+        "expect": [{"path": "$.toggles", "op": "equals", "value": []}],
+    }
+    probe = bench.check(CheckFitting(id="refunds-off", title="Off", driver="http", config=config))
+    window = Window(since=datetime.now(UTC), until=datetime.now(UTC))
+    wait_for("the clients", lambda: flags.seen_by(1) is not None)
+    lever = make(bench, flags)
+    await lever.move(Position(value=False), await lever.read(), "i/1/move")
+    verdicts: list[str] = []
+    async with asyncio.timeout(20):
+        while "passed" not in verdicts:
+            verdicts.append((await probe.measure(window)).verdict)
+            assert (flags.seen_by(1) is None) or verdicts[-1] == "failed"
+    assert set(verdicts) <= {"failed", "passed"}
 
 
 @pytest.mark.parametrize(("move", "to"), [("rollout", 10), ("variants", ONLY_OLD)])
