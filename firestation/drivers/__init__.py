@@ -74,11 +74,17 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
+        "file": Entry("firestation.drivers.file_levers:FileLever"),
+        "git": Entry("firestation.drivers.git_levers:GitLever"),
         "mlflow": Entry("firestation.drivers.mlflow_levers:MlflowLever"),
         "phoenix": Entry("firestation.drivers.phoenix:PhoenixLever"),
+        "ferrogw": Entry("firestation.drivers.ferrogw_levers:FerrogwLever"),
+        "unleash": Entry("firestation.drivers.unleash_levers:UnleashLever"),
+        "flagd": Entry("firestation.drivers.flagd:FlagdLever"),
         # Contract-tested only: against the published shapes, not against the product.
         "langfuse": Entry("firestation.drivers.langfuse:LangfuseLever"),
         "litellm": Entry("firestation.drivers.litellm:LitellmLever"),
+        "launchdarkly": Entry("firestation.drivers.launchdarkly:LaunchdarklyLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),

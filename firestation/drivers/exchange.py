@@ -217,8 +217,9 @@ def curl(link: Connection, request: Request, values: Values) -> str:
         words.append(f"-H {shlex.quote(f'{name}: {fill_header(template, values)}')}")
     words += filter(None, [_credential_by_hand(link.auth)])
     if request.body is not None:
-        body = canonical_json(fill(request.body, values)).decode()
-        words.append(f"-H 'Content-Type: application/json' -d {shlex.quote(body)}")
+        if not any(name.lower() == "content-type" for name in {**link.headers, **request.headers}):
+            words.append("-H 'Content-Type: application/json'")
+        words.append(f"-d {shlex.quote(canonical_json(fill(request.body, values)).decode())}")
     return " ".join(words)
 
 

@@ -3,17 +3,15 @@
 It reads a local clone through the `git` program, without its hooks, its external programs or the network.
 """
 
-import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
 from firestation.drivers.kit import Kit
-from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
+from firestation.drivers.repository import Repository
+from firestation.errors import Gone, Nonsense
 from firestation.evidence import Scope
 from firestation.model import Line, Model
 from firestation.ports import Artifact
@@ -23,16 +21,7 @@ Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./@~^-]
 """A branch, tag or commit; it never begins like an option."""
 
 FORMAT = "%H%x00%an%x00%aI%x00%s"
-SAFE = (
-    "--no-pager",
-    "--literal-pathspecs",
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-)
-MOST_FILES, MOST_COMMITS, EXCERPT = 500, 200, 300
+MOST_FILES, MOST_COMMITS = 500, 200
 
 
 class GitSourceConfig(Model):
@@ -53,18 +42,21 @@ class GitSource:
     def __init__(self, fitting: SourceFitting, config: GitSourceConfig, kit: Kit) -> None:
         self.fitting, self.config = fitting, config
         self.folder = kit.folder / config.repository
+        self.repository = Repository(self.folder, config.max_bytes)
 
     async def collect(self, scope: Scope) -> AsyncIterator[Artifact]:  # noqa: ARG002 - a repository has no requests
         """The revision first, then the difference, then each file."""
-        commit = await self._commit(self.config.ref)
-        good = await self._commit(self.config.last_good) if self.config.last_good else None
+        commit = await self.repository.commit(self.config.ref)
+        good = await self.repository.commit(self.config.last_good) if self.config.last_good else None
         yield self._artifact("revision", "application/json", await self._revision(commit, good))
         if good:
-            diff = await self._git(
+            diff = await self.repository.run(
                 "diff", "--no-ext-diff", "--no-textconv", "--no-color", good, commit, "--", *self.config.paths
             )
             yield self._artifact(f"difference to {self.config.last_good}", "text/x-diff", diff)
-        listed = await self._git("ls-tree", "-r", "-z", "--name-only", commit, "--", *self.config.paths)
+        listed = await self.repository.run(
+            "ls-tree", "-r", "-z", "--name-only", commit, "--", *self.config.paths
+        )
         names = [name for name in listed.decode(errors="replace").split("\0") if name]
         if not names:
             msg = (
@@ -75,25 +67,21 @@ class GitSource:
             msg = f"{len(names)} files at {self.config.ref}; name fewer in paths, at most {MOST_FILES}"
             raise Nonsense(msg)
         for name in names:
-            content = await self._git("cat-file", "blob", f"{commit}:{name}")
+            content = await self.repository.run("cat-file", "blob", f"{commit}:{name}")
             yield self._artifact(f"file {name}"[-300:], "application/octet-stream", content)
-
-    async def _commit(self, ref: str) -> str:
-        said = await self._git(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", missing=ref
-        )
-        return said.decode().strip()
 
     async def _revision(self, commit: str, good: str | None) -> bytes:
         span = [f"{good}..{commit}"] if good else ["--max-count=1", commit]
-        logged = await self._git(
+        logged = await self.repository.run(
             "log", f"--max-count={MOST_COMMITS}", f"--format={FORMAT}", *span, "--", *self.config.paths
         )
         commits = [
             dict(zip(("commit", "author", "at", "subject"), line.split("\0"), strict=True))
             for line in logged.decode(errors="replace").splitlines()
         ]
-        changed = await self._git("status", "--porcelain", "--untracked-files=no", "--", *self.config.paths)
+        changed = await self.repository.run(
+            "status", "--porcelain", "--untracked-files=no", "--", *self.config.paths
+        )
         told = {
             "ref": self.config.ref,
             "commit": commit,
@@ -108,75 +96,3 @@ class GitSource:
         return Artifact(
             name=name, media_type=media_type, content=content, provides=self.fitting.provides, how=how
         )
-
-    async def _git(self, *words: str, missing: str | None = None) -> bytes:
-        """What git prints. Raises `Gone` for what is not there, `Denied`, `Nonsense`, `Unreachable`."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                "-C",
-                str(self.folder),
-                *SAFE,
-                *words,
-                env=_surroundings(self.folder),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except FileNotFoundError as error:
-            raise Unreachable("the git program is not installed; apt-get install git") from error
-        try:
-            said, complained = await _limited(process, self.config.max_bytes)
-        except ValueError as error:
-            msg = f"git {words[0]} of {self.folder} gives more than {self.config.max_bytes} bytes; name fewer paths"
-            raise Nonsense(msg) from error
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if process.returncode == 0:
-            return said
-        raise _ours(words[0], self.folder, complained.decode(errors="replace").strip(), missing)
-
-
-async def _limited(process: asyncio.subprocess.Process, limit: int) -> tuple[bytes, bytes]:
-    """All that it prints. Raises `ValueError` when that is more than the limit."""
-    assert process.stdout
-    assert process.stderr
-    complaining = asyncio.create_task(process.stderr.read(EXCERPT))
-    try:
-        said = bytearray()
-        while piece := await process.stdout.read(65536):
-            said += piece
-            if len(said) > limit:
-                raise ValueError(limit)
-        complained = await complaining
-        await process.wait()
-        return bytes(said), complained
-    finally:
-        complaining.cancel()
-
-
-def _surroundings(folder: Path) -> dict[str, str]:
-    """Nothing of the user's or the system's configuration, and no question is ever asked."""
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": str(folder.resolve()),
-    }
-
-
-def _ours(what: str, folder: Path, said: str, missing: str | None) -> DriverError:
-    if missing and not said:
-        return Gone(f"{folder} has no revision {missing}")
-    if "cannot change to" in said or "not a git repository" in said:
-        return Gone(f"{folder} is no git repository: {said[:EXCERPT]}")
-    if "dubious ownership" in said or "Permission denied" in said:
-        return Denied(f"git may not read {folder}: {said[:EXCERPT]}")
-    return Unreachable(f"git {what} of {folder} failed: {said[:EXCERPT]}")

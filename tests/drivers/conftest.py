@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from firestation.drivers import Drivers
@@ -57,4 +58,19 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with products.chroma(tmp_path_factory.mktemp("chroma")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ferrogw(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> Iterator[str]:
+    with products.ferrogw(tmp_path_factory.mktemp("ferrogw"), embeddings) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def unleash(tmp_path_factory: pytest.TempPathFactory, postgresql: int) -> Iterator[str]:
+    server = f"postgresql://postgres@127.0.0.1:{postgresql}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as link:
+        link.execute("CREATE DATABASE unleash")
+    with products.unleash(tmp_path_factory.mktemp("unleash"), f"{server}/unleash") as url:
         yield url

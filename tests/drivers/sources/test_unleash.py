@@ -1,10 +1,8 @@
 """The Unleash source on a real Unleash."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from firestation.drivers import Drivers
@@ -20,19 +18,15 @@ pytestmark = pytest.mark.driver
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, postgresql: int) -> Iterator[str]:
-    server = f"postgresql://postgres@127.0.0.1:{postgresql}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as link:
-        link.execute("CREATE DATABASE unleash")
-    with products.unleash(tmp_path_factory.mktemp("unleash"), f"{server}/unleash") as url:
-        base, auth = f"{url}/api/admin/projects/default", {"Authorization": products.UNLEASH_TOKEN}
-        with httpx.Client(base_url=base, headers=auth, trust_env=False) as http:
-            http.post("/features", json={"name": "reranker", "type": "kill-switch"}).raise_for_status()
-            strategy = {"name": "flexibleRollout", "parameters": {"rollout": "40", "stickiness": "default"}}
-            environment = "/features/reranker/environments/development"
-            http.post(f"{environment}/strategies", json=strategy).raise_for_status()
-            http.post(f"{environment}/on").raise_for_status()
-        yield url
+def url(unleash: str) -> str:
+    base, auth = f"{unleash}/api/admin/projects/default", {"Authorization": products.UNLEASH_TOKEN}
+    with httpx.Client(base_url=base, headers=auth, trust_env=False) as http:
+        http.post("/features", json={"name": "reranker", "type": "kill-switch"}).raise_for_status()
+        strategy = {"name": "flexibleRollout", "parameters": {"rollout": "40", "stickiness": "default"}}
+        environment = "/features/reranker/environments/development"
+        http.post(f"{environment}/strategies", json=strategy).raise_for_status()
+        http.post(f"{environment}/on").raise_for_status()
+    return unleash
 
 
 @pytest.fixture
@@ -66,7 +60,7 @@ async def test_it_freezes_flags_and_who_changed_them(bench: Drivers, url: str, t
     environments = {each["name"]: each for each in found["flag reranker"]["environments"]}
     assert environments["development"]["enabled"] is True
     assert environments["development"]["strategies"][0]["parameters"]["rollout"] == "40"
-    assert [each["name"] for each in found["all flags"]["features"]] == ["reranker"]
+    assert "reranker" in {each["name"] for each in found["all flags"]["features"]}
     kinds = {each["type"] for each in found["changes of flags"]["events"]}
     assert {"feature-created", "feature-environment-enabled"} <= kinds
 
