@@ -16,12 +16,13 @@ from firestation.acts import ACTS
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.alarm import Alarms
 from firestation.board import Receipt
+from firestation.due import settled
 from firestation.errors import InvalidInput, Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import advance, awaits_probe, awaits_soak, believed, settled
+from firestation.incident import advance, awaits_probe, awaits_soak, believed
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections

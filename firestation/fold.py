@@ -1,19 +1,17 @@
 """The fold: a record in, a state out. What happened, happened: nothing is refused here."""
 
-from collections.abc import Callable
 from functools import reduce, singledispatch
 
-from firestation import acts, record
-from firestation.authority import Role
-from firestation.board import Entry, Word
+from firestation import record
 from firestation.clock import Deadline, Milestone
-from firestation.firebreak import HOLDING, Firebreak, Lease, effect_key
+from firestation.firebreak import Firebreak, Lease, effect_key
+from firestation.fold_acts import acted
+from firestation.leases import compensate, fail_together, lease
 from firestation.model import Model
 from firestation.notices import notices
 from firestation.record import Event, Opened, Record
 from firestation.severity import propose
-from firestation.state import Duty, Incident, Parcel, Rung, Waiver
-from firestation.steps import FirebreakStep
+from firestation.state import Duty, Incident, Parcel, Rung
 
 MOST_DOUBLINGS = 6
 """Whoever does not answer is asked less and less often: weeks of silence must not fill the record."""
@@ -98,7 +96,7 @@ def _(event: record.Rang, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Acted, incident: Incident) -> Incident:
-    return _act(event.act, incident.changed(now=event.at))
+    return acted(event.act, incident.changed(now=event.at))
 
 
 @_apply.register
@@ -195,11 +193,11 @@ def _(event: record.Skipped, incident: Incident) -> Incident:
 def _(event: record.Lapsed, incident: Incident) -> Incident:
     firebreak = incident.firebreak(event.action)
     if firebreak is None or event.then == "deny":
-        return _fail_together(_lease(incident, event.action, state=Lease.LAPSED), event.action)
+        return fail_together(lease(incident, event.action, state=Lease.LAPSED), event.action)
     if event.then == "apply":
-        return _lease(incident, event.action, state=Lease.AUTHORIZED, authority="absence")
+        return lease(incident, event.action, state=Lease.AUTHORIZED, authority="absence")
     again = event.at + firebreak.step.decide_within * 2 ** min(firebreak.escalations, MOST_DOUBLINGS)
-    return _lease(incident, event.action, decide_by=again, escalations=firebreak.escalations + 1)
+    return lease(incident, event.action, decide_by=again, escalations=firebreak.escalations + 1)
 
 
 @_apply.register
@@ -212,7 +210,7 @@ def _(event: record.Leased, incident: Incident) -> Incident:
     if firebreak is None or firebreak.state is not Lease.AUTHORIZED:
         return incident  # withdrawn meanwhile
     trouble = f"the incident {event.holder} holds this lever; propose it again when that one has let go"
-    return _fail_together(_lease(incident, event.action, state=Lease.TAKEN, trouble=trouble), event.action)
+    return fail_together(lease(incident, event.action, state=Lease.TAKEN, trouble=trouble), event.action)
 
 
 @_apply.register
@@ -240,8 +238,8 @@ def _(event: record.Ordered, incident: Incident) -> Incident:
     digest = event.order.action.sha256()
     firebreak = incident.firebreak(digest)
     if event.order.purpose == "move" or firebreak is None:
-        return _lease(incident, digest, state=Lease.MOVING, authority=event.order.authority)
-    return _lease(incident, digest, state=Lease.LIFTING, lifts=firebreak.lifts + 1)
+        return lease(incident, digest, state=Lease.MOVING, authority=event.order.authority)
+    return lease(incident, digest, state=Lease.LIFTING, lifts=firebreak.lifts + 1)
 
 
 @_apply.register
@@ -256,35 +254,35 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         # Nothing was overwritten: ask again, with what the lever shows now.
         if not incident.stopped_by:
             incident = incident.changed(wanted=(*incident.wanted, order.action.step))
-        return _lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
+        return lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
     incident = incident.changed(changed_at=event.at, restored_at=None)
     if outcome.result == "done" and order.purpose == "lift":
-        return _lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)
+        return lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)
     if outcome.result == "done":
         state, trouble = Lease.APPLIED, None
     else:
         state, trouble = Lease.UNCERTAIN, outcome.detail
     fields: dict[str, object] = {"state": state, "trouble": trouble, "found": outcome.found}
     if order.purpose == "lift":
-        return _lease(incident, digest, **fields, lift_wanted_by=None, compensating=False)
+        return lease(incident, digest, **fields, lift_wanted_by=None, compensating=False)
     fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
-    incident = _lease(incident, digest, **fields)
+    incident = lease(incident, digest, **fields)
     if state is Lease.UNCERTAIN and incident.modern:
-        return _compensate(incident, digest, lambda step: step.on_failure == "put-back")
+        return compensate(incident, digest, lambda step: step.on_failure == "put-back")
     return incident
 
 
 @_apply.register
 def _(event: record.Probed, incident: Incident) -> Incident:
     if event.reading.verdict == "passed":
-        return _lease(incident, event.action, state=Lease.EFFECTIVE, effective_at=event.at, trouble=None)
-    incident = _lease(incident, event.action, state=Lease.INEFFECTIVE, trouble=event.reading.detail)
-    return _compensate(incident, event.action, lambda step: step.if_ineffective == "put-back")
+        return lease(incident, event.action, state=Lease.EFFECTIVE, effective_at=event.at, trouble=None)
+    incident = lease(incident, event.action, state=Lease.INEFFECTIVE, trouble=event.reading.detail)
+    return compensate(incident, event.action, lambda step: step.if_ineffective == "put-back")
 
 
 @_apply.register
 def _(event: record.Asked, incident: Incident) -> Incident:
-    return _lease(incident, event.action, asked_at=event.at)
+    return lease(incident, event.action, asked_at=event.at)
 
 
 @_apply.register
@@ -293,12 +291,12 @@ def _(event: record.Expired, incident: Incident) -> Incident:
     if firebreak is None:
         return incident
     if event.then == "lift":
-        return _lease(incident, event.action, expires_at=None, lift_wanted_by="engine")
+        return lease(incident, event.action, expires_at=None, lift_wanted_by="engine")
     span = firebreak.action.expires_after if event.then == "keep" else firebreak.step.ask_before
     wait = min(span, firebreak.action.expires_after) * 2 ** min(firebreak.escalations, MOST_DOUBLINGS)
     if event.then == "keep":
-        return _lease(incident, event.action, expires_at=event.at + span, asked_at=None)
-    return _lease(incident, event.action, expires_at=event.at + wait, escalations=firebreak.escalations + 1)
+        return lease(incident, event.action, expires_at=event.at + span, asked_at=None)
+    return lease(incident, event.action, expires_at=event.at + wait, escalations=firebreak.escalations + 1)
 
 
 @_apply.register
@@ -336,192 +334,3 @@ def _(event: record.LockTried, incident: Incident) -> Incident:
 def _(event: record.Failed, incident: Incident) -> Incident:
     incident = incident.changed(trouble={**incident.trouble, event.step: event.detail})
     return incident.changed(lock_wanted=False) if event.step == "lock" else incident
-
-
-def _lease(incident: Incident, digest: str, **fields: object) -> Incident:
-    """The incident with one firebreak changed."""
-    return incident.changed(
-        firebreaks=tuple(
-            each.changed(**fields) if each.digest == digest else each for each in incident.firebreaks
-        )
-    )
-
-
-def _compensate(incident: Incident, digest: str, asked_for: Callable[[FirebreakStep], bool]) -> Incident:
-    """The way back, which was decided on together with the move, where the step asks for it; its group goes too."""
-    firebreak = incident.firebreak(digest)
-    if firebreak and asked_for(firebreak.step) and firebreak.lift_wanted_by is None:
-        incident = _lease(incident, digest, lift_wanted_by="engine", compensating=True)
-    return _fail_together(incident, digest)
-
-
-def _fail_together(incident: Incident, digest: str) -> Incident:
-    """Steps of one group hold together or not at all: when one fails, the others are withdrawn or put back."""
-    failed = incident.firebreak(digest)
-    if failed is None or failed.step.group is None:
-        return incident
-    for other in incident.firebreaks:
-        same = (other.step.group, other.runbook) == (failed.step.group, failed.runbook)
-        if same and other.digest != digest:
-            incident = _withdraw(incident, other, "engine", f"{failed.action.step} of its group failed")
-    return incident
-
-
-def _withdraw(incident: Incident, firebreak: Firebreak, by: str, why: str) -> Incident:
-    """What was not begun is refused; what holds, or is on its way, is put back."""
-    if firebreak.state in {Lease.PROPOSED, Lease.AUTHORIZED}:
-        return _lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
-    if firebreak.state in HOLDING | {Lease.MOVING} and firebreak.lift_wanted_by is None:
-        return _lease(incident, firebreak.digest, lift_wanted_by=by, compensating=by == "engine")
-    return incident
-
-
-@singledispatch
-def _act(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fallback of a dispatch
-    raise TypeError(type(act).__name__)
-
-
-@_act.register
-def _(act: acts.Acknowledge, incident: Incident) -> Incident:
-    if act.role is Role.CAPTAIN:
-        return incident.changed(captain=act.by)
-    return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident
-
-
-@_act.register
-def _(act: acts.Declare, incident: Incident) -> Incident:
-    return incident.changed(severity=act.severity)
-
-
-@_act.register
-def _(act: acts.Propose, incident: Incident) -> Incident:
-    step = incident.brief.runbook.step(act.step)
-    trouble = {name: text for name, text in incident.trouble.items() if step is None or name != step.lever}
-    return incident.changed(wanted=(*incident.wanted, act.step), trouble=trouble)
-
-
-@_act.register
-def _(act: acts.Approve, incident: Incident) -> Incident:
-    firebreak = incident.firebreak(act.action)
-    if firebreak is None:
-        return incident
-    approved_by = (*firebreak.approved_by, act.by)
-    enough = len(set(approved_by)) >= firebreak.approvals_needed
-    state = Lease.AUTHORIZED if enough else firebreak.state
-    authority = "captain" if enough else None
-    return _lease(incident, act.action, approved_by=approved_by, state=state, authority=authority)
-
-
-@_act.register
-def _(act: acts.Refuse, incident: Incident) -> Incident:
-    return _fail_together(_lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason), act.action)
-
-
-@_act.register
-def _(act: acts.Note, incident: Incident) -> Incident:
-    entry = Entry(text=act.text, standing=act.standing, cause=act.cause, by=act.by, at=incident.now)
-    return incident.changed(entries=(*incident.entries, entry))
-
-
-@_act.register
-def _(act: acts.Update, incident: Incident) -> Incident:
-    word = Word(
-        audience=act.audience,
-        known=act.known,
-        unknown=act.unknown,
-        doing=act.doing,
-        next_due=incident.now + incident.cadence,
-        by=act.by,
-        at=incident.now,
-    )
-    return incident.changed(words=(*incident.words, word))
-
-
-@_act.register
-def _(act: acts.Handover, incident: Incident) -> Incident:
-    return incident.changed(offered_to=act.to)
-
-
-@_act.register
-def _(act: acts.Accept, incident: Incident) -> Incident:
-    return incident.changed(captain=act.by, offered_to=None)
-
-
-@_act.register
-def _(act: acts.Lift, incident: Incident) -> Incident:
-    return _lease(incident, act.action, lift_wanted_by=act.by)
-
-
-@_act.register
-def _(act: acts.Adopt, incident: Incident) -> Incident:
-    return _lease(incident, act.action, state=Lease.ADOPTED, expires_at=None)
-
-
-@_act.register
-def _(act: acts.Extend, incident: Incident) -> Incident:
-    firebreak = incident.firebreak(act.action)
-    if firebreak is None:
-        return incident
-    until = incident.now + firebreak.action.expires_after
-    return _lease(incident, act.action, expires_at=until, asked_at=None, escalations=0)
-
-
-@_act.register
-def _(act: acts.Stop, incident: Incident) -> Incident:
-    for firebreak in incident.firebreaks:
-        incident = _withdraw(incident, firebreak, act.by, act.reason)
-    return incident.changed(stopped_by=act.by, wanted=())
-
-
-@_act.register
-def _(act: acts.Switch, incident: Incident) -> Incident:
-    brief = incident.brief
-    runbook = next(each for each in brief.alternatives if each.runbook == act.to)
-    others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
-    for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
-        if firebreak.state is Lease.PROPOSED:
-            why = f"{act.by} went on by the runbook {act.to}"
-            incident = _lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
-    return incident.changed(
-        brief=brief.changed(
-            runbook=runbook, alternatives=others, matched=(f"chosen by {act.by}: {act.reason}",)
-        ),
-        proposal=propose(runbook.severity),
-        wanted=(),
-        skipped={},
-        duties={},
-        stopped_by=None,
-        restored_at=None,
-    )
-
-
-@_act.register
-def _(act: acts.Confirm, incident: Incident) -> Incident:
-    answered = incident.duties[act.step].changed(confirmed_by=act.by, done=act.done, note=act.note)
-    return incident.changed(duties={**incident.duties, act.step: answered})
-
-
-@_act.register
-def _(act: acts.Waive, incident: Incident) -> Incident:
-    waiver = Waiver(what=act.what, by=act.by, reason=act.reason, until=act.until, at=incident.now)
-    return incident.changed(waivers=(*incident.waivers, waiver))
-
-
-@_act.register
-def _(act: acts.Prove, incident: Incident) -> Incident:  # noqa: ARG001 - the act is its own meaning
-    return incident.changed(lock_wanted=True, trouble={})
-
-
-@_act.register
-def _(act: acts.Dismiss, incident: Incident) -> Incident:  # noqa: ARG001
-    return incident.changed(ended="dismissed", ended_at=incident.now)
-
-
-@_act.register
-def _(act: acts.Merge, incident: Incident) -> Incident:
-    return incident.changed(ended="merged", ended_at=incident.now, merged_into=act.into)
-
-
-@_act.register
-def _(act: acts.Close, incident: Incident) -> Incident:  # noqa: ARG001
-    return incident.changed(ended="closed", ended_at=incident.now)

@@ -1,6 +1,6 @@
 """The state of an incident, and what follows from it directly.
 
-`fold.py` makes it from the record, `rules.py` judges by it, `incident.py` says what may and must come next.
+`fold.py` makes it from the record, `rules.py` judges by it, `incident.py` says what may come next, `due.py` what must.
 """
 
 from datetime import timedelta

@@ -6,7 +6,7 @@ from functools import partial
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-from firestation.incident import next_wake
+from firestation.due import next_wake
 from firestation.picture import waiting_for
 from firestation.state import Incident
 from workflows.house import House

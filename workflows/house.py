@@ -9,9 +9,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from firestation.acts import Act
+from firestation.due import settled
 from firestation.errors import Refused
 from firestation.fold import fold
-from firestation.incident import advance, settled
+from firestation.incident import advance
 from firestation.record import Acted, Event, Opened, TurnedAway
 from firestation.rules import no_secrets
 from firestation.state import Incident

@@ -18,10 +18,11 @@ from firestation import record
 from firestation.acts import ACTS
 from firestation.alarm import Alarm
 from firestation.authority import Person, Role, Roster
+from firestation.due import settled
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, Gap, LeverState, Sealed
 from firestation.fold import begin
-from firestation.incident import advance, settled
+from firestation.incident import advance
 from firestation.picture import picture
 from firestation.record import Acted, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from firestation import record
+from firestation.due import next_wake
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Lease
 from firestation.fold import fold, follow
-from firestation.incident import next_wake
 from firestation.picture import picture
 from firestation.postmortem import draft
 from firestation.record import Record

@@ -15,11 +15,12 @@ from firestation import acts, record
 from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
 from firestation.authority import Person, Role, Roster
+from firestation.due import settled
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
 from firestation.fold import begin
-from firestation.incident import advance, believed, next_job, settled
+from firestation.incident import advance, believed, next_job
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
 from firestation.severity import Axes, Severity

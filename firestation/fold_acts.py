@@ -1,0 +1,164 @@
+"""The fold of what people do: an act that was accepted, and the state after it."""
+
+from functools import singledispatch
+
+from firestation import acts
+from firestation.authority import Role
+from firestation.board import Entry, Word
+from firestation.firebreak import Lease
+from firestation.leases import fail_together, lease, withdraw
+from firestation.model import Model
+from firestation.severity import propose
+from firestation.state import Incident, Waiver
+
+
+@singledispatch
+def acted(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fallback of a dispatch
+    """The state after a person's act that was accepted."""
+    raise TypeError(type(act).__name__)
+
+
+@acted.register
+def _(act: acts.Acknowledge, incident: Incident) -> Incident:
+    if act.role is Role.CAPTAIN:
+        return incident.changed(captain=act.by)
+    return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident
+
+
+@acted.register
+def _(act: acts.Declare, incident: Incident) -> Incident:
+    return incident.changed(severity=act.severity)
+
+
+@acted.register
+def _(act: acts.Propose, incident: Incident) -> Incident:
+    step = incident.brief.runbook.step(act.step)
+    trouble = {name: text for name, text in incident.trouble.items() if step is None or name != step.lever}
+    return incident.changed(wanted=(*incident.wanted, act.step), trouble=trouble)
+
+
+@acted.register
+def _(act: acts.Approve, incident: Incident) -> Incident:
+    firebreak = incident.firebreak(act.action)
+    if firebreak is None:
+        return incident
+    approved_by = (*firebreak.approved_by, act.by)
+    enough = len(set(approved_by)) >= firebreak.approvals_needed
+    state = Lease.AUTHORIZED if enough else firebreak.state
+    authority = "captain" if enough else None
+    return lease(incident, act.action, approved_by=approved_by, state=state, authority=authority)
+
+
+@acted.register
+def _(act: acts.Refuse, incident: Incident) -> Incident:
+    return fail_together(lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason), act.action)
+
+
+@acted.register
+def _(act: acts.Note, incident: Incident) -> Incident:
+    entry = Entry(text=act.text, standing=act.standing, cause=act.cause, by=act.by, at=incident.now)
+    return incident.changed(entries=(*incident.entries, entry))
+
+
+@acted.register
+def _(act: acts.Update, incident: Incident) -> Incident:
+    word = Word(
+        audience=act.audience,
+        known=act.known,
+        unknown=act.unknown,
+        doing=act.doing,
+        next_due=incident.now + incident.cadence,
+        by=act.by,
+        at=incident.now,
+    )
+    return incident.changed(words=(*incident.words, word))
+
+
+@acted.register
+def _(act: acts.Handover, incident: Incident) -> Incident:
+    return incident.changed(offered_to=act.to)
+
+
+@acted.register
+def _(act: acts.Accept, incident: Incident) -> Incident:
+    return incident.changed(captain=act.by, offered_to=None)
+
+
+@acted.register
+def _(act: acts.Lift, incident: Incident) -> Incident:
+    return lease(incident, act.action, lift_wanted_by=act.by)
+
+
+@acted.register
+def _(act: acts.Adopt, incident: Incident) -> Incident:
+    return lease(incident, act.action, state=Lease.ADOPTED, expires_at=None)
+
+
+@acted.register
+def _(act: acts.Extend, incident: Incident) -> Incident:
+    firebreak = incident.firebreak(act.action)
+    if firebreak is None:
+        return incident
+    until = incident.now + firebreak.action.expires_after
+    return lease(incident, act.action, expires_at=until, asked_at=None, escalations=0)
+
+
+@acted.register
+def _(act: acts.Stop, incident: Incident) -> Incident:
+    for firebreak in incident.firebreaks:
+        incident = withdraw(incident, firebreak, act.by, act.reason)
+    return incident.changed(stopped_by=act.by, wanted=())
+
+
+@acted.register
+def _(act: acts.Switch, incident: Incident) -> Incident:
+    brief = incident.brief
+    runbook = next(each for each in brief.alternatives if each.runbook == act.to)
+    others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
+    for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
+        if firebreak.state is Lease.PROPOSED:
+            why = f"{act.by} went on by the runbook {act.to}"
+            incident = lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
+    return incident.changed(
+        brief=brief.changed(
+            runbook=runbook, alternatives=others, matched=(f"chosen by {act.by}: {act.reason}",)
+        ),
+        proposal=propose(runbook.severity),
+        wanted=(),
+        skipped={},
+        duties={},
+        stopped_by=None,
+        restored_at=None,
+    )
+
+
+@acted.register
+def _(act: acts.Confirm, incident: Incident) -> Incident:
+    answered = incident.duties[act.step].changed(confirmed_by=act.by, done=act.done, note=act.note)
+    return incident.changed(duties={**incident.duties, act.step: answered})
+
+
+@acted.register
+def _(act: acts.Waive, incident: Incident) -> Incident:
+    waiver = Waiver(what=act.what, by=act.by, reason=act.reason, until=act.until, at=incident.now)
+    return incident.changed(waivers=(*incident.waivers, waiver))
+
+
+@acted.register
+def _(act: acts.Prove, incident: Incident) -> Incident:  # noqa: ARG001 - the act is its own meaning
+    return incident.changed(lock_wanted=True, trouble={})
+
+
+@acted.register
+def _(act: acts.Dismiss, incident: Incident) -> Incident:  # noqa: ARG001
+    return incident.changed(ended="dismissed", ended_at=incident.now)
+
+
+@acted.register
+def _(act: acts.Merge, incident: Incident) -> Incident:
+    return incident.changed(ended="merged", ended_at=incident.now, merged_into=act.into)
+
+
+@acted.register
+def _(act: acts.Close, incident: Incident) -> Incident:  # noqa: ARG001
+    return incident.changed(ended="closed", ended_at=incident.now)
