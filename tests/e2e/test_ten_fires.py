@@ -111,8 +111,11 @@ def contain(place: Place, incident: str, fire: Fire) -> None:
     """Approve what is wanted and refuse the rest, in the order of the runbook."""
     wanted, station = [lever for lever, _, _ in fire.moves], place.station
     seen = station.until(incident, "every step to be put to the captain", every_step_is_known)
+    for duty in seen.manual:
+        station.act("ana", incident, "confirm", step=duty.id, note="it is done")
     for step in seen.steps:
-        if step.id in seen.skipped:
+        seen = station.picture(incident)
+        if step.id in seen.skipped or step.id in seen.turns:
             continue
         if step.preauthorized and step.lever in wanted:
             station.until(incident, f"{step.lever} to work", stands(step.lever, Lease.EFFECTIVE))
@@ -128,8 +131,9 @@ def contain(place: Place, incident: str, fire: Fire) -> None:
 
 
 def every_step_is_known(seen: Picture) -> bool:
-    put = {each.action.step for each in seen.firebreaks} | set(seen.skipped)
-    return all(step.id in put for step in seen.steps)
+    put = {each.action.step for each in seen.firebreaks} | set(seen.skipped) | set(seen.turns)
+    called = {duty.id for duty in seen.manual} == set(seen.duties)
+    return called and all(step.id in put for step in seen.steps)
 
 
 def money_has_stopped(agent: Agent, fire: Fire) -> None:
