@@ -86,4 +86,14 @@ def yaml_files(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write the file, and its folder. Raises `InvalidInput` when that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise InvalidInput("--out", problem, "Name a place where you may write") from error
+
+
 teach(system, "check", check)

@@ -166,7 +166,7 @@ def test_two_runbooks_of_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile, match=r"already the id of a\.yaml") as caught:
         load_wall(tmp_path)
     assert caught.value.file.endswith("b.yml")
-    assert caught.value.line == 2
+    assert caught.value.line == 3
 
 
 def test_problems_that_others_found_get_their_lines(tmp_path: Path) -> None:
