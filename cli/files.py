@@ -27,6 +27,9 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[PATH]...", help="Files, or folders of them; otherwise ./runbooks."),
 ]
+Wall = Annotated[
+    Path, typer.Option("--runbooks", metavar="DIR", help="The runbook wall; otherwise ./runbooks.")
+]
 
 
 def check(

@@ -44,6 +44,21 @@ class Match(Model):
         named = (f"the alarm is named {name}",) if self.names else ()
         return named + tuple(f"label {label} is {labels[label]}" for label in self.labels)
 
+    def misses(self, system: str, name: str, labels: dict[str, str]) -> tuple[str, ...]:
+        """Why an alarm does not match; nothing when it does."""
+        if not self.names and not self.labels:
+            return ("it names no alarm and no label",)
+        found = []
+        if self.systems and system not in self.systems:
+            found.append(f"it is only for the system {' or '.join(self.systems)}")
+        if self.names and name not in self.names:
+            found.append(f"it is for alarms named {' or '.join(self.names)}")
+        for label, values in self.labels.items():
+            if labels.get(label) not in values:
+                has = f"is {labels[label]}" if label in labels else "is missing"
+                found.append(f"label {label} {has}, and it is for {' or '.join(values) or 'none'}")
+        return tuple(found)
+
 
 class Recovery(Model):
     """Recovery is proved when all checks have held for the whole soak."""
