@@ -14,6 +14,7 @@ from cli.files import ENDINGS, WALL, Paths, Wall, write_text, yaml_files
 from cli.lint import lint
 from cli.matching import match
 from cli.page import kept_true, meant_for, show_page
+from cli.paper import on_paper
 from cli.plain import plain
 from cli.show import command, say
 from cli.teach import teach
@@ -197,5 +198,6 @@ teach(runbook, "list", wall)
 teach(runbook, "show", show)
 teach(runbook, "graph", draw)
 teach(runbook, "match", match)
+teach(runbook, "print", on_paper)
 teach(runbook, "schema", schema_of)
 teach(runbook, "lint", lint)
