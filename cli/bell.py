@@ -74,7 +74,7 @@ def ring(
         "status": "resolved" if resolved else "firing",
         "summary": summary,
         "started_at": now.isoformat(),
-        "labels": dict(_label(each) for each in label or []),
+        "labels": labelled(label),
         "request_ids": request or [],
         "trace_ids": trace or [],
         "tenants": tenant or [],
@@ -91,6 +91,11 @@ def ring(
         command(desk.console, f"firestation show {each.get('incident', 'INCIDENT')}")
     for each in answer.get("ignored") or []:
         desk.console.print(Text(f"ignored: {plain(each)}"), soft_wrap=True)
+
+
+def labelled(labels: list[str] | None) -> dict[str, str]:
+    """The labels as they were typed. Raises `InvalidInput`."""
+    return dict(_label(each) for each in labels or [])
 
 
 def _label(text: str) -> tuple[str, str]:

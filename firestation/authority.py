@@ -1,11 +1,12 @@
 """Authority: who the people are, what they may be, and what this person may do now."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from firestation.model import Duration, Id, Line, Model
+from firestation.model import Duration, Id, Line, Model, wrong_at
 
 SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
 """Names a credential: `env:NAME`, or `file:PATH` (a relative path is relative to the state folder)."""
@@ -37,7 +38,7 @@ class Roster(Model):
     station: Id
     people: tuple[Person, ...] = Field(min_length=1)
     escalation: tuple[Id, ...] = Field(min_length=1)
-    page_every: Duration = Field(default="2m", validate_default=True)
+    page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -45,11 +46,11 @@ class Roster(Model):
         if len(set(ids)) != len(ids):
             msg = "two people have the same id; give each their own"
             raise ValueError(msg)
-        for name in self.escalation:
+        for index, name in enumerate(self.escalation):
             person = self.person(name)
             if person is None or Role.CAPTAIN not in person.roles:
-                msg = f"escalation names {name!r}, who is not one of the people with the role captain"
-                raise ValueError(msg)
+                says = f"escalation names {name!r}, who is not one of the people with the role captain"
+                raise wrong_at("escalation", index, says=says)
         return self
 
     def person(self, name: str) -> Person | None:
@@ -86,7 +87,7 @@ class Station(Model):
     station: Id
     people: tuple[Member, ...] = Field(min_length=1)
     escalation: tuple[Id, ...] = Field(min_length=1)
-    page_every: Duration = Field(default="2m", validate_default=True)
+    page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     bells: tuple[Bell, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -22,12 +22,12 @@ class Milestone(StrEnum):
 class FirstFifteen(Model):
     """How long after the bell each milestone is due; a runbook may set its own."""
 
-    acknowledged: Duration = Field(default="2m", validate_default=True)
-    staffed: Duration = Field(default="4m", validate_default=True)
-    declared: Duration = Field(default="7m", validate_default=True)
-    sealed: Duration = Field(default="10m", validate_default=True)
-    decided: Duration = Field(default="12m", validate_default=True)
-    first_update: Duration = Field(default="15m", validate_default=True)
+    acknowledged: Duration = Field(default="2m", validate_default=True, gt=timedelta())
+    staffed: Duration = Field(default="4m", validate_default=True, gt=timedelta())
+    declared: Duration = Field(default="7m", validate_default=True, gt=timedelta())
+    sealed: Duration = Field(default="10m", validate_default=True, gt=timedelta())
+    decided: Duration = Field(default="12m", validate_default=True, gt=timedelta())
+    first_update: Duration = Field(default="15m", validate_default=True, gt=timedelta())
 
     def due(self, milestone: Milestone, opened_at: datetime) -> datetime:
         """When this milestone is due for an incident opened then."""

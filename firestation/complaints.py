@@ -3,11 +3,15 @@
 import difflib
 import types
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from firestation.errors import InvalidInput
+from firestation.model import show_duration
 
 Location = tuple[str | int, ...]
 
@@ -26,8 +30,42 @@ FIXES = {
     "model_type": "Write `name: value` pairs",
     "too_short": "Give at least one",
     "string_too_short": "Write something here",
+    "string_too_long": "Shorten it",
     "time_delta_type": "Write a duration like 90s, 15m, 1h 30m or 2d",
     "time_delta_parsing": "Write a duration like 90s, 15m, 1h 30m or 2d",
+    "date_type": "Write a day like 2026-01-31",
+    "date_parsing": "Write a day like 2026-01-31",
+    "date_from_datetime_parsing": "Write a day like 2026-01-31",
+    "date_from_datetime_inexact": "Write a day like 2026-01-31",
+}
+PAIRS, DAY, WHOLE = "these are no `name: value` pairs", "is not a day", "is not a whole number"
+PROBLEMS = {
+    "string_type": "this is not text",
+    "string_too_short": "nothing is written here",
+    "string_too_long": "this is too long",
+    "tuple_type": "this is not a list",
+    "list_type": "this is not a list",
+    "dict_type": PAIRS,
+    "model_type": PAIRS,
+    "too_short": "nothing is named here",
+}
+QUOTED = {
+    "int_type": WHOLE,
+    "int_parsing": WHOLE,
+    "int_from_float": WHOLE,
+    "date_type": DAY,
+    "date_parsing": DAY,
+    "date_from_datetime_parsing": DAY,
+    "date_from_datetime_inexact": DAY,
+    "enum": "is not known here",
+    "literal_error": "is not known here",
+}
+"""Problems that quote what was written; never that of a text which might be a credential."""
+BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
 }
 ID_PATTERN = "[a-z0-9][a-z0-9_.-]"
 REFERENCE_PATTERN = "^(env:"
@@ -43,10 +81,31 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple
         if each["type"] == "extra_forbidden":
             yield location, "there is no such field", _meant(str(location[-1]), model, location[:-1])
             continue
-        problem, _, fix = each["msg"].removeprefix("Value error, ").rstrip(".").partition("; ")
         if each["type"] == "missing":
-            problem = "this field is missing"
-        yield location, problem, _sentence(fix) or _fix(each["type"], each.get("ctx", {}))
+            yield location, "this field is missing", _add(model, location)
+            continue
+        context = each.get("ctx", {})
+        said, _, fix = each["msg"].removeprefix("Value error, ").rstrip(".").partition("; ")
+        location += tuple(context.get("at", ()))
+        problem, own_fix = _known(each, context)
+        yield location, problem or said, _sentence(fix) or own_fix or _fix(each["type"], context)
+
+
+def _known(error: ErrorDetails, context: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The problem and the fix in our words, where we have them."""
+    kind, given = error["type"], error["input"]
+    if kind in BOUNDS:
+        name, words = BOUNDS[kind]
+        shown = f"{given!s:.80}"
+        if isinstance(given, timedelta):
+            seconds = given.total_seconds()
+            shown = show_duration(given) if seconds >= 1 else f"{seconds:g}s"
+        return f"{shown} is out of bounds", f"Write {words} {context[name]}"
+    if kind in QUOTED:
+        return f"{given!r:.80} {QUOTED[kind]}", None
+    if kind == "string_pattern_mismatch" and ID_PATTERN in str(context.get("pattern")):
+        return f"{given!r:.80} cannot be an id", None
+    return PROBLEMS.get(kind), None
 
 
 def invalid_inputs(
@@ -76,6 +135,14 @@ def _fix(kind: str, context: dict[str, Any]) -> str:
     return FIXES.get(kind, "Correct it")
 
 
+def _add(model: type[BaseModel], location: Location) -> str:
+    """What to say of a field that is missing: what it is for, where its model says so."""
+    for field in _fields_at(model, location[:-1]).get(str(location[-1]), ()):
+        if field.description:
+            return f"Add it: {field.description}"
+    return FIXES["missing"]
+
+
 def _lies_in(inner: Location, outer: Location) -> bool:
     return len(inner) > len(outer) and inner[: len(outer)] == outer
 
@@ -92,17 +159,17 @@ def _meant(name: str, model: type[BaseModel], location: Location) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"Remove it; known here: {', '.join(known)}"
 
 
-def _fields_at(model: type[BaseModel], location: Location) -> set[str]:
-    """The names that may be written at this place of the model."""
+def _fields_at(model: type[BaseModel], location: Location) -> dict[str, list[FieldInfo]]:
+    """The fields that may be written at this place of the model, by the names that people write."""
     here: list[Any] = [model]
     for step in location:
         here = [inner for kind in here for inner in _inside(kind, step)]
-    return {
-        field.alias or name
-        for kind in here
-        if isinstance(kind, type) and issubclass(kind, BaseModel)
-        for name, field in kind.model_fields.items()
-    }
+    found: dict[str, list[FieldInfo]] = {}
+    for kind in here:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for name, field in kind.model_fields.items():
+                found.setdefault(field.alias or name, []).append(field)
+    return found
 
 
 def _inside(kind: Any, step: str | int) -> list[Any]:

@@ -1,5 +1,6 @@
 """Expectations on a JSON answer: data, never evaluated text. Checks judge by them, and locks are made of them."""
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -61,6 +62,12 @@ class Expectation(Model):
             msg = f"{self.op} compares with nothing; leave value out"
             raise ValueError(msg)
         return self
+
+    def in_words(self) -> str:
+        """What must hold, as a person reads it."""
+        if self.op in {"absent", "present"}:
+            return f"{self.path} is {self.op}"
+        return f"{self.path} {self.op.replace('-', ' ')} {json.dumps(self.value, ensure_ascii=False)}"
 
     def steps(self) -> list[str | int]:
         """The steps of the path."""

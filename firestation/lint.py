@@ -1,22 +1,15 @@
 """What is wrong with a runbook beyond its form: names that lead nowhere, steps whose turn never comes, no way back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from firestation.model import Line, Model, Text, show_duration
+from firestation.hole import Found, Hole, placed, waits, waits_for
+from firestation.model import show_duration
 from firestation.runbook import GENERAL, Runbook
-from firestation.steps import FirebreakStep, ManualStep, Step
-from firestation.system import LeverFitting, System
+from firestation.steps import FirebreakStep, Step, When
+from firestation.strangers import dangling
+from firestation.system import System
 
-
-class Hole(Model):
-    """One thing that is wrong: the field, the problem and the fix."""
-
-    field: Line
-    problem: Text
-    fix: Text
-
-
-Found = Iterator[Hole]
+__all__ = ["Hole", "dangling", "fitting", "holes"]
 
 
 def fitting(wall: tuple[Runbook, ...], system: System) -> tuple[Runbook, ...]:
@@ -31,6 +24,8 @@ def holes(runbook: Runbook) -> tuple[Hole, ...]:
         _match,
         _turns,
         _circles,
+        _conditions,
+        _twice,
         _probes,
         _groups,
         _side_by_side,
@@ -38,30 +33,19 @@ def holes(runbook: Runbook) -> tuple[Hole, ...]:
     return tuple(hole for check in checks for hole in check(runbook))
 
 
-def dangling(runbook: Runbook, system: System) -> tuple[Hole, ...]:
-    """What in the runbook this system cannot follow. Empty means that the two fit together."""
-    checks = (_levers, _checks, _conditions, _evidence)
-    return tuple(hole for check in checks for hole in check(runbook, system))
-
-
-def _fields(runbook: Runbook) -> Iterator[tuple[str, FirebreakStep | ManualStep]]:
-    for kind in ("firebreaks", "manual"):
-        for index, step in enumerate(getattr(runbook, kind)):
-            yield f"{kind}[{index}]", step
-
-
-# ------------------------------------------------------------------------------------------- whatever the system
-
-
 def _match(runbook: Runbook) -> Found:
     if runbook.pattern != GENERAL and not runbook.match.names and not runbook.match.labels:
         problem = "it names no alarm and no label, so it is never offered"
         yield Hole(field="match", problem=problem, fix="Name the evidence of the pattern in names or labels")
+    for label, values in runbook.match.labels.items():
+        if not values:
+            problem = f"the label {label} has no value, so no alarm ever matches"
+            yield Hole(field=f"match.labels.{label}", problem=problem, fix="Name at least one value")
 
 
 def _turns(runbook: Runbook) -> Found:
     known = {step.id for step in runbook.steps}
-    for field, step in _fields(runbook):
+    for field, step in placed(runbook):
         for index, other in enumerate(step.after):
             yield from _names_step(f"{field}.after[{index}]", step, other, known)
         if step.fallback_for:
@@ -71,15 +55,6 @@ def _turns(runbook: Runbook) -> Found:
                     f"{step.id} comes after {step.fallback_for} and instead of it, so its turn never comes"
                 )
                 yield Hole(field=f"{field}.after", problem=problem, fix="Keep one of the two")
-        for label, values in (step.when.labels if step.when else {}).items():
-            matched = runbook.match.labels.get(label)
-            if matched and not set(matched) & set(values):
-                problem = f"the runbook is only for {label} {' or '.join(matched)}, so its turn never comes"
-                yield Hole(
-                    field=f"{field}.when.labels.{label}",
-                    problem=problem,
-                    fix="Name one of these, or widen match",
-                )
 
 
 def _names_step(field: str, step: Step, other: str, known: set[str]) -> Found:
@@ -90,21 +65,66 @@ def _names_step(field: str, step: Step, other: str, known: set[str]) -> Found:
             fix="Name another step",
         )
     elif other not in known:
-        choice = ", ".join(sorted(known - {step.id})) or "none"
-        yield Hole(field=field, problem=f"there is no step {other!r}", fix=f"There is {choice}")
+        others = ", ".join(sorted(known - {step.id}))
+        fix = f"There is {others}" if others else "Leave it out; there is no other step"
+        yield Hole(field=field, problem=f"there is no step {other!r}", fix=fix)
 
 
 def _circles(runbook: Runbook) -> Found:
-    waits = {step.id: {*step.after, *filter(None, [step.fallback_for])} - {step.id} for step in runbook.steps}
+    near = {name: others - {name} for name, others in waits(runbook).items()}
     free: set[str] = set()
-    while more := {name for name, others in waits.items() if not others & set(waits) - free} - free:
+    while more := {name for name, others in near.items() if not others & set(near) - free} - free:
         free |= more
-    for field, step in _fields(runbook):
+    for field, step in placed(runbook):
         if step.id not in free:
-            others = ", ".join(sorted(waits[step.id] - free))
+            others = ", ".join(sorted(near[step.id] - free))
             problem = f"{step.id} and {others} wait for each other, so their turn never comes"
             yield Hole(field=field, problem=problem, fix="Break the circle of after and fallback_for")
             return
+
+
+def _conditions(runbook: Runbook) -> Found:
+    """Conditions that can never hold, and what hangs on one that excludes it."""
+    for field, step in placed(runbook):
+        when = step.when
+        for label, values in (when.labels if when else {}).items():
+            matched = runbook.match.labels.get(label)
+            if matched and not set(matched) & set(values):
+                problem = f"the runbook is only for {label} {' or '.join(matched)}, so its turn never comes"
+                fix = "Name one of these, or widen match"
+                yield Hole(field=f"{field}.when.labels.{label}", problem=problem, fix=fix)
+        if isinstance(step, FirebreakStep) and when:
+            yield from _excluded(field, step, when)
+
+
+def _excluded(field: str, step: FirebreakStep, when: When) -> Found:
+    if when.levers.get(step.lever) == (step.to,):
+        problem = f"only when {step.lever} stands at {step.to}, and that is where it would be moved"
+        fix = "Name the positions that it is moved away from, or leave it out"
+        yield Hole(field=f"{field}.when.levers.{step.lever}", problem=problem, fix=fix)
+    for name, given in (
+        ("preauthorized", step.preauthorized),
+        ("absence.severities", step.absence.severities),
+    ):
+        strange = [severity for severity in given if when.severity and severity not in when.severity]
+        if strange:
+            problem = f"{step.id} is only for {', '.join(when.severity)}, so {strange[0]} never comes to it"
+            fix = "Leave it out, or add it to when.severity"
+            yield Hole(field=f"{field}.{name}", problem=problem, fix=fix)
+
+
+def _twice(runbook: Runbook) -> Found:
+    lists: list[tuple[str, tuple[str, ...]]] = [
+        ("needs", runbook.needs),
+        ("recovery.checks", runbook.recovery.checks),
+    ]
+    lists += [(f"{field}.after", step.after) for field, step in placed(runbook)]
+    for field, names in lists:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Hole(
+                    field=f"{field}[{index}]", problem=f"{name} is named twice", fix="Keep one of the two"
+                )
 
 
 def _probes(runbook: Runbook) -> Found:
@@ -123,96 +143,19 @@ def _groups(runbook: Runbook) -> Found:
             problem = f"{step.id} is alone in the group {step.group}"
             fix = "Give the steps that hold together the same group, or leave it out"
             yield Hole(field=f"firebreaks[{index}].group", problem=problem, fix=fix)
+        other = runbook.step(step.fallback_for) if step.fallback_for else None
+        if step.group and other and other.group == step.group:
+            problem = f"{step.id} comes only when {other.id} has failed, so the group {step.group} never holds together"
+            fix = "Take the fallback out of the group"
+            yield Hole(field=f"firebreaks[{index}].group", problem=problem, fix=fix)
 
 
 def _side_by_side(runbook: Runbook) -> Found:
     steps = runbook.firebreaks
     for index, step in enumerate(steps):
         for earlier in steps[:index]:
-            ordered = _waits_for(runbook, step.id, earlier.id) or _waits_for(runbook, earlier.id, step.id)
+            ordered = waits_for(runbook, step.id, earlier.id) or waits_for(runbook, earlier.id, step.id)
             if step.lever == earlier.lever and not ordered:
                 problem = f"{earlier.id} and {step.id} would move {step.lever} at the same time"
                 fix = "Put one after the other, or make it the fallback"
                 yield Hole(field=f"firebreaks[{index}].lever", problem=problem, fix=fix)
-
-
-def _waits_for(runbook: Runbook, name: str, other: str) -> bool:
-    """Whether a step's turn depends, at whatever distance, on the other's."""
-    waits = {step.id: {*step.after, *filter(None, [step.fallback_for])} for step in runbook.steps}
-    seen: set[str] = set()
-    ahead = {name}
-    while ahead - seen:
-        seen |= ahead
-        ahead = {far for near in ahead for far in waits.get(near, ())}
-    return other in seen
-
-
-# ---------------------------------------------------------------------------------------------- with this system
-
-
-def _known(field: str, kind: str, name: str, known: tuple[str, ...], system: System) -> Found:
-    if name not in known:
-        problem = f"the system {system.system} has no {kind} {name!r}"
-        yield Hole(field=field, problem=problem, fix=f"It has {', '.join(known) or 'none'}")
-
-
-def _levers(runbook: Runbook, system: System) -> Found:
-    for index, step in enumerate(runbook.firebreaks):
-        field, lever = f"firebreaks[{index}]", system.lever(step.lever)
-        yield from _known(
-            f"{field}.lever", "lever", step.lever, tuple(each.id for each in system.levers), system
-        )
-        if lever:
-            yield from _known(
-                f"{field}.to", f"position of {lever.id}", step.to, tuple(lever.positions), system
-            )
-            if not lever.reversible:
-                yield from _one_way(field, step, lever)
-
-
-def _one_way(field: str, step: FirebreakStep, lever: LeverFitting) -> Found:
-    """What a lever that cannot be put back demands."""
-    if step.way_back is None:
-        problem = f"a move without a way back: {lever.id} cannot be put back by the engine"
-        yield Hole(field=field, problem=problem, fix="Write in way_back how people undo it")
-    for name, given in (("preauthorized", step.preauthorized), ("absence", step.absence.severities)):
-        if given:
-            problem = f"{lever.id} cannot be put back, so it never moves without somebody's word"
-            yield Hole(field=f"{field}.{name}", problem=problem, fix=f"Leave {name} out; the captain decides")
-    if step.at_expiry == "lift":
-        problem = f"{lever.id} cannot be put back, so nothing can lift it at its expiry"
-        yield Hole(field=f"{field}.at_expiry", problem=problem, fix="Write keep or escalate")
-
-
-def _checks(runbook: Runbook, system: System) -> Found:
-    checks = tuple(check.id for check in system.checks)
-    for index, step in enumerate(runbook.firebreaks):
-        yield from _known(f"firebreaks[{index}].probe.check", "check", step.probe.check, checks, system)
-    for index, check in enumerate(runbook.recovery.checks):
-        yield from _known(f"recovery.checks[{index}]", "check", check, checks, system)
-    yield from _known("lock.check", "check", runbook.lock.check, checks, system)
-
-
-def _conditions(runbook: Runbook, system: System) -> Found:
-    for field, step in _fields(runbook):
-        for name, positions in (step.when.levers if step.when else {}).items():
-            here, lever = f"{field}.when.levers.{name}", system.lever(name)
-            yield from _known(here, "lever", name, tuple(each.id for each in system.levers), system)
-            for position in positions if lever else ():
-                assert lever
-                yield from _known(here, f"position of {name}", position, tuple(lever.positions), system)
-
-
-def _evidence(runbook: Runbook, system: System) -> Found:
-    source, name = system.source(runbook.lock.source), runbook.lock.source
-    yield from _known("lock.source", "source", name, tuple(each.id for each in system.sources), system)
-    if source and source.privacy.encrypt_to:
-        problem = f"the evidence of {name} is encrypted, and the station that runs the lock cannot read it"
-        yield Hole(field="lock.source", problem=problem, fix="Name a source that is not encrypted")
-    given = {item for each in system.sources for item in each.provides}
-    for index, item in enumerate(runbook.needs):
-        if item != "levers" and item not in given:
-            problem = f"no source of the system {system.system} gives {item}"
-            yield Hole(
-                field=f"needs[{index}]", problem=problem, fix="Add a source that gives it, or need less"
-            )

@@ -86,6 +86,8 @@ class _Document:
 
     def _plain(self, node: yaml.Node, location: Location) -> Any:
         line = node.start_mark.line + 1
+        if not location:
+            self.lines[()] = line  # where the document begins, below what is said of it in comments
         self.lines.setdefault(location, line)
         if isinstance(node, yaml.MappingNode) and node.tag == f"{CORE}map":
             return self._mapping(node, location)
@@ -227,7 +229,10 @@ def _compose(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         fix = "Check the indentation, the quotes and the brackets around this line"
-        raise _Trouble(mark.line + 1 if mark else 0, (), f"this is not YAML: {error.problem}", fix) from error
+        if mark and mark.buffer and mark.buffer[mark.pointer : mark.pointer + 1] == "\t":
+            fix = "Indent with spaces; YAML allows no tab here"
+        said = ", ".join(filter(None, [error.context, error.problem]))
+        raise _Trouble(mark.line + 1 if mark else 0, (), f"this is not YAML: {said}", fix) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _Trouble(line, (), "a control character is in the file", "Remove it") from error

@@ -19,6 +19,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
 )
+from pydantic_core import PydanticCustomError
 
 DURATION = re.compile(r"(?P<count>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h|d)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -52,6 +53,11 @@ def canonical_json(value: Any) -> bytes:
     """Encode plain data so that equal data has equal bytes."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def wrong_at(*place: str | int, says: str) -> PydanticCustomError:
+    """An error for a model's validator to raise: what `says` is wrong stands at this place within the model."""
+    return PydanticCustomError("wrong_at", "{says}", {"says": says, "at": place})
 
 
 def parse_duration(value: Any) -> Any:

@@ -16,7 +16,7 @@ from firestation.board import Message, Receipt
 from firestation.evidence import Scope
 from firestation.expect import Expectation
 from firestation.firebreak import Reading
-from firestation.model import Line, Model, Sha256, Time
+from firestation.model import Line, Model, Sha256, Text, Time
 from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
 from firestation.system import (
     ChannelFitting,
@@ -130,6 +130,43 @@ class Lockable(Protocol):
 
     def lock_case(self) -> LockCase:
         """The request that this check makes and what it expects of the answer."""
+        ...
+
+
+class ByHand(Model):
+    """What a person types when there is no engine: a shell command, and what to look for in its answer.
+
+    Credentials stand in the command as shell variables or `$(cat PATH)`, never as values.
+    """
+
+    command: Text
+    look: Text
+
+
+@runtime_checkable
+class ReadByHand(Protocol):
+    """A lever that a person can read without us."""
+
+    def read_by_hand(self) -> ByHand:
+        """The command that shows the present position."""
+        ...
+
+
+@runtime_checkable
+class MovedByHand(Protocol):
+    """A lever that a person can move without us."""
+
+    def by_hand(self, to: JsonValue) -> str:
+        """The command that sets it to this value."""
+        ...
+
+
+@runtime_checkable
+class MeasuredByHand(Protocol):
+    """A check that a person can make without us."""
+
+    def measure_by_hand(self) -> ByHand:
+        """The command that asks, and when the answer means that it passed."""
         ...
 
 

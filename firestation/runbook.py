@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from firestation.clock import FirstFifteen
 from firestation.errors import NotConfigured
 from firestation.expect import Expectation
-from firestation.model import Duration, Id, Line, Model, Text
+from firestation.model import Duration, Id, Line, Model, Text, wrong_at
 from firestation.severity import Axes
 from firestation.steps import FirebreakStep, ManualStep
 from firestation.system import SnapshotItem, System
@@ -23,9 +23,13 @@ class Match(Model):
     `systems` narrows it to these; alone it matches nothing, for a system is no evidence of a pattern.
     """
 
-    names: tuple[str, ...] = ()
-    labels: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    systems: tuple[Id, ...] = ()
+    names: tuple[str, ...] = Field(default=(), description="the names of alarms, one of which it must have")
+    labels: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="labels, each with the values of which it must have one"
+    )
+    systems: tuple[Id, ...] = Field(
+        default=(), description="the only systems that it is for; without it, all"
+    )
 
     def reasons(self, system: str, name: str, labels: dict[str, str]) -> tuple[str, ...]:
         """Why an alarm matches, or nothing when it does not."""
@@ -40,29 +44,46 @@ class Match(Model):
         named = (f"the alarm is named {name}",) if self.names else ()
         return named + tuple(f"label {label} is {labels[label]}" for label in self.labels)
 
+    def misses(self, system: str, name: str, labels: dict[str, str]) -> tuple[str, ...]:
+        """Why an alarm does not match; nothing when it does."""
+        if not self.names and not self.labels:
+            return ("it names no alarm and no label",)
+        found = []
+        if self.systems and system not in self.systems:
+            found.append(f"it is only for the system {' or '.join(self.systems)}")
+        if self.names and name not in self.names:
+            found.append(f"it is for alarms named {' or '.join(self.names)}")
+        for label, values in self.labels.items():
+            if labels.get(label) not in values:
+                has = f"is {labels[label]}" if label in labels else "is missing"
+                found.append(f"label {label} {has}, and it is for {' or '.join(values) or 'none'}")
+        return tuple(found)
+
 
 class Recovery(Model):
     """Recovery is proved when all checks have held for the whole soak."""
 
-    checks: tuple[Id, ...] = Field(min_length=1)
-    soak: Duration = Field(default="10m", validate_default=True)
-    every: Duration = Field(default="30s", validate_default=True)
+    checks: tuple[Id, ...] = Field(min_length=1, description="the checks that must all hold, by their ids")
+    soak: Duration = Field(default="10m", validate_default=True, description="how long they must hold")
+    every: Duration = Field(default="30s", validate_default=True, description="how often they are asked")
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if not timedelta() < self.every <= self.soak:
-            msg = "every must be longer than 0s and not longer than soak"
-            raise ValueError(msg)
+            says = "every is longer than soak, so it is asked once at most; make it shorter"
+            raise wrong_at("every", says=says)
         return self
 
 
 class FollowUp(Model):
     """A task of the after-action beside postmortem and lock: who owns it, and until when."""
 
-    id: Id
-    title: Line
-    owner: Line
-    within: Duration = Field(default="14d", validate_default=True, gt=timedelta())
+    id: Id = Field(description="a name for it, such as review-the-source")
+    title: Line = Field(description="what is to be done, in a line")
+    owner: Line = Field(description="who does it: a person or a team")
+    within: Duration = Field(
+        default="14d", validate_default=True, gt=timedelta(), description="how long after the recovery"
+    )
 
 
 class LockPlan(Model):
@@ -72,12 +93,16 @@ class LockPlan(Model):
     is at the path `answer` in it.
     """
 
-    title: Line
-    check: Id
-    source: Id
-    where: tuple[Expectation, ...] = ()
-    answer: str = "$"
-    runs: int = Field(default=3, ge=1, le=100)
+    title: Line = Field(description="what must never happen again, in a line")
+    check: Id = Field(
+        description="the check that fails on the frozen evidence and passes on the repaired system"
+    )
+    source: Id = Field(description="the source whose frozen evidence holds the wrong answer")
+    where: tuple[Expectation, ...] = Field(
+        default=(), description="which artifact of it: all of this holds there"
+    )
+    answer: str = Field(default="$", description="where the answer stands in the artifact")
+    runs: int = Field(default=3, ge=1, le=100, description="how often it must pass")
 
 
 class Runbook(Model):
@@ -87,35 +112,51 @@ class Runbook(Model):
     `validated` is the day on which somebody last went through it, and after `stale_after` it says that it is stale.
     """
 
-    runbook: Id
-    title: Line
-    pattern: Id
-    match: Match
-    severity: Axes
-    guidance: Text | None = None
-    owners: tuple[Line, ...] = ()
-    validated: date | None = None
-    stale_after: Duration = Field(default="90d", validate_default=True, gt=timedelta())
-    needs: tuple[SnapshotItem, ...] = ()
-    clock: FirstFifteen = FirstFifteen()
-    cadence: Duration = Field(default="30m", validate_default=True)
-    updates: Wording = Wording()
-    firebreaks: tuple[FirebreakStep, ...] = ()
-    manual: tuple[ManualStep, ...] = ()
-    recovery: Recovery
-    lock: LockPlan
-    after_action: tuple[FollowUp, ...] = ()
+    runbook: Id = Field(description="its id, which people type, such as poisoned-index")
+    title: Line = Field(description="what burns, in a line that a tired person understands")
+    pattern: Id = Field(
+        description="the failure pattern, such as retrieval-poisoning; `general` catches the rest"
+    )
+    match: Match = Field(description="which alarms it is for; {} for the general one")
+    severity: Axes = Field(
+        description="harm, spread, reversibility and momentum, each from 0 (mild) to 3 (grave)"
+    )
+    guidance: Text | None = Field(default=None, description="what helps the captain to declare the severity")
+    owners: tuple[Line, ...] = Field(default=(), description="who keeps it true: people or teams")
+    validated: date | None = Field(default=None, description="the day on which somebody last went through it")
+    stale_after: Duration = Field(
+        default="90d", validate_default=True, gt=timedelta(), description="after which it counts as stale"
+    )
+    needs: tuple[SnapshotItem, ...] = Field(
+        default=(), description="what of the minimum snapshot this pattern cannot do without"
+    )
+    clock: FirstFifteen = Field(
+        default=FirstFifteen(), description="other times for the first fifteen minutes"
+    )
+    cadence: Duration = Field(
+        default="30m", validate_default=True, gt=timedelta(), description="how often the board says a word"
+    )
+    updates: Wording = Field(default=Wording(), description="the words that are ready before the night")
+    firebreaks: tuple[FirebreakStep, ...] = Field(default=(), description="the levers to move")
+    manual: tuple[ManualStep, ...] = Field(default=(), description="what people do by hand and confirm")
+    recovery: Recovery = Field(
+        description="the checks that prove the recovery, and for how long they must hold"
+    )
+    lock: LockPlan = Field(description="what keeps this from coming back: without a lock no incident closes")
+    after_action: tuple[FollowUp, ...] = Field(
+        default=(), description="tasks of the after-action, beside postmortem and lock"
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        for field, ids in (
-            ("firebreaks and manual have", [step.id for step in self.steps]),
-            ("after_action has", [task.id for task in self.after_action]),
-        ):
-            twice = sorted({name for name in ids if ids.count(name) > 1})
-            if twice:
-                msg = f"{field} the id {twice[0]!r} twice; give each its own id"
-                raise ValueError(msg)
+        given: dict[str, str] = {}
+        for field in ("firebreaks", "manual", "after_action"):
+            given = {} if field == "after_action" else given
+            for index, each in enumerate(getattr(self, field)):
+                if each.id in given:
+                    says = f"{each.id!r} is already the id of {given[each.id]}; give each its own id"
+                    raise wrong_at(field, index, "id", says=says)
+                given[each.id] = f"{field}[{index}]"
         return self
 
     @property

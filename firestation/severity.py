@@ -24,13 +24,17 @@ WORDS: dict[str, tuple[str, str, str, str]] = {
 }
 
 
+def _from_to(axis: str) -> str:
+    return "; ".join(f"{number} is {words}" for number, words in enumerate(WORDS[axis]))
+
+
 class Axes(Model):
     """Harm, spread, reversibility and momentum, each from 0 (mild) to 3 (grave); WORDS says what they mean."""
 
-    harm: int = Field(ge=0, le=3)
-    spread: int = Field(ge=0, le=3)
-    reversibility: int = Field(ge=0, le=3)
-    momentum: int = Field(ge=0, le=3)
+    harm: int = Field(ge=0, le=3, description=_from_to("harm"))
+    spread: int = Field(ge=0, le=3, description=_from_to("spread"))
+    reversibility: int = Field(ge=0, le=3, description=_from_to("reversibility"))
+    momentum: int = Field(ge=0, le=3, description=_from_to("momentum"))
 
 
 class Proposal(Model):

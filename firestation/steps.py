@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from firestation.authority import Role
-from firestation.model import Duration, Id, Line, Model, Text
+from firestation.model import Duration, Id, Line, Model, Text, wrong_at
 from firestation.severity import Severity
 
 Undecided = Literal["deny", "escalate", "apply", "keep"]
@@ -27,9 +27,13 @@ class When(Model):
     A lever stands at one of these positions, by their names in the system file.
     """
 
-    severity: tuple[Severity, ...] = ()
-    labels: dict[str, tuple[str, ...]] = {}
-    levers: dict[Id, tuple[Id, ...]] = {}
+    severity: tuple[Severity, ...] = Field(default=(), description="only at these severities")
+    labels: dict[str, tuple[str, ...]] = Field(
+        default={}, description="only when a label of the alarm has one of these values"
+    )
+    levers: dict[Id, tuple[Id, ...]] = Field(
+        default={}, description="only when a lever stands at one of these positions, by their names"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -39,8 +43,9 @@ class When(Model):
         for field, choices in (("labels", self.labels), ("levers", self.levers)):
             for name, values in choices.items():
                 if not values:
-                    msg = f"{field}.{name} has no value, so it can never hold; name at least one"
-                    raise ValueError(msg)
+                    raise wrong_at(
+                        field, name, says="it has no value, so it can never hold; name at least one"
+                    )
         return self
 
 
@@ -70,10 +75,12 @@ def unmet(when: When | None, facts: Facts) -> str | None:
 class Step(Model):
     """What every step has: its turn comes after others, or instead of one that failed, and on conditions."""
 
-    id: Id
-    after: tuple[Id, ...] = ()
-    fallback_for: Id | None = None
-    when: When | None = None
+    id: Id = Field(description="a name for the step, such as index-back")
+    after: tuple[Id, ...] = Field(default=(), description="the steps that come first")
+    fallback_for: Id | None = Field(
+        default=None, description="the step instead of which it comes, when that fails"
+    )
+    when: When | None = Field(default=None, description="conditions, all of which must hold")
 
 
 class Standing(StrEnum):
@@ -115,16 +122,27 @@ def turn(step: Step, standing: Callable[[str], Standing], facts: Facts) -> tuple
 class Probe(Model):
     """What shows that the harm has stopped: this check passes within the deadline after the move."""
 
-    check: Id
-    deadline: Duration = Field(default="60s", validate_default=True)
-    every: Duration = Field(default="2s", validate_default=True)
+    check: Id = Field(description="the check that passes when the harm has stopped, by its id")
+    deadline: Duration = Field(
+        default="60s",
+        validate_default=True,
+        gt=timedelta(),
+        description="how long after the move it may take",
+    )
+    every: Duration = Field(
+        default="2s", validate_default=True, gt=timedelta(), description="how often the check is asked"
+    )
 
 
 class Absence(Model):
     """What follows when nobody decides in time. `severities`: where `apply` may act without anybody's word."""
 
-    undecided: Undecided = "deny"
-    severities: tuple[Severity, ...] = ()
+    undecided: Undecided = Field(
+        default="deny", description="it lapses, the next one is asked too, it is done, or it goes on waiting"
+    )
+    severities: tuple[Severity, ...] = Field(
+        default=(), description="where `apply` acts without anybody's word"
+    )
 
     @model_validator(mode="after")
     def _written_beforehand(self) -> Self:
@@ -144,42 +162,64 @@ class FirebreakStep(Step):
     Steps of one `group` hold together or not at all: when one of them fails, those that hold are put back.
     """
 
-    lever: Id
-    to: Id
-    why: Text
-    cost: Text
-    probe: Probe
-    group: Id | None = None
-    expires_after: Duration = Field(default="4h", validate_default=True)
-    ask_before: Duration = Field(default="10m", validate_default=True)
-    at_expiry: AtExpiry = "keep"
-    decide_within: Duration = Field(default="12m", validate_default=True)
-    absence: Absence = Absence()
-    approvals: int = Field(default=1, ge=1, le=3)
-    preauthorized: tuple[Severity, ...] = ()
-    on_failure: Literal["put-back", "hold"] = "put-back"
-    if_ineffective: Literal["put-back", "hold"] = "hold"
-    way_back: Text | None = None
-    drilled: date | None = None
+    lever: Id = Field(description="the lever, by its id in the system file")
+    to: Id = Field(description="the name of the position to move it to")
+    why: Text = Field(description="why this stops the harm; the captain reads it before deciding")
+    cost: Text = Field(description="what it costs the customers while it stands")
+    probe: Probe = Field(
+        description="the check that shows that the harm has stopped; "
+        "a move with no probe is never seen to be effective"
+    )
+    group: Id | None = Field(default=None, description="steps of one group hold together or not at all")
+    expires_after: Duration = Field(
+        default="4h", validate_default=True, gt=timedelta(), description="for how long: every firebreak ends"
+    )
+    ask_before: Duration = Field(
+        default="10m",
+        validate_default=True,
+        gt=timedelta(),
+        description="how long before that the captain is asked",
+    )
+    at_expiry: AtExpiry = Field(
+        default="keep", description="what follows when nobody answers before the expiry"
+    )
+    decide_within: Duration = Field(
+        default="12m", validate_default=True, gt=timedelta(), description="how long the captain has to decide"
+    )
+    absence: Absence = Field(default=Absence(), description="what follows when nobody decides in time")
+    approvals: int = Field(default=1, ge=1, le=3, description="how many people must say yes")
+    preauthorized: tuple[Severity, ...] = Field(
+        default=(), description="the severities at which it is done without asking"
+    )
+    on_failure: Literal["put-back", "hold"] = Field(
+        default="put-back", description="what follows when the move cannot be confirmed"
+    )
+    if_ineffective: Literal["put-back", "hold"] = Field(
+        default="hold", description="what follows when the probe does not pass in time"
+    )
+    way_back: Text | None = Field(
+        default=None, description="how people undo it, where the engine cannot put the lever back"
+    )
+    drilled: date | None = Field(default=None, description="the day on which this move was last rehearsed")
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
-        if self.expires_after <= timedelta():
-            msg = "expires_after must be longer than 0s: every firebreak ends"
-            raise ValueError(msg)
-        if self.probe.every <= timedelta():
-            msg = "probe.every must be longer than 0s"
-            raise ValueError(msg)
         if self.approvals > 1 and (self.preauthorized or self.absence.severities):
-            msg = "approvals asks for a second person, and elsewhere it moves with none; keep one of the two"
-            raise ValueError(msg)
+            says = "it asks for a second person, and elsewhere it moves with none; keep one of the two"
+            raise wrong_at("approvals", says=says)
         return self
 
 
 class ManualStep(Step):
     """Something that a person does by hand and confirms. `confirmed_by` is the role whose word counts."""
 
-    title: Line
-    do: Text
-    confirmed_by: Role = Role.CAPTAIN
-    within: Duration = Field(default="30m", validate_default=True, gt=timedelta(), le=timedelta(days=30))
+    title: Line = Field(description="what is to be done, in a line")
+    do: Text = Field(description="how it is done, so that somebody who never did it can")
+    confirmed_by: Role = Field(default=Role.CAPTAIN, description="the role whose word counts")
+    within: Duration = Field(
+        default="30m",
+        validate_default=True,
+        gt=timedelta(),
+        le=timedelta(days=30),
+        description="how long it may take",
+    )

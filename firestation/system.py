@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from firestation.model import Duration, Id, Line, Model, Text, canonical_json
+from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
 
 CONTROL = "control-sample"
@@ -35,7 +35,9 @@ def _known_item(item: str) -> str:
     return item
 
 
-SnapshotItem = Annotated[str, AfterValidator(_known_item)]
+SnapshotItem = Annotated[
+    str, AfterValidator(_known_item), WithJsonSchema({"type": "string", "enum": list(MINIMUM_SNAPSHOT)})
+]
 
 
 class Position(Model):
@@ -59,16 +61,18 @@ class Position(Model):
 class Fitting(Model):
     """A driver with its configuration: how one outside thing is reached. `with` is checked by the driver."""
 
-    id: Id
-    title: Line
-    driver: Id
-    config: dict[str, Any] = Field(default_factory=dict, alias="with")
+    id: Id = Field(description="a name for it, which runbooks use")
+    title: Line = Field(description="what it is, in a line that a captain understands")
+    driver: Id = Field(description="the driver that reaches it, such as http")
+    config: dict[str, Any] = Field(
+        default_factory=dict, alias="with", description="what the driver needs to know; the driver checks it"
+    )
 
 
 class SourceFitting(Fitting):
     """A place where evidence is read from; `provides` names the items of the minimum snapshot it gives."""
 
-    provides: tuple[SnapshotItem, ...]
+    provides: tuple[SnapshotItem, ...] = Field(description="the items of the minimum snapshot that it gives")
     time_box: Duration = Field(
         default="30s", validate_default=True, gt=timedelta(), le=timedelta(minutes=8)
     )  # the whole snapshot has ten
@@ -81,10 +85,13 @@ class LeverFitting(Fitting):
     `affects` says for whom a move changes something, `effective_within` how long its effect takes as a rule.
     """
 
-    positions: dict[Id, JsonValue] = Field(min_length=1)
-    affects: Line | None = None
-    effective_within: Duration | None = None
-    reversible: bool = True
+    positions: dict[Id, JsonValue] = Field(
+        min_length=1,
+        description="where it may be moved to: a name that runbooks use, and the product's value",
+    )
+    affects: Line | None = Field(default=None, description="for whom a move changes something")
+    effective_within: Duration | None = Field(default=None, description="how long its effect takes as a rule")
+    reversible: bool = Field(default=True, description="false when the engine cannot put it back")
 
     def named(self, position: Position) -> tuple[str, ...]:
         """The names of this position; none when the lever stands where no name is for."""
@@ -118,7 +125,7 @@ class CheckFitting(Fitting):
 class ChannelFitting(Fitting):
     """A way to reach people."""
 
-    audience: Literal["internal", "public", "pager"]
+    audience: Literal["internal", "public", "pager"] = Field(description="whom it reaches")
 
 
 class TrackerFitting(Fitting):
@@ -128,39 +135,46 @@ class TrackerFitting(Fitting):
 class System(Model):
     """One AI application: what to read, what to move, what to measure, whom to tell."""
 
-    system: Id
-    title: Line
-    fire_labels: tuple[str, ...] = ()
-    sources: tuple[SourceFitting, ...] = ()
-    levers: tuple[LeverFitting, ...] = ()
-    checks: tuple[CheckFitting, ...] = Field(min_length=1)
-    channels: tuple[ChannelFitting, ...] = Field(min_length=1)
-    trackers: tuple[TrackerFitting, ...] = Field(min_length=1)
-    constraints: tuple[Constraint, ...] = ()
+    system: Id = Field(description="its id; alarms name it in the label `system`")
+    title: Line = Field(description="what people call it")
+    fire_labels: tuple[str, ...] = Field(
+        default=(), description="alarms of one name with the same values of these labels are one fire"
+    )
+    sources: tuple[SourceFitting, ...] = Field(default=(), description="where evidence is read from")
+    levers: tuple[LeverFitting, ...] = Field(default=(), description="what can be moved and put back")
+    checks: tuple[CheckFitting, ...] = Field(
+        min_length=1, description="what says whether it keeps its promise"
+    )
+    channels: tuple[ChannelFitting, ...] = Field(min_length=1, description="how people are reached")
+    trackers: tuple[TrackerFitting, ...] = Field(min_length=1, description="where tasks are kept")
+    constraints: tuple[Constraint, ...] = Field(default=(), description="levers that do not go together")
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        for kind in ("sources", "levers", "checks", "channels", "trackers"):
-            ids = [fitting.id for fitting in getattr(self, kind)]
-            twice = sorted({name for name in ids if ids.count(name) > 1})
-            if twice:
-                msg = f"{kind} has the id {twice[0]!r} twice; give each its own id"
-                raise ValueError(msg)
+        for kind in ("sources", "levers", "checks", "channels", "trackers", "constraints"):
+            ids: list[str] = []
+            for index, each in enumerate(getattr(self, kind)):
+                if each.id in ids:
+                    says = (
+                        f"{each.id!r} is already the id of {kind}[{ids.index(each.id)}]; give each its own id"
+                    )
+                    raise wrong_at(kind, index, "id", says=says)
+                ids.append(each.id)
         return self
 
     @model_validator(mode="after")
     def _constraints_name_levers(self) -> Self:
-        for constraint in self.constraints:
-            for place in (constraint.with_, constraint.breaks):
+        for index, constraint in enumerate(self.constraints):
+            for name, place in (("with", constraint.with_), ("breaks", constraint.breaks)):
                 lever = self.lever(place.lever)
-                known = lever.positions if lever else {}
-                strange = next((name for name in place.at if name not in known), None)
-                if strange:
-                    msg = (
-                        f"the constraint {constraint.id} names {place.lever} at {strange}, which no lever here has; "
-                        f"name a lever and its positions"
-                    )
-                    raise ValueError(msg)
+                if lever is None:
+                    choice = ", ".join(each.id for each in self.levers) or "none"
+                    says = f"there is no lever {place.lever!r}; there is {choice}"
+                    raise wrong_at("constraints", index, name, "lever", says=says)
+                for spot, position in enumerate(place.at):
+                    if position not in lever.positions:
+                        says = f"{lever.id} has no position {position!r}; it has {', '.join(lever.positions)}"
+                        raise wrong_at("constraints", index, name, "at", spot, says=says)
         return self
 
     def source(self, name: str) -> SourceFitting | None:

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
+from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
-from gateway.alarms import from_alertmanager, from_generic
 from gateway.auth import Caller, Doorkeeper
 from gateway.desk import Rang, Row
 from gateway.problems import Problem, install, unusable

@@ -41,7 +41,7 @@ from firestation.evidence import Scope
 from firestation.expect import Expectation, JsonPath, judge
 from firestation.firebreak import Reading
 from firestation.model import Line, Model
-from firestation.ports import Artifact, LockCase, Window
+from firestation.ports import Artifact, ByHand, LockCase, Window
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -243,6 +243,19 @@ class HttpLever(MovingLever[HttpLeverConfig]):
         }
         return curl(self.config, self.config.move, values)
 
+    def read_by_hand(self) -> ByHand:
+        """The reading as a command."""
+        read = self.config.read
+        look = (
+            "the whole answer is its position" if read.path == "$" else f"its position stands at {read.path}"
+        )
+        if "revision" in self.config.move.placeholders() and read.revision:
+            spot = f"the header {read.revision.header}" if read.revision.header else read.revision.path
+            look += f"; in the command that moves it, write for REVISION what stands at {spot}"
+        command = curl(self.config, read, {})
+        headers = " --include" if read.revision and read.revision.header else ""
+        return ByHand(command=command + headers, look=look)
+
 
 # ----------------------------------------------------------------------------------------------------- check
 
@@ -280,6 +293,16 @@ class HttpCheck:
         except FirestationError as error:
             verdict, detail = "inconclusive", str(error)[:4000]
         return Reading(check=self.fitting.id, verdict=verdict, detail=detail, at=datetime.now(UTC))
+
+    def measure_by_hand(self) -> ByHand:
+        """The question as a command; the span of time is left for the person to fill in."""
+        config = self.config
+        wanted = "; ".join(each.in_words() for each in config.expect)
+        look = f"it passes only when all of this holds in the answer: {wanted}"
+        if config.request.placeholders():
+            look = f"write times such as 2026-01-31T03:00:00Z for SINCE and UNTIL; {look}"
+        command = curl(config, config.request, {"since": "SINCE", "until": "UNTIL"})
+        return ByHand(command=command, look=look[:4000])
 
     def lock_case(self) -> LockCase:
         """This check as plain data. Raises `NotConfigured` when it depends on more than a bearer token."""

@@ -3,19 +3,27 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cli.errors import ExitCode
+from cli.runbooks import runbook
+from firestation.clock import FirstFifteen
+from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, problems
 from firestation.drivers.age import is_recipient
-from firestation.lint import dangling
+from firestation.lint import dangling, holes
 from firestation.loader import load_runbook, load_system
+from firestation.model import Model
 from firestation.privacy import Privacy
+from firestation.runbook import FollowUp, LockPlan, Match, Recovery, Runbook
 from firestation.settings import PREFIX, Settings
-from firestation.system import SourceFitting, System
+from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
+from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System
+from firestation.wording import FIELDS, Wording
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
 from tests.e2e.processes import needs
 
@@ -49,12 +57,42 @@ def test_the_table_of_exit_codes_is_whole() -> None:
 
 
 def test_the_system_and_the_runbook_that_it_teaches_fit_together(tmp_path: Path) -> None:
-    system, runbook = blocks(AUTHORING, "yaml")
-    (tmp_path / "system.yaml").write_text(system)
-    (tmp_path / "runbook.yaml").write_text(runbook)
-    read = load_system(tmp_path / "system.yaml")
+    for name, block in zip(("system", "runbook"), blocks(AUTHORING, "yaml"), strict=True):
+        (tmp_path / f"{name}.yaml").write_text(block)
+    read, page = load_system(tmp_path / "system.yaml"), load_runbook(tmp_path / "runbook.yaml")
     assert problems(read) == ()
-    assert dangling(load_runbook(tmp_path / "runbook.yaml"), read) == ()
+    assert holes(page) == ()
+    assert dangling(page, read) == ()
+    assert page.validated
+    assert doubts(page, page.validated, [read]) == ()
+
+
+def test_the_language_is_taught_whole() -> None:
+    """Each field that a runbook may have stands in the example, and each that a step may have has its line too."""
+    keys = {key for block in blocks(AUTHORING, "yaml") for key in _keys(yaml.safe_load(block))}
+    told = set(re.findall(r"`(\w+)`", AUTHORING.read_text()))
+    steps: list[type[Model]] = [FirebreakStep, ManualStep, Probe, Absence, When]
+    pages: list[type[Model]] = [Runbook, Match, Recovery, LockPlan, FollowUp, Wording, FirstFifteen]
+    fittings: list[type[Model]] = [LeverFitting, Constraint, Place]
+    for part in steps + pages + fittings:
+        names = {field.alias or name for name, field in part.model_fields.items()}
+        assert names <= keys | told, part.__name__
+    assert set(FirebreakStep.model_fields) - {"id", "lever", "to", "why", "cost"} <= told
+    assert {f"{{{name}}}" for name in FIELDS} <= set(re.findall(r"`(\{\w+\})`", AUTHORING.read_text()))
+
+
+def _keys(data: object) -> Iterator[str]:
+    if isinstance(data, dict):
+        yield from data
+    for each in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _keys(each)
+
+
+def test_each_command_of_the_wall_is_taught() -> None:
+    named = {
+        command.split()[2] for command in commands(AUTHORING) if command.startswith("firestation runbook ")
+    }
+    assert named == {each.name for each in runbook.registered_commands}
 
 
 def test_alertmanager_takes_the_settings_that_it_teaches(tmp_path: Path) -> None:

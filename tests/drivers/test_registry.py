@@ -97,7 +97,7 @@ def test_an_unknown_driver_names_those_that_there_are() -> None:
         ("levers", {**LEVER, "auth": {}}, "levers[0].with.auth", "bearer: env:NAME"),
         ("levers", {**LEVER, "headers": {"Authorization": "x"}}, "levers[0].with.headers", "under `auth`"),
         ("levers", {**LEVER, "headers": {"X": "a\nb"}}, "levers[0].with.headers", "visible ASCII"),
-        ("levers", {**LEVER, "timeout": "0s"}, "levers[0].with.timeout", "greater than"),
+        ("levers", {**LEVER, "timeout": "0s"}, "levers[0].with.timeout", "write more than"),
         ("checks", {**CHECK, "expect": []}, "checks[0].with.expect", "Give at least one"),
         ("sources", {"requests": []}, "sources[0].with.requests", "Give at least one"),
         (

@@ -88,7 +88,7 @@ def test_every_mistake_is_named_with_its_line_and_fix(tmp_path: Path) -> None:
         (18, "channels[0].audience"),
     ]
     fixes = [fix for _, _, _, fix in problems]
-    assert fixes[0] == "Add it"
+    assert fixes[0] == "Add it: what it is, in a line that a captain understands"
     assert fixes[1] == "Did you mean 'title'?"
     assert fixes[2].startswith("Choose from user-visible-io, requests")
     assert fixes[3].startswith("Use lower-case letters")
@@ -100,7 +100,10 @@ def test_loading_raises_the_first_and_notes_the_others(tmp_path: Path) -> None:
     path = write(tmp_path, SYSTEM.replace("title: Traces", "titel: Traces"))
     with pytest.raises(InvalidFile) as caught:
         load_system(path)
-    assert str(caught.value) == f"{path}:4: sources[0].title: this field is missing. Add it"
+    assert str(caught.value) == (
+        f"{path}:4: sources[0].title: this field is missing. "
+        "Add it: what it is, in a line that a captain understands"
+    )
     assert caught.value.__notes__ == [
         f"{path}:5: sources[0].titel: there is no such field. Did you mean 'title'?"
     ]
@@ -130,7 +133,7 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
         ("# nothing\n", 0, "says nothing"),
         ("[" * 50_000, 0, "nested too deep"),
         ("a" * (LARGEST_BYTES + 1), 0, "bigger than"),
-        ("- a\n- b\n", 1, "valid dictionary"),
+        ("- a\n- b\n", 1, "no `name: value` pairs"),
     ],
 )
 def test_what_is_not_plain_yaml_is_refused(tmp_path: Path, text: str | bytes, line: int, said: str) -> None:
@@ -163,7 +166,7 @@ def test_two_runbooks_of_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile, match=r"already the id of a\.yaml") as caught:
         load_wall(tmp_path)
     assert caught.value.file.endswith("b.yml")
-    assert caught.value.line == 2
+    assert caught.value.line == 3
 
 
 def test_problems_that_others_found_get_their_lines(tmp_path: Path) -> None:
