@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 LARGEST_BODY = 1024 * 1024
 BYTES = "application/octet-stream"
-PICKS_ACTION = frozenset({"approve", "refuse", "lift", "adopt"})
+PICKS_ACTION = frozenset(kind for kind, act in ACTS.items() if "action" in act.model_fields)
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
 KeyHeader = Annotated[
     str | None,

@@ -77,8 +77,8 @@ def test_a_file_of_nonsense_is_a_message(run: Run, tmp_path: Path) -> None:
 def test_the_wall_as_a_list(run: Run) -> None:
     said = run("runbook", "list", str(WALL)).output
     assert "stale-policy  A stale policy outranks the current one" in said
-    assert "for RefundGoldenEvalFailing; proposes sev2" in said
-    assert "for pattern tool-loop-runaway; proposes sev1" in said
+    assert "for alarms named RefundGoldenEvalFailing; proposes sev2" in said
+    assert "for label pattern tool-loop-runaway; proposes sev1" in said
     assert "for whatever no other runbook is for; proposes sev2" in said
     assert "stop-refunds: refund_tool -> disabled (pre-authorized at sev1, sev2)" in said
     listed = json.loads(run("runbook", "list", str(WALL), "--json").stdout)

@@ -81,6 +81,27 @@ def test_evidence(agent: Agent, station: Station, tmp_path: Path) -> None:
         assert run(command, FIRESTATION_STATE=str(station.state), FIRESTATION_AS="ana").strip()
 
 
+def test_firebreaks(agent: Agent, station: Station) -> None:
+    """Each command at its moment, on the lever that it speaks of."""
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    station.act("ana", incident, "acknowledge")
+    station.act("ana", incident, "declare", severity="sev2", reason="wrong refunds leave")
+    states = {"approve": Lease.PROPOSED, "extend": Lease.EFFECTIVE, "stop": Lease.EFFECTIVE}
+    for command in commands(ROOT / "docs/firebreaks.md"):
+        verb, digest = command.split()[1], ""
+        if verb in states:
+            seen = station.until(incident, f"the moment to {verb}", stands("reranker", states[verb]))
+            digest = firebreak(seen, "reranker").digest[:12]
+        typed = command.replace("INCIDENT", incident).replace("DIGEST", digest)
+        told = run(typed, FIRESTATION_STATE=str(station.state), FIRESTATION_AS="ana")
+        if command.endswith("--plan"):
+            assert "reranker: off -> on" in told
+            assert "gone through on 2026-11-25" in told
+    seen = station.until(incident, "the way back", stands("reranker", Lease.LIFTED))
+    assert seen.runbook == "retrieval-poisoning"
+
+
 def test_operations_up(agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The first command, with ports and a folder that are free here."""
     up, *_ = commands(ROOT / "docs/operations.md")

@@ -221,7 +221,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "accept": {},
     "lift": {"action": DIGEST[:8], "reason": "x"},
     "adopt": {"action": DIGEST, "reason": "x"},
-    "extend": {"action": DIGEST, "reason": "x"},
+    "extend": {"action": DIGEST[:12], "reason": "x"},
     "stop": {"reason": "x"},
     "switch": {"to": "other", "reason": "x"},
     "confirm": {"step": "call-support"},
