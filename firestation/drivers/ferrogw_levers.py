@@ -21,6 +21,7 @@ from firestation.drivers.harvest import Fixed
 from firestation.drivers.moving import ProductLever, ProductLeverConfig, Raced
 from firestation.errors import Denied, Gone
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 PUT = Fixed(method="PUT", url="/admin/config", body="{config}")
@@ -156,6 +157,12 @@ class FerrogwLever(ProductLever[FerrogwLeverConfig]):
             fix = "configure it with enabled: false" if not found else "name its stage"
             raise Gone(f"the gateway has {len(found)} plugins {place.name}, and one is to be moved; {fix}")
         return found[0]
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        if self.config.key:
+            return ByHand(command=self.curl(KEY, id=self.config.key), look="its end stands at $.expires_at")
+        return ByHand(command=self.curl(CONFIG), look="keep the whole answer: it is what is written back")
 
     def by_hand(self, to: JsonValue) -> str:
         """The key by one request; the configuration read, changed by jq and written back."""

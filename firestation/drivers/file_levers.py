@@ -28,6 +28,7 @@ from firestation.drivers.moving import MovingConfig, MovingLever, Raced
 from firestation.errors import Denied, Nonsense
 from firestation.expect import steps
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import LeverFitting, Position
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -87,6 +88,11 @@ class FileLever(FolderLever[FileLeverConfig]):
     """Moves the content of a file, or one value in it."""
 
     config_model: ClassVar[type[Model]] = FileLeverConfig
+
+    def read_by_hand(self) -> ByHand:
+        """The file itself."""
+        value = f"its position stands at {self.config.path}" if self.config.path else "it is the whole file"
+        return ByHand(command=f"cat {shlex.quote(str(self.folder / self.config.file))}", look=value)
 
     def by_hand(self, to: JsonValue) -> str:
         """The file written anew and renamed; a value in it by jq, or by yq (the one in Go) in YAML."""

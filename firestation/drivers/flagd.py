@@ -14,6 +14,7 @@ from firestation.drivers.documents import json_span, parsed
 from firestation.drivers.file_levers import FolderLever, InFolder
 from firestation.errors import Gone
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 
 FIELDS = {"variant": "defaultVariant", "state": "state", "targeting": "targeting"}
 STATES = ("ENABLED", "DISABLED")
@@ -70,6 +71,12 @@ class FlagdLever(FolderLever[FlagdLeverConfig]):
     """Moves one thing of one flag."""
 
     config_model: ClassVar[type[Model]] = FlagdLeverConfig
+
+    def read_by_hand(self) -> ByHand:
+        """The file itself, by jq."""
+        spot = f".flags[{json.dumps(self.config.flag)}].{FIELDS[self.config.move]}"
+        command = f"jq {shlex.quote(spot)} {shlex.quote(str(self.folder / self.config.file))}"
+        return ByHand(command=command, look="its position is what is printed")
 
     def by_hand(self, to: JsonValue) -> str:
         """The file written anew by jq, and renamed."""

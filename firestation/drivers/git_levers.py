@@ -27,6 +27,7 @@ from firestation.drivers.repository import Repository, Said
 from firestation.errors import Denied, Gone, NotConfigured, Unreachable
 from firestation.expect import steps
 from firestation.model import Duration, Line, Model
+from firestation.ports import ByHand
 from firestation.system import LeverFitting, Position
 
 Branch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$")]
@@ -218,6 +219,17 @@ class GitLever(MovingLever[GitLeverConfig]):
                 return await self._repository().attempt(*words, given=given, more=more)
         except TimeoutError as error:
             raise Unreachable(f"git {words[0]} of {self.folder} took more than {seconds:g} s") from error
+
+    def read_by_hand(self) -> ByHand:
+        """By git itself; the way back is the content that it prints."""
+        remote, at = self.config.remote, self.config.at
+        lines = [f"cd {shlex.quote(str(self.folder))}"]
+        lines += [f"git fetch -q {shlex.quote(remote)} {shlex.quote(self.ref)}"] if remote else []
+        commit = "FETCH_HEAD" if remote else shlex.quote(self.ref)
+        shown = f"{commit}^{{tree}}" if at is None else f"{commit}:{shlex.quote(at.file)}"
+        lines += [f"git rev-parse '{shown}'" if at is None else f"git show {shown}"]
+        value = f" at {at.path}" if at is not None and at.path else ""
+        return ByHand(command=f"({' && '.join(lines)})", look=f"its position is what is printed{value}")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same commit by git itself, in a shell of its own; a value in a file by jq, or yq (the one in Go)."""

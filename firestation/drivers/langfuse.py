@@ -18,7 +18,7 @@ from firestation.drivers.moving import ProductLever, ProductLeverConfig, is_vers
 from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.model import Line, Model
-from firestation.ports import Artifact
+from firestation.ports import Artifact, ByHand
 from firestation.system import Position
 
 TRACE = Fixed(url="/api/public/traces/{trace_id}", holds="$.observations")
@@ -117,6 +117,11 @@ class LangfuseLever(ProductLever[LangfuseLeverConfig]):
         """One request; setting it to where it is changes nothing."""
         del found, key
         await self.ask(LABEL, name=self.config.prompt, label=self.config.label, version=to.value)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        command = self.curl(LABELLED, name=self.config.prompt, label=self.config.label)
+        return ByHand(command=command, look="the version stands at $.version")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same request."""

@@ -13,6 +13,7 @@ from firestation.drivers.harvest import Fixed
 from firestation.drivers.moving import ProductLever, ProductLeverConfig
 from firestation.errors import Denied, Gone
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 VERSION = {"LD-API-Version": "20240415"}
@@ -97,6 +98,11 @@ class LaunchdarklyLever(ProductLever[LaunchdarklyLeverConfig]):
     def _place(self) -> dict[str, JsonValue]:
         asked = self.config
         return {"project": asked.project, "flag": asked.flag, "environment": asked.environment}
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        spot = f"$.environments.{self.config.environment}.{self.config.move}"
+        return ByHand(command=self.curl(FLAG, **self._place), look=f"its position stands at {spot}")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same patch."""

@@ -19,6 +19,7 @@ from firestation.drivers.moving import ProductLever, ProductLeverConfig
 from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 MODELS = Fixed(url="/model/info", holds="$.data")
@@ -117,6 +118,14 @@ class LitellmLever(ProductLever[LitellmLeverConfig]):
         del found, key
         request, values = self._request(to.value)
         await self.ask(request, **values)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        if self.config.key is not None:
+            command = self.curl(KEY, key=self.config.key)
+            return ByHand(command=command, look="blocked where $.info.blocked is true, else open")
+        command = self.curl(MODEL, id=self.config.route)
+        return ByHand(command=command, look="the model stands at $.data[0].litellm_params.model")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same request."""

@@ -15,6 +15,7 @@ from firestation.drivers.mlflow_split import ENDPOINT, FROM_STDIN
 from firestation.drivers.moving import ProductLever, ProductLeverConfig, Raced, is_number, plain_number
 from firestation.errors import Nonsense
 from firestation.model import Line, Model, canonical_json
+from firestation.ports import ByHand
 from firestation.system import LeverFitting, Position
 
 LIST = Fixed(url="/api/3.0/mlflow/gateway/budgets/list")
@@ -104,6 +105,11 @@ class BudgetLever(ProductLever[ProductLeverConfig]):
             await self.ask(UPDATE, id=each["budget_policy_id"], amount=to.value)
         if to.value is not None and not kept:
             await self.ask(CREATE, policy={**of, "budget_unit": "USD", "budget_amount": to.value})
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        look = f"in $.budget_policies, the budget_amount of {self.budget.endpoint or 'the whole gateway'}; none: null"
+        return ByHand(command=self.curl(LIST), look=look)
 
     def by_hand(self, to: JsonValue) -> str:
         """With jq: delete the policies that there are, then create the one that is wanted."""

@@ -19,6 +19,7 @@ from firestation.drivers.mlflow_budget import Budget, BudgetLever, is_amount
 from firestation.drivers.mlflow_split import SplitLever, are_weights
 from firestation.drivers.moving import MovingLever, ProductLever, ProductLeverConfig, is_version
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import LeverFitting, Position
 
 REGISTERED = Fixed(url="/api/2.0/mlflow/registered-models/get", query={"name": "{name}"})
@@ -84,7 +85,7 @@ class MlflowLever(MovingLever[MlflowLeverConfig]):
 
     def __init__(self, fitting: LeverFitting, config: MlflowLeverConfig, kit: Kit) -> None:
         super().__init__(fitting, config, kit)
-        self.moves: MovingLever[MlflowLeverConfig] | MovingLever[ProductLeverConfig]
+        self.moves: SplitLever | BudgetLever | AliasLever
         if config.split is not None:
             self.moves = SplitLever(fitting, config, kit, config.split)
         elif config.budget is not None:
@@ -99,6 +100,10 @@ class MlflowLever(MovingLever[MlflowLeverConfig]):
     async def write(self, to: Position, found: Position, key: str) -> None:
         """Set it."""
         await self.moves.write(to, found, key)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        return self.moves.read_by_hand()
 
     def by_hand(self, to: JsonValue) -> str:
         """The command; a split and a budget need jq too."""
@@ -125,6 +130,11 @@ class AliasLever(ProductLever[MlflowLeverConfig]):
         del found, key
         request, values = self._request(to.value)
         await self.ask(request, **values)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        look = f"in $.registered_model.aliases, the version of the alias {self.config.alias}; none: no such alias"
+        return ByHand(command=self.curl(REGISTERED, **self.names), look=look)
 
     def by_hand(self, to: JsonValue) -> str:
         """The same request."""

@@ -10,6 +10,7 @@ from firestation.drivers.kit import Kit
 from firestation.drivers.moving import ProductLever, ProductLeverConfig, Raced, is_number, plain_number
 from firestation.errors import Gone
 from firestation.model import canonical_json
+from firestation.ports import ByHand
 from firestation.system import LeverFitting, Position
 
 ENDPOINT = Fixed(url="/api/3.0/mlflow/gateway/endpoints/get", query={"name": "{name}"})
@@ -85,6 +86,11 @@ class SplitLever(ProductLever[ProductLeverConfig]):
         if endpoint.get("fallback_config"):
             update["fallback_config"] = endpoint["fallback_config"]
         await self.ask(UPDATE, update=update)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        look = "the weights stand in $.endpoint.model_mappings; keep the whole answer"
+        return ByHand(command=self.curl(ENDPOINT, name=self.endpoint), look=look)
 
     def by_hand(self, to: JsonValue) -> str:
         """With jq. A model that the endpoint does not have now is not added."""

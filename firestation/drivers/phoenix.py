@@ -16,7 +16,7 @@ from firestation.drivers.moving import ProductLever, ProductLeverConfig
 from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.model import Line, Model
-from firestation.ports import Artifact
+from firestation.ports import Artifact, ByHand
 from firestation.system import Position
 
 LIMIT = "1000"
@@ -175,6 +175,11 @@ class PhoenixLever(ProductLever[PhoenixLeverConfig]):
             tags = (await self.ask(TAGS, version=found.value)).at("$.data")
             description = {each["name"]: each.get("description") for each in tags}.get(tag)
         await self.ask(SET_TAG, version=to.value, tag=tag, description=description)
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        command = self.curl(TAGGED, name=self.config.prompt, tag=self.config.tag)
+        return ByHand(command=command, look="the version stands at $.data.id; 404: no version has the tag")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same request; to take the tag off, the version that has it now is left for the person to fill in."""

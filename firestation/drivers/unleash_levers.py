@@ -16,6 +16,7 @@ from firestation.drivers.moving import ProductLever, ProductLeverConfig, Raced
 from firestation.drivers.unleash import FEATURE
 from firestation.errors import Gone, Unreachable
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 ENVIRONMENT = "/api/admin/projects/{project}/features/{feature}/environments/{environment}"
@@ -128,6 +129,13 @@ class UnleashLever(ProductLever[UnleashLeverConfig]):
     def _place(self) -> dict[str, JsonValue]:
         asked = self.config
         return {"project": asked.project, "feature": asked.feature, "environment": asked.environment}
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        asked = self.config
+        spot = "its `enabled`" if asked.move == "enabled" else f"its strategy's {PLACES[asked.move]}"
+        command = self.curl(FEATURE, project=asked.project, feature=asked.feature)
+        return ByHand(command=command, look=f"in $.environments, the one named {asked.environment}: {spot}")
 
     def by_hand(self, to: JsonValue) -> str:
         """The same request without the comparison; an id of a strategy that is not configured is left to fill in."""
