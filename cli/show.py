@@ -130,6 +130,8 @@ def _head(console: Console, seen: Picture) -> None:
             f"times in {zone(seen.as_of)}; runbook {plain(seen.runbook)}: {plain('; '.join(seen.matched), SHORT)}"
         ),
     )
+    if seen.severity is None and seen.guidance and seen.phase not in ENDED:
+        say(console, Text.assemble(("how bad? ", ASK), plain(seen.guidance, 600)))
     for rung in seen.alarms:
         times = f" ({rung.times} times)" if rung.times > 1 else ""
         say(
@@ -200,7 +202,9 @@ def _evidence(seen: Picture) -> Iterator[Text]:
     held = f"{len(sealed.artifacts)} artifacts, {len(sealed.levers)} levers"
     yield Text.assemble(("sealed  ", GOOD), f"manifest {sealed.manifest[:12]}: {held}")
     for gap in sealed.gaps:
-        yield Text.assemble(("gap     ", ASK), f"{plain(gap.item)}: {gap.reason}: {plain(gap.detail, SHORT)}")
+        word = ("GAP !   ", BAD) if gap.item in seen.needs else ("gap     ", ASK)
+        needed = ", which this runbook needs" if gap.item in seen.needs else ""
+        yield Text.assemble(word, f"{plain(gap.item)}{needed}: {gap.reason}: {plain(gap.detail, SHORT)}")
     for reading in seen.baseline:
         yield Text(f"before  {plain(reading.check)} {reading.verdict}: {plain(reading.detail, SHORT)}")
 

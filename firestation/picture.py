@@ -39,6 +39,8 @@ class Picture(Model):
     phase: Phase
     severity: Severity | None
     proposal: Proposal
+    guidance: Text | None
+    needs: tuple[Line, ...]
     captain: Id | None
     scribe: Id | None
     offered_to: Id | None
@@ -89,6 +91,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         as_of=incident.now,
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
+        guidance=brief.runbook.guidance,
+        needs=brief.runbook.needs,
         steps=brief.runbook.firebreaks,
         manual=brief.runbook.manual,
         plans=plans(incident),

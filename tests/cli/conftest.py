@@ -71,6 +71,8 @@ def brief() -> Brief:
         pattern="reranker-regression",
         match=Match(names=("RefundGoldenEvalFailing",)),
         severity=Axes(harm=2, spread=2, reversibility=2, momentum=1),
+        guidance="Count the refunds that the policy denies",
+        needs=("judges",),
         firebreaks=tuple(
             FirebreakStep(
                 id=step,

@@ -30,7 +30,8 @@ def test_evidence_gaps_and_firebreaks(run: Run, station: Any) -> None:
     station.act("acknowledge", "ana")
     said = " ".join(run("show", NAME).output.split())
     assert "sealed manifest bbbbbbbbbbbb: 1 artifacts, 2 levers" in said
-    assert "gap judges: not-configured: no source gave judge outputs" in said
+    assert "GAP ! judges, which this runbook needs: not-configured: no source gave judge outputs" in said
+    assert "how bad? Count the refunds that the policy denies" in said
     digests = [each.digest[:12] for each in station.incident.firebreaks]
     assert f"refund_tool enabled -> disabled authorized {digests[0]} pre-authorized by the runbook" in said
     assert f"reranker off -> on proposed {digests[1]} decide by" in said
