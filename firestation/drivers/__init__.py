@@ -72,6 +72,7 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
+        "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
