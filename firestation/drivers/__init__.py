@@ -72,6 +72,7 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     },
     "lever": {
         "http": Entry("firestation.drivers.http:HttpLever"),
+        "lancedb": Entry("firestation.drivers.lancedb_levers:LancedbLever", needs="firestation[lancedb]"),
         "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
     },
     "check": {
