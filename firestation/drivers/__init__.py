@@ -74,6 +74,7 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "http": Entry("firestation.drivers.http:HttpLever"),
         "lancedb": Entry("firestation.drivers.lancedb_levers:LancedbLever", needs="firestation[lancedb]"),
         "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
+        "qdrant": Entry("firestation.drivers.qdrant_levers:QdrantLever", needs="firestation[qdrant]"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
