@@ -75,6 +75,7 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "lancedb": Entry("firestation.drivers.lancedb_levers:LancedbLever", needs="firestation[lancedb]"),
         "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
         "qdrant": Entry("firestation.drivers.qdrant_levers:QdrantLever", needs="firestation[qdrant]"),
+        "haproxy": Entry("firestation.drivers.haproxy:HaproxyLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
