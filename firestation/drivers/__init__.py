@@ -76,6 +76,9 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
         "qdrant": Entry("firestation.drivers.qdrant_levers:QdrantLever", needs="firestation[qdrant]"),
         "haproxy": Entry("firestation.drivers.haproxy:HaproxyLever"),
+        "postgresql": Entry(
+            "firestation.drivers.postgresql_levers:PostgresqlLever", needs="firestation[postgresql]"
+        ),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class Wire:
     writes: int = 0
     port: int = 0
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from both sides."""
@@ -34,19 +35,18 @@ class Wire:
         self.tasks.add(task)
         there, back = await asyncio.open_connection("127.0.0.1", target)
         spoilt: list[str] = []
-        sides = [
+        sides: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._there(reader, back, spoilt)),
             asyncio.create_task(self._back(there, writer, spoilt)),
+            asyncio.create_task(self.over.wait()),
         ]
-        try:
-            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for side in sides:
-                side.cancel()
-            await asyncio.gather(*sides, return_exceptions=True)
-            writer.close()
-            back.close()
-            self.tasks.discard(task)
+        await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
+        for side in sides:
+            side.cancel()
+        await asyncio.gather(*sides, return_exceptions=True)
+        writer.close()
+        back.close()
+        self.tasks.discard(task)
 
     async def _there(
         self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, spoilt: list[str]
@@ -98,7 +98,5 @@ async def wired(wire: Wire, target: int) -> AsyncIterator[Wire]:
         yield wire
     finally:
         server.close()
-        for task in tuple(wire.tasks):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        wire.over.set()  # a connection that is cancelled while it is closed would be left open
+        await asyncio.gather(*wire.tasks)
