@@ -79,6 +79,8 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "postgresql": Entry(
             "firestation.drivers.postgresql_levers:PostgresqlLever", needs="firestation[postgresql]"
         ),
+        # Contract-tested only: against the published shape, not against the product.
+        "kubernetes": Entry("firestation.drivers.kubernetes:KubernetesLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),
