@@ -9,7 +9,7 @@ from activities.failures import as_failures, beating
 from firestation.errors import Drifted
 from firestation.firebreak import MoveOrder, MoveOutcome, Reading
 from firestation.orders import LeverOrder, ProbeOrder
-from firestation.ports import Bench, Lever, Window
+from firestation.ports import Bench, Lever, Stepwise, Window
 from firestation.system import Position
 
 
@@ -54,7 +54,7 @@ async def moved(lever: Lever, order: MoveOrder, attempt: int) -> MoveOutcome:
     found = await lever.read()
     if found.same_as(order.to):
         return _already_there(order, attempt, found)
-    if not found.same_as(order.expected):
+    if not found.same_as(order.expected) and not _begun(lever, order, attempt, found):
         return _drifted(order, found)
     try:
         shown = await lever.move(order.to, found, order.key)
@@ -62,6 +62,12 @@ async def moved(lever: Lever, order: MoveOrder, attempt: int) -> MoveOutcome:
         found = await lever.read()
         return _already_there(order, attempt, found) if found.same_as(order.to) else _drifted(order, found)
     return MoveOutcome(result="done", found=shown, detail=f"moved from {found} to {shown} and read back")
+
+
+def _begun(lever: Lever, order: MoveOrder, attempt: int, found: Position) -> bool:
+    """Whether an earlier attempt of ours died between the steps of this move. On its first attempt nobody of us did."""
+    ours = attempt > 1 or order.purpose == "lift"
+    return ours and isinstance(lever, Stepwise) and lever.between(found, order.expected, order.to)
 
 
 def _already_there(order: MoveOrder, attempt: int, found: Position) -> MoveOutcome:

@@ -87,6 +87,15 @@ class Lever(Protocol):
         ...
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """A lever that is moved in several steps, none of which its product can take back with the others."""
+
+    def between(self, found: Position, one: Position, other: Position) -> bool:
+        """Whether `found` is a move between these two that was begun and not ended; `move` ends it, either way."""
+        ...
+
+
 class Check(Protocol):
     """A measurement that says whether the product keeps its promise."""
 

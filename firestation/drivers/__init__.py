@@ -81,10 +81,18 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "ferrogw": Entry("firestation.drivers.ferrogw_levers:FerrogwLever"),
         "unleash": Entry("firestation.drivers.unleash_levers:UnleashLever"),
         "flagd": Entry("firestation.drivers.flagd:FlagdLever"),
+        "lancedb": Entry("firestation.drivers.lancedb_levers:LancedbLever", needs="firestation[lancedb]"),
+        "chroma": Entry("firestation.drivers.chroma_levers:ChromaLever"),
+        "qdrant": Entry("firestation.drivers.qdrant_levers:QdrantLever", needs="firestation[qdrant]"),
+        "haproxy": Entry("firestation.drivers.haproxy:HaproxyLever"),
+        "postgresql": Entry(
+            "firestation.drivers.postgresql_levers:PostgresqlLever", needs="firestation[postgresql]"
+        ),
         # Contract-tested only: against the published shapes, not against the product.
         "langfuse": Entry("firestation.drivers.langfuse:LangfuseLever"),
         "litellm": Entry("firestation.drivers.litellm:LitellmLever"),
         "launchdarkly": Entry("firestation.drivers.launchdarkly:LaunchdarklyLever"),
+        "kubernetes": Entry("firestation.drivers.kubernetes:KubernetesLever"),
     },
     "check": {
         "http": Entry("firestation.drivers.http:HttpCheck"),

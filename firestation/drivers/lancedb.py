@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import lancedb
 
+from firestation.drivers.kit import Kit
 from firestation.drivers.retrieval import RetrievalConfig, RetrievalSource, Vector, When
 from firestation.errors import DriverError, Gone, Nonsense, Unreachable
 from firestation.evidence import Scope
@@ -37,12 +38,12 @@ class LancedbSource(RetrievalSource[LancedbSourceConfig]):
 
     async def index(self, scope: Scope) -> dict[When, Any]:
         """The versions, the newest first, and the tags."""
-        table = await self._table()
-        versions = sorted(await table.list_versions(), key=_number, reverse=True)
-        tags = {name: _number(tag) for name, tag in (await table.tags.list()).items()}
+        table = await open_table(self.kit, self.config.uri, self.config.table)
+        versions = sorted(await table.list_versions(), key=number, reverse=True)
+        tags = {name: number(tag) for name, tag in (await table.tags.list()).items()}
         then = await self._then(table, scope, required=False)
         return {
-            "then": None if then is None else _told(next(each for each in versions if _number(each) == then)),
+            "then": None if then is None else _told(next(each for each in versions if number(each) == then)),
             "now": {
                 **_told(versions[0]),
                 "rows": await table.count_rows(),
@@ -54,7 +55,7 @@ class LancedbSource(RetrievalSource[LancedbSourceConfig]):
 
     async def candidates(self, scope: Scope, when: When, vector: Vector) -> Any:
         """The rows nearest to the vector, without their own vectors."""
-        table = await self._table()
+        table = await open_table(self.kit, self.config.uri, self.config.table)
         if when == "then":
             await table.checkout(await self._then(table, scope))
         query = table.query().nearest_to(vector).limit(self.config.candidates)
@@ -66,24 +67,15 @@ class LancedbSource(RetrievalSource[LancedbSourceConfig]):
         rows = [{key: each for key, each in row.items() if not _is_vector(each)} for row in found]
         return {"version": await table.version(), "candidates": rows}
 
-    async def _table(self) -> Any:
-        """A handle of its own for each reading: checking out a version moves the handle."""
-        uri = self.config.uri
-        place = uri if "://" in uri else str(self.kit.folder / uri)
-        if "://" not in uri and not (self.kit.folder / uri).is_dir():
-            raise Gone(f"there is no LanceDB at {place}")  # it would be made
-        link = await lancedb.connect_async(place, read_consistency_interval=timedelta(0))
-        return await link.open_table(self.config.table)
-
     async def _then(self, table: Any, scope: Scope, *, required: bool = True) -> int | None:
         """The number of the version that was good. Raises `Gone` when there is none and one is required."""
         good = self.config.last_good
         if good:
             tags = await table.tags.list()
-            found = _number(tags[good]) if good in tags else None
+            found = number(tags[good]) if good in tags else None
             why = f"the table {self.config.table} has no tag {good}"
         else:
-            made = {_number(each): _made(each) for each in await table.list_versions()}
+            made = {number(each): _made(each) for each in await table.list_versions()}
             found = max((number for number, at in made.items() if at < scope.since), default=None)
             why = f"the table {self.config.table} has no version from before {scope.since}; name last_good"
         if found is None and required:
@@ -91,14 +83,29 @@ class LancedbSource(RetrievalSource[LancedbSourceConfig]):
         return found
 
     def ours(self, error: Exception) -> DriverError:
-        """LanceDB says most things with ValueError."""
-        said = f"LanceDB, table {self.config.table}: {error}"[:4000]
-        if isinstance(error, ValueError):
-            return (Gone if "not found" in said or "no longer exists" in said else Nonsense)(said)
-        return Unreachable(said)
+        """The client's error as one of ours."""
+        return ours(error, self.config.table)
 
 
-def _number(version: dict[str, Any]) -> int:
+async def open_table(kit: Kit, uri: str, table: str) -> Any:
+    """A handle of its own for each reading: checking out a version moves the handle. Raises what the client raises."""
+    place = uri if "://" in uri else str(kit.folder / uri)
+    if "://" not in uri and not (kit.folder / uri).is_dir():
+        raise Gone(f"there is no LanceDB at {place}")  # it would be made
+    link = await lancedb.connect_async(place, read_consistency_interval=timedelta(0))
+    return await link.open_table(table)
+
+
+def ours(error: Exception, table: str) -> DriverError:
+    """LanceDB says most things with ValueError, and those of versions and tags with RuntimeError."""
+    said = f"LanceDB, table {table}: {error}"[:4000]
+    if any(each in said for each in ("not found", "no longer exists", "does not exist")):
+        return Gone(said)
+    return (Nonsense if isinstance(error, ValueError) else Unreachable)(said)
+
+
+def number(version: dict[str, Any]) -> int:
+    """The number of a version, or of that which a tag names."""
     return int(version["version"])
 
 
@@ -108,7 +115,7 @@ def _made(version: dict[str, Any]) -> datetime:
 
 
 def _told(version: dict[str, Any]) -> dict[str, Any]:
-    return {"version": _number(version), "made_at": _made(version), **(version.get("metadata") or {})}
+    return {"version": number(version), "made_at": _made(version), **(version.get("metadata") or {})}
 
 
 def _is_vector(value: Any) -> bool:

@@ -27,7 +27,19 @@ from firestation.system import SnapshotItem, SourceFitting
 
 JSON_LINES = "application/x-ndjson"
 NO_ACCESS = frozenset({"28", "42501"})
-NOT_THERE = frozenset({"3D000", "42P01", "42703", "3F000"})
+NOT_THERE = frozenset({"3D000", "42P01", "42703", "42704", "3F000"})
+
+
+class Database(Model):
+    """How the database is reached. `statement_timeout` is the server's own limit for a statement."""
+
+    host: Line
+    port: int = Field(default=5432, ge=1, le=65535)
+    database: Line
+    user: Line
+    password: SecretReference | None = None
+    tls: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    statement_timeout: Duration = Field(default="10s", validate_default=True, gt=timedelta())
 
 
 class Query(Model):
@@ -38,16 +50,9 @@ class Query(Model):
     provides: tuple[SnapshotItem, ...] = ()
 
 
-class PostgresqlSourceConfig(Model):
-    """How the database is reached, and what is asked. `statement_timeout` is the server's own limit for a query."""
+class PostgresqlSourceConfig(Database):
+    """What is asked, and how much may be answered."""
 
-    host: Line
-    port: int = Field(default=5432, ge=1, le=65535)
-    database: Line
-    user: Line
-    password: SecretReference | None = None
-    tls: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
-    statement_timeout: Duration = Field(default="10s", validate_default=True, gt=timedelta())
     max_rows: int = Field(default=10_000, ge=1, le=1_000_000)
     max_bytes: int = Field(default=16_000_000, ge=1, le=256_000_000)
     queries: tuple[Query, ...] = Field(min_length=1)
@@ -72,7 +77,10 @@ class PostgresqlSource:
         lines = bytearray()
         count = 0
         try:
-            async with await self._connect() as link, link.cursor(row_factory=dict_row) as cursor:
+            async with (
+                await connect(self.config, self.kit, read_only=True) as link,
+                link.cursor(row_factory=dict_row) as cursor,
+            ):
                 async for row in cursor.stream(query.sql.encode(), values):
                     count += 1
                     lines += to_json(row, fallback=str, inf_nan_mode="strings") + b"\n"
@@ -80,7 +88,7 @@ class PostgresqlSource:
                         msg = f"{query.name} gives more than max_rows or max_bytes allow; narrow the query"
                         raise Nonsense(msg)
         except psycopg.Error as error:
-            raise _ours(error, query.name) from error
+            raise ours(error, query.name) from error
         if not count:
             raise Gone(f"{query.name}: no row")
         return Artifact(
@@ -91,29 +99,33 @@ class PostgresqlSource:
             how=f"PostgreSQL, database {self.config.database} as {self.config.user}, {count} rows"[:300],
         )
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        config = self.config
-        try:
-            password = self.kit.secrets.resolve(config.password) if config.password else None
-        except NotConfigured as error:
-            raise Denied(str(error)) from error
-        millis = int(config.statement_timeout.total_seconds() * 1000)
-        link = await psycopg.AsyncConnection.connect(
-            host=config.host,
-            port=config.port,
-            dbname=config.database,
-            user=config.user,
-            password=password,
-            sslmode=config.tls,
-            connect_timeout=max(2, int(config.statement_timeout.total_seconds())),
-            application_name="firestation",
-            options=f"-c default_transaction_read_only=on -c statement_timeout={millis}",
-        )
+
+async def connect(database: Database, kit: Kit, *, read_only: bool) -> psycopg.AsyncConnection[Any]:
+    """A connection; one that is not read-only commits each statement. Raises `Denied`, and what psycopg raises."""
+    try:
+        password = kit.secrets.resolve(database.password) if database.password else None
+    except NotConfigured as error:
+        raise Denied(str(error)) from error
+    seconds = database.statement_timeout.total_seconds()
+    options = f"-c statement_timeout={int(seconds * 1000)}"
+    link = await psycopg.AsyncConnection.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.database,
+        user=database.user,
+        password=password,
+        sslmode=database.tls,
+        connect_timeout=max(2, int(seconds)),
+        application_name="firestation",
+        options=f"-c default_transaction_read_only=on {options}" if read_only else options,
+        autocommit=not read_only,
+    )
+    if read_only:
         await link.set_read_only(True)
-        return link
+    return link
 
 
-def _ours(error: psycopg.Error, name: str) -> DriverError:
+def ours(error: psycopg.Error, name: str) -> DriverError:
     """By the SQLSTATE, where the server gave one."""
     said, state = f"{name}: {error}"[:4000], error.sqlstate or ""
     if state in NO_ACCESS or state[:2] in NO_ACCESS or "password" in said:

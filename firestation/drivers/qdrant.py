@@ -13,9 +13,10 @@ from qdrant_client.models import Filter
 
 from firestation.authority import SecretReference
 from firestation.drivers.exchange import BY_STATUS
+from firestation.drivers.kit import Kit
 from firestation.drivers.retrieval import RetrievalConfig, RetrievalSource, Vector, When
 from firestation.drivers.template import HttpUrl
-from firestation.errors import DriverError, Gone, Nonsense, Unreachable
+from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
 from firestation.evidence import Scope
 from firestation.model import Line, Model
 
@@ -23,19 +24,12 @@ SERVER_ERROR = 500
 TIMEOUT_S = 20
 
 
-class QdrantSourceConfig(RetrievalConfig):
-    """One of `url` (a server) and `folder` (local mode). `collection` may be an alias; so may `last_good`.
-
-    `where` is the filter in force, in Qdrant's own form; `using` is the name of the vector, where there are several.
-    """
+class Place(Model):
+    """One of `url` (a server) and `folder` (local mode)."""
 
     url: HttpUrl | None = None
     api_key: SecretReference | None = None
     folder: Line | None = None
-    collection: Line
-    last_good: Line | None = None
-    using: Line | None = None
-    where: dict[str, Any] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -43,6 +37,18 @@ class QdrantSourceConfig(RetrievalConfig):
             msg = "name one place; write url: http://qdrant:6333, or folder: path of a local index"
             raise ValueError(msg)
         return self
+
+
+class QdrantSourceConfig(RetrievalConfig, Place):
+    """Where it is. `collection` may be an alias; so may `last_good`.
+
+    `where` is the filter in force, in Qdrant's own form; `using` is the name of the vector, where there are several.
+    """
+
+    collection: Line
+    last_good: Line | None = None
+    using: Line | None = None
+    where: dict[str, Any] | None = Field(default=None, min_length=1)
 
 
 class QdrantSource(RetrievalSource[QdrantSourceConfig]):
@@ -84,16 +90,7 @@ class QdrantSource(RetrievalSource[QdrantSourceConfig]):
     def _client(self) -> AsyncQdrantClient:
         """One for the whole reading: the local mode lets only one in at a time."""
         if self._opened is None:
-            key = self.kit.secrets.resolve(self.config.api_key) if self.config.api_key else None
-            if self.config.folder:
-                folder = self.kit.folder / self.config.folder
-                if not folder.is_dir():
-                    raise Gone(f"there is no Qdrant index at {folder}")  # it would be made
-                self._opened = AsyncQdrantClient(path=str(folder))
-            else:
-                self._opened = AsyncQdrantClient(
-                    url=self.config.url, api_key=key, timeout=TIMEOUT_S, check_compatibility=False
-                )
+            self._opened = open_client(self.kit, self.config, TIMEOUT_S)
         return self._opened
 
     async def close(self) -> None:
@@ -103,13 +100,33 @@ class QdrantSource(RetrievalSource[QdrantSourceConfig]):
             self._opened = None
 
     def ours(self, error: Exception) -> DriverError:
-        """By the status of the answer, where there is one."""
-        said = f"Qdrant, collection {self.config.collection}: {error}"[:4000]
-        if isinstance(error, UnexpectedResponse):
-            status = error.status_code or SERVER_ERROR
-            return BY_STATUS.get(status, Unreachable if status >= SERVER_ERROR else Nonsense)(said)
-        if isinstance(error, ResponseHandlingException):
-            return Unreachable(said)
-        if isinstance(error, ValueError):
-            return (Gone if "not found" in said else Nonsense)(said)
+        """The client's error as one of ours."""
+        return ours(error, f"collection {self.config.collection}")
+
+
+def open_client(kit: Kit, place: Place, timeout_s: int) -> AsyncQdrantClient:
+    """A client of that place; close it. Raises `Gone` when there is no such folder, `Denied` without a credential."""
+    if place.folder is not None:
+        folder = kit.folder / place.folder
+        if not folder.is_dir():
+            raise Gone(f"there is no Qdrant index at {folder}")  # it would be made
+        return AsyncQdrantClient(path=str(folder))
+    try:
+        key = kit.secrets.resolve(place.api_key) if place.api_key else None
+    except NotConfigured as error:
+        raise Denied(str(error)) from error
+    headers = {"api-key": key} if key else None  # as `api_key` it would warn about http:// on every reading
+    return AsyncQdrantClient(url=place.url, headers=headers, timeout=timeout_s, check_compatibility=False)
+
+
+def ours(error: Exception, what: str) -> DriverError:
+    """By the status of the answer, where there is one."""
+    said = f"Qdrant, {what}: {error}"[:4000]
+    if isinstance(error, UnexpectedResponse):
+        status = error.status_code or SERVER_ERROR
+        return BY_STATUS.get(status, Unreachable if status >= SERVER_ERROR else Nonsense)(said)
+    if isinstance(error, ResponseHandlingException):
         return Unreachable(said)
+    if isinstance(error, ValueError):
+        return (Gone if "not found" in said else Nonsense)(said)
+    return Unreachable(said)

@@ -10,6 +10,7 @@ from firestation.drivers import Drivers
 from firestation.secrets import ReferenceSecrets
 from tests.drivers import products
 from tests.drivers.lever_service import TOKEN, Product, running
+from tests.drivers.levers.published import published
 
 
 @pytest.fixture
@@ -74,3 +75,19 @@ def unleash(tmp_path_factory: pytest.TempPathFactory, postgresql: int) -> Iterat
         link.execute("CREATE DATABASE unleash")
     with products.unleash(tmp_path_factory.mktemp("unleash"), f"{server}/unleash") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def two_models() -> Iterator[list[str]]:
+    """Two servers that say who they are; host and port of each."""
+    with (
+        published(lambda *_: (200, {"model": "stable"})) as stable,
+        published(lambda *_: (200, {"model": "canary"})) as canary,
+    ):
+        yield [url.removeprefix("http://") for url in (stable, canary)]
+
+
+@pytest.fixture(scope="session")
+def haproxy(tmp_path_factory: pytest.TempPathFactory, two_models: list[str]) -> Iterator[products.Haproxy]:
+    with products.haproxy(tmp_path_factory.mktemp("haproxy"), *two_models) as haproxy:
+        yield haproxy

@@ -2,8 +2,11 @@
 
 import os
 import pwd
+import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -201,3 +204,63 @@ def unleash(folder: Path, database: str) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         wait_for("Unleash", answers(f"{url}/health"), SECONDS)
         yield url
+
+
+HAPROXY = """
+global
+  stats socket {folder}/admin.sock mode 600 level admin
+  stats socket ipv4@127.0.0.1:{admin} level admin
+  stats socket ipv4@127.0.0.1:{operator} level operator
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 5s
+  timeout server 5s
+frontend tools
+  bind 127.0.0.1:{port}
+  http-request deny deny_status 503 if {{ path,map({folder}/tools.map,0) -m str 1 }}
+  default_backend models
+backend models
+  balance roundrobin
+  server stable {stable} weight 100
+  server canary {canary} weight 100
+backend fixed
+  balance static-rr
+  server only {stable} weight 1
+"""
+
+
+@dataclass(frozen=True)
+class Haproxy:
+    """Where it serves, and where it takes commands: in its folder, at a port, and at one that may not do all."""
+
+    folder: Path
+    url: str
+    admin: int
+    operator: int
+
+    @property
+    def map(self) -> str:
+        """The map by which a tool is cut."""
+        return str(self.folder / "tools.map")
+
+    def say(self, command: str) -> str:
+        """What it answers to a command, without us."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(10)
+            link.connect(str(self.folder / "admin.sock"))
+            link.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: link.recv(65536), b"")).decode()
+
+
+@contextmanager
+def haproxy(folder: Path, stable: str, canary: str) -> Iterator[Haproxy]:
+    """HAProxy in front of two servers, each host:port."""
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin") or needs("haproxy", "haproxy")
+    made = Haproxy(folder, f"http://127.0.0.1:{(port := free_port())}", free_port(), free_port())
+    (folder / "tools.map").write_text("/tools/search 0\n")
+    places = {"folder": folder, "port": port, "admin": made.admin, "operator": made.operator}
+    (folder / "haproxy.cfg").write_text(HAPROXY.format(**places, stable=stable, canary=canary))
+    with running([program, "-db", "-f", str(folder / "haproxy.cfg")], folder, "haproxy"):
+        wait_for("HAProxy", answers(f"{made.url}/tools/search"), SECONDS)
+        yield made

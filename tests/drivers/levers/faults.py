@@ -6,6 +6,7 @@ code, tried again as Temporal would.
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Protocol
 
 import pytest
 from pydantic import JsonValue
@@ -16,12 +17,17 @@ from firestation.firebreak import Action, MoveOrder, MoveOutcome
 from firestation.ports import Lever
 from firestation.severity import Severity
 from firestation.system import Position
-from tests.drivers.levers.meddler import Meddler
 
 TRIES = 4
 FAULTS = ("refuse", "lose", "hang", "hang-after", "noop", "flap", "slow")
 
 Truth = Callable[[], Awaitable[JsonValue]]
+
+
+class Spoiler(Protocol):
+    """Something that spoils writes as planned: one entry of `plan` is used up a write."""
+
+    plan: list[str]
 
 
 def order(purpose: str, origin: Position, to: Position) -> MoveOrder:
@@ -70,13 +76,13 @@ class LeverFaults:
     """Promises of a lever whose product fails."""
 
     @pytest.fixture
-    def through(self, meddler: Meddler) -> Lever:
+    def through(self, meddler: Spoiler) -> Lever:
         """The lever, reached through the meddler, with a `timeout` and `read_back_within` of about 2 s."""
         raise NotImplementedError
 
     @pytest.fixture
-    def meddler(self) -> Meddler:
-        """The proxy in front of the product, its `put_back` given."""
+    def meddler(self) -> Spoiler:
+        """What stands between the lever and the product, its `put_back` given."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -92,7 +98,7 @@ class LeverFaults:
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("when", ["once", "always"])
     async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
-        self, through: Lever, meddler: Meddler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+        self, through: Lever, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
     ) -> None:
         """Whatever the product does to the write, once or each time."""
         origin, to = await through.read(), Position(value=elsewhere)

@@ -1,6 +1,5 @@
 """The Chroma source on a real Chroma, with a real embedding model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,7 +10,6 @@ from firestation.errors import Gone
 from firestation.evidence import Scope
 from firestation.ports import Source
 from firestation.testing import SourceConformance
-from tests.drivers import products
 from tests.drivers.sources.indexes import BAD, GOOD, QUERY, STALE, embedding, with_vectors
 from tests.drivers.sources.reading import documents, gather, just_now, make_source
 from tests.e2e.processes import free_port
@@ -21,11 +19,8 @@ COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collect
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> Iterator[str]:
-    with (
-        products.chroma(tmp_path_factory.mktemp("chroma")) as url,
-        httpx.Client(base_url=url, trust_env=False) as http,
-    ):
+def url(chroma: str, embeddings: str) -> str:
+    with httpx.Client(base_url=chroma, trust_env=False) as http:
         for name, rows in (("policies-1", GOOD), ("policies-2", BAD)):
             made = http.post(COLLECTIONS, json={"name": name}).raise_for_status().json()["id"]
             vectors = with_vectors(embeddings, rows)
@@ -36,7 +31,7 @@ def url(tmp_path_factory: pytest.TempPathFactory, embeddings: str) -> Iterator[s
                 "metadatas": [{"status": row["status"]} for row in rows],
             }
             http.post(f"{COLLECTIONS}/{made}/add", json=body).raise_for_status()
-        yield url
+    return chroma
 
 
 def make(bench: Drivers, url: str, embeddings: str, **config: Any) -> Source:
