@@ -9,8 +9,8 @@ import pytest
 from firestation.drivers import Drivers
 from firestation.secrets import ReferenceSecrets
 from tests.drivers import products
+from tests.drivers.contracts import published
 from tests.drivers.lever_service import TOKEN, Product, running
-from tests.drivers.levers.published import published
 
 
 @pytest.fixture

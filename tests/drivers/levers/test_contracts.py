@@ -13,7 +13,7 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers.contracts import served
-from tests.drivers.levers.faults import FAULTS, LeverFaults, Truth
+from tests.drivers.levers.faults import FAULTS, LeverFaults, Spoiler, Truth
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.e2e.processes import needs, running, wait_for
@@ -266,7 +266,7 @@ class TestLitellmFaults(_OfLitellm, LeverFaults):
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("when", ["once"])
     async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
-        self, through: Lever, meddler: Meddler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+        self, through: Lever, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
     ) -> None:
         """Each once: what happens each time depends on the frame, and Langfuse's lever shows it."""
         test = super().test_it_never_says_done_when_it_is_not_and_always_finds_back

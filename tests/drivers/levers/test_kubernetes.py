@@ -14,10 +14,10 @@ from firestation.errors import Denied, Drifted, Gone, InvalidInput, Nonsense
 from firestation.ports import Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
+from tests.drivers.contracts import published
 from tests.drivers.levers.faults import LeverFaults, Truth
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
-from tests.drivers.levers.published import published
 
 pytestmark = pytest.mark.driver
 PLACE = "/apis/apps/v1/namespaces/agents/deployments/refund-agent"

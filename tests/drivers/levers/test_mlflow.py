@@ -18,7 +18,7 @@ from firestation.ports import Check, Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
 from tests.drivers.levers.applications import Asking, application
-from tests.drivers.levers.faults import LeverFaults, Truth, carried_out, order
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.drivers.levers.mlflow_operator import GATEWAY, SPLIT, STABLE, Mlflow, operating, question
@@ -191,7 +191,7 @@ class TestFaultsOfTheGateway(_Faults):
     @pytest.mark.parametrize("fault", ["lose", "hang-after", "noop", "slow"])
     @pytest.mark.parametrize("when", ["once"])
     async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
-        self, through: Lever, meddler: Meddler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+        self, through: Lever, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
     ) -> None:
         test = super().test_it_never_says_done_when_it_is_not_and_always_finds_back
         await test(through, meddler, truth, elsewhere, fault, when)

@@ -17,10 +17,10 @@ from firestation.errors import Denied, Gone, InvalidInput
 from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
+from tests.drivers.contracts import published
 from tests.drivers.levers.faults import LeverFaults, Truth
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
-from tests.drivers.levers.published import published
 
 pytestmark = pytest.mark.driver
 NAMES = {"policies-1": "30 days", "policies-2": "90 days"}
