@@ -18,6 +18,7 @@ from firestation.drivers.harvest import Fixed
 from firestation.drivers.moving import ProductLever, ProductLeverConfig
 from firestation.errors import Gone
 from firestation.model import Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 ALL = "/api/v2/tenants/{tenant}/databases/{database}/collections"
@@ -71,6 +72,11 @@ class ChromaLever(ProductLever[ChromaLeverConfig]):
         """Whether nobody has the name, because one of the two has left it for the other."""
         value = found.value
         return isinstance(value, dict) and set(value.values()) == {one.value, other.value}
+
+    def read_by_hand(self) -> ByHand:
+        """The same request."""
+        command = self.curl(BY_NAME, **self._place(name=self.config.collection))
+        return ByHand(command=command, look="its position stands at $.id; 404: no collection has the name")
 
     def by_hand(self, to: JsonValue) -> str:
         """The two steps of the swap; the first asks for the id of the collection in force."""

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from firestation.drivers.moving import MovingConfig, MovingLever, Raced
 from firestation.errors import Denied, Gone, Nonsense, Unreachable
 from firestation.model import Duration, Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 MOST_BYTES = 16_000_000
@@ -68,6 +69,14 @@ class HaproxyLever(MovingLever[HaproxyLeverConfig]):
         if said.strip():
             raise self._refusal(said)
 
+    def read_by_hand(self) -> ByHand:
+        """The entries of the map, or the servers' states, through socat."""
+        if self.config.map is not None:
+            look = f"its position stands behind {self.config.key}; no such line: null"
+            return ByHand(command=self._typed(f"show map {self.config.map}"), look=look)
+        line = f"show servers state {self.config.backend}"
+        return ByHand(command=self._typed(line), look="the weights stand under srv_uweight")
+
     def by_hand(self, to: JsonValue) -> str:
         """The same line, through socat. An entry is removed first, so that it does not matter whether there is one."""
         if self.config.map is not None:
@@ -76,6 +85,9 @@ class HaproxyLever(MovingLever[HaproxyLeverConfig]):
             line = "; ".join(commands)
         else:
             line = self._command(to, to)
+        return self._typed(line)
+
+    def _typed(self, line: str) -> str:
         place = self.config.socket
         address = f"UNIX-CONNECT:{self.kit.folder / place}" if _is_path(place) else f"TCP:{place}"
         return f"echo {shlex.quote(line)} | socat - {shlex.quote(address)}"

@@ -19,6 +19,7 @@ from firestation.drivers.harvest import Fixed
 from firestation.drivers.moving import ProductLever, ProductLeverConfig, Raced
 from firestation.errors import Gone, Nonsense
 from firestation.model import Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 PLACE = "/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
@@ -81,6 +82,17 @@ class KubernetesLever(ProductLever[KubernetesLeverConfig]):
                 return
         msg = f"the deployment {self.config.deployment} changes faster than it can be patched"
         raise Nonsense(msg)
+
+    def read_by_hand(self) -> ByHand:
+        """By kubectl."""
+        config = self.config
+        path = "{.spec.replicas}"
+        if config.container is not None:
+            path = f'{{.spec.template.spec.containers[?(@.name=="{config.container}")].image}}'
+        what = f"kubectl --namespace {config.namespace} get deployment/{config.deployment}"
+        return ByHand(
+            command=f"{what} -o jsonpath={shlex.quote(path)}", look="its position is what is printed"
+        )
 
     def by_hand(self, to: JsonValue) -> str:
         """The same by kubectl, with the cluster and the credential of whoever types it."""

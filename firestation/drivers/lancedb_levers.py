@@ -25,6 +25,7 @@ from firestation.drivers.lancedb import number, open_table, ours
 from firestation.drivers.moving import MovingConfig, MovingLever, Raced
 from firestation.errors import DriverError, Gone, Unreachable
 from firestation.model import Duration, Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 
@@ -68,10 +69,25 @@ class LancedbLever(MovingLever[LancedbLeverConfig]):
                 set_tag = table.tags.update if there else table.tags.create
                 await set_tag(self.config.tag, _known(to.value, await _versions(table)))
 
+    def read_by_hand(self) -> ByHand:
+        """The version that is served, and the tags."""
+        tag = self.config.tag
+        look = (
+            f"its position is the version of the tag {tag}; none: null"
+            if tag
+            else "keep the number of the version"
+        )
+        return ByHand(command=self._typed("print(table.version, table.tags.list())"), look=look)
+
+    def _typed(self, act: str) -> str:
+        uri = self.config.uri
+        place = uri if "://" in uri else str(self.kit.folder / uri)
+        opened = f"import lancedb; table = lancedb.connect({place!r}).open_table({self.config.table!r})"
+        return f"python3 -c {shlex.quote(f'{opened}; {act}')}"
+
     def by_hand(self, to: JsonValue) -> str:
         """A line of Python, for LanceDB has no command of its own."""
-        uri, tag = self.config.uri, self.config.tag
-        place = uri if "://" in uri else str(self.kit.folder / uri)
+        tag = self.config.tag
         if tag is None:
             act = f"table.restore({to!r})"
         elif to is None:
@@ -80,8 +96,7 @@ class LancedbLever(MovingLever[LancedbLeverConfig]):
             act = (
                 f"(table.tags.update if {tag!r} in table.tags.list() else table.tags.create)({tag!r}, {to!r})"
             )
-        opened = f"import lancedb; table = lancedb.connect({place!r}).open_table({self.config.table!r})"
-        return f"python3 -c {shlex.quote(f'{opened}; {act}')}"
+        return self._typed(act)
 
     async def _restore(self, table: Any, to: JsonValue, found: Position) -> None:
         versions = await _versions(table)

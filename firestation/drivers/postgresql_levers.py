@@ -27,6 +27,7 @@ from firestation.drivers.moving import MovingConfig, MovingLever, Raced
 from firestation.drivers.postgresql import Database, connect, ours
 from firestation.errors import Denied, Gone, Unreachable
 from firestation.model import Duration, Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
 Privilege = Literal["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"]
@@ -107,6 +108,15 @@ class PostgresqlLever(MovingLever[PostgresqlLeverConfig]):
         """Whether it may not log in any more, and still has sessions."""
         return self.config.table is None and found.value == CLOSING
 
+    def read_by_hand(self) -> ByHand:
+        """What the role may, as psql shows it."""
+        config = self.config
+        if config.table is None:
+            command = self._typed(f"-c {shlex.quote(chr(92) + 'du ' + config.role)}")
+            return ByHand(command=command, look="it may log in unless `Cannot login` stands there")
+        command = self._typed(f"-c {shlex.quote(chr(92) + 'dp ' + config.table)}")
+        return ByHand(command=command, look=f"its privileges stand behind {config.role}=")
+
     def by_hand(self, to: JsonValue) -> str:
         """The same statements through psql."""
         config = self.config
@@ -114,11 +124,16 @@ class PostgresqlLever(MovingLever[PostgresqlLeverConfig]):
         statements = self._statements(to, every)
         if isinstance(to, list):
             statements = [*self._statements([], every), *self._statements(to, [])]
+        acts = [f"-c {shlex.quote(' '.join(each.as_string().split()))}" for each in statements]
+        return self._typed(*acts, whole=config.table is not None)
+
+    def _typed(self, *acts: str, whole: bool = False) -> str:
+        """These acts through psql, as one transaction if they are a whole."""
+        config = self.config
         place = f"host={config.host} port={config.port} dbname={config.database}"
         place += f" user={config.user} sslmode={config.tls}"
         password = [f'PGPASSWORD="{by_shell(config.password)}"'] if config.password else []
-        acts = [f"-c {shlex.quote(' '.join(each.as_string().split()))}" for each in statements]
-        command = ["psql -X -v ON_ERROR_STOP=1", *(["-1"] if config.table else []), shlex.quote(place)]
+        command = ["psql -X -v ON_ERROR_STOP=1", *(["-1"] if whole else []), shlex.quote(place)]
         return " ".join([*password, *command, *acts])
 
     async def _login(self, link: psycopg.AsyncConnection[Any]) -> JsonValue:

@@ -29,10 +29,13 @@ from firestation.drivers.exchange import Auth, Connection, HeaderSecret, curl
 from firestation.drivers.harvest import Fixed
 from firestation.drivers.moving import MovingConfig, MovingLever
 from firestation.drivers.qdrant import Place, open_client, ours
+from firestation.drivers.template import Values
 from firestation.errors import DriverError, Gone, Unreachable
 from firestation.model import Duration, Line, Model
+from firestation.ports import ByHand
 from firestation.system import Position
 
+ALIASES = Fixed(url="/aliases")
 SWITCH = Fixed(method="POST", url="/collections/aliases", body={"actions": "{actions}"})
 
 
@@ -64,22 +67,29 @@ class QdrantLever(MovingLever[QdrantLeverConfig]):
                 raise Gone(msg)
             await client.update_collection_aliases(self._actions(to.value, there=found.value is not None))
 
-    def by_hand(self, to: JsonValue) -> str:
-        """The same request; for a local index a line of Python."""
+    def read_by_hand(self) -> ByHand:
+        """The aliases that there are; for a local index by a line of Python."""
+        look = f"its position is the collection of the alias {self.config.alias}; none: null"
+        return ByHand(command=self._typed(ALIASES, {}, "print(client.get_aliases())"), look=look)
+
+    def _typed(self, request: Fixed, values: Values, line: str) -> str:
+        """A request to the server, or the same line of Python on a local index."""
         config = self.config
-        actions: list[JsonValue] = [
-            each.model_dump(mode="json", exclude_none=True) for each in self._actions(to, there=True)
-        ]
         if config.url is not None:
             header = HeaderSecret(name="api-key", secret=config.api_key) if config.api_key else None
             link = Connection(base=config.url, auth=Auth(header=header) if header else None)
-            return curl(link, SWITCH, {"actions": actions})
-        opened = (
-            f"import qdrant_client; client = qdrant_client.QdrantClient(path={str(self._folder())!r}); "
-            "adapter = qdrant_client.models.ChangeAliasesOperation"
-        )
-        act = f"client.update_collection_aliases(adapter(actions={actions!r}).actions); client.close()"
-        return f"python3 -c {shlex.quote(f'{opened}; {act}')}"
+            return curl(link, request, values)
+        opened = f"import qdrant_client; client = qdrant_client.QdrantClient(path={str(self._folder())!r})"
+        return f"python3 -c {shlex.quote(f'{opened}; {line}; client.close()')}"
+
+    def by_hand(self, to: JsonValue) -> str:
+        """The same request; for a local index a line of Python."""
+        actions: list[JsonValue] = [
+            each.model_dump(mode="json", exclude_none=True) for each in self._actions(to, there=True)
+        ]
+        adapter = "qdrant_client.models.ChangeAliasesOperation"
+        line = f"client.update_collection_aliases({adapter}(actions={actions!r}).actions)"
+        return self._typed(SWITCH, {"actions": actions}, line)
 
     def _folder(self) -> str:
         return str(self.kit.folder / (self.config.folder or ""))

@@ -13,13 +13,15 @@ from cli.errors import ExitCode
 from cli.runbooks import runbook
 from firestation.clock import FirstFifteen
 from firestation.doubts import doubts
-from firestation.drivers import REGISTRY, problems
+from firestation.drivers import REGISTRY, Drivers, problems
 from firestation.drivers.age import is_recipient
 from firestation.lint import dangling, holes
 from firestation.loader import load_runbook, load_system
 from firestation.model import Model
+from firestation.ports import MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.runbook import FollowUp, LockPlan, Match, Recovery, Runbook
+from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
 from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System
@@ -28,6 +30,7 @@ from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
 from tests.e2e.processes import needs
 
 OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
+LEVERS = ROOT / "docs/levers.md"
 SOURCES = ROOT / "docs/sources.md"
 
 
@@ -156,6 +159,30 @@ def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> 
     assert {each.driver for each in found} == set(REGISTRY["source"])
     rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_every_lever_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:
+    """And each can be read and moved by hand, by commands in which no credential stands."""
+    system = System.model_validate(yaml.safe_load(blocks(AUTHORING, "yaml")[0]))
+    found: list[LeverFitting] = []
+    for number, block in enumerate(blocks(LEVERS, "yaml")):
+        path = tmp_path / f"{number}.yaml"
+        rest = {"sources", "checks", "channels", "trackers"}
+        plain = system.model_dump(mode="json", by_alias=True, include={"system", "title", *rest})
+        path.write_text(yaml.safe_dump(plain, sort_keys=False) + block)
+        found += load_system(path).levers
+    numbered = tuple(each.changed(id=f"l{number}") for number, each in enumerate(found))
+    assert problems(system.changed(levers=numbered)) == ()
+    assert {each.driver for each in found} == set(REGISTRY["lever"])
+    rows = re.findall(r"^\| `(\w+)` \| ", LEVERS.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(REGISTRY["lever"])
+    bench = Drivers(ReferenceSecrets(tmp_path), folder=tmp_path)
+    for each in found:
+        lever = bench.lever(each)
+        assert isinstance(lever, ReadByHand), each.driver
+        assert isinstance(lever, MovedByHand), each.driver
+        assert lever.read_by_hand().command
+        assert all(lever.by_hand(value) for value in each.positions.values()), each.driver
 
 
 def test_the_privacy_that_it_teaches_can_be_read() -> None:
