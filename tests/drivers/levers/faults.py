@@ -77,7 +77,7 @@ class LeverFaults:
 
     @pytest.fixture
     def through(self, meddler: Spoiler) -> Lever:
-        """The lever, reached through the meddler, with a `timeout` and `read_back_within` of about 2 s."""
+        """The lever, reached through the meddler, with a `timeout` and `read_back_within` below a second."""
         raise NotImplementedError
 
     @pytest.fixture

@@ -19,7 +19,7 @@ READS = frozenset({"GET", "HEAD"})
 HOP = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "keep-alive"}
 )
-SLOW_SECONDS = 0.7
+SLOW_SECONDS = 0.3
 
 
 @dataclass

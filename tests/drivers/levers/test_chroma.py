@@ -83,7 +83,7 @@ def spoiling(chroma: str, index: Index) -> Iterator[Meddler]:
 
 def make(bench: Drivers, url: str, index: Index, **config: Any) -> Lever:
     given = {"base": url, "database": index.database, "collection": "policies", "timeout": "500ms"}
-    return make_lever(bench, "chroma", **{**given, "read_back_within": "1s", **config})
+    return make_lever(bench, "chroma", **{**given, "read_back_within": "600ms", **config})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.e2e.processes import needs, running, wait_for
 
 pytestmark = pytest.mark.driver
 
-TIMES = {"timeout": "500ms", "read_back_within": "1s"}
+TIMES = {"timeout": "500ms", "read_back_within": "600ms"}
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def proxy(gateway: Ferrogw) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, where: Ferrogw | Meddler, **config: Any) -> Lever:
-    config = {"timeout": "1s", "read_back_within": "1s", **config}
+    config = {"timeout": "500ms", "read_back_within": "600ms", **config}
     return make_lever(bench, "ferrogw", base=where.url, auth=AUTH, **config)
 
 

@@ -76,7 +76,7 @@ def product(haproxy: Haproxy) -> Haproxy:
 
 
 def make(bench: Drivers, socket: object, **config: Any) -> Lever:
-    given = {"socket": str(socket), "timeout": "400ms", "read_back_within": "1s"}
+    given = {"socket": str(socket), "timeout": "400ms", "read_back_within": "600ms"}
     return make_lever(bench, "haproxy", **{**given, **config})
 
 

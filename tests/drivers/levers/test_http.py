@@ -27,7 +27,7 @@ class TestFaults(LeverFaults):
             "http",
             base=meddler.url,
             timeout="1s",
-            read_back_within="1s",
+            read_back_within="600ms",
             read={"url": "/levers/reranker", "path": "$.lever.position", "revision": {"header": "ETag"}},
             move={"url": "/levers/reranker", "body": {"position": "{position}"}},
         )

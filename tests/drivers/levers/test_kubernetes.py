@@ -113,7 +113,7 @@ def spoiling(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Medd
 
 def make(bench: Drivers, url: str, **config: Any) -> Lever:
     place = {"base": url, "auth": {"bearer": "env:CLUSTER_TOKEN"}, "namespace": "agents"}
-    given = {**place, "deployment": "refund-agent", "timeout": "500ms", "read_back_within": "1s"}
+    given = {**place, "deployment": "refund-agent", "timeout": "500ms", "read_back_within": "600ms"}
     kind = {} if "replicas" in config else {"container": "agent"}
     return make_lever(bench, "kubernetes", **{**given, **kind, **config})
 

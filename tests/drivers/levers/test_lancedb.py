@@ -53,7 +53,7 @@ def index(tmp_path: Path) -> Index:
 
 
 def make(bench: Drivers, **config: Any) -> Lever:
-    given = {"uri": "index", "table": "policies", "timeout": "500ms", "read_back_within": "1s"}
+    given = {"uri": "index", "table": "policies", "timeout": "500ms", "read_back_within": "600ms"}
     return make_lever(bench, "lancedb", **{**given, **config})
 
 

@@ -118,7 +118,7 @@ def contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
 
 
 def make(bench: Drivers, where: Contract | Meddler, **config: Any) -> Lever:
-    config = {"flag": "refunds", "timeout": "1s", "read_back_within": "1s", **config}
+    config = {"flag": "refunds", "timeout": "500ms", "read_back_within": "600ms", **config}
     return make_lever(bench, "launchdarkly", base=where.url, auth=AUTH, **config)
 
 

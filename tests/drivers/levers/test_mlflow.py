@@ -112,7 +112,7 @@ KINDS = {
 def make(bench: Drivers, url: str, kind: Kind) -> Lever:
     """The lever, patient enough for MLflow and impatient enough for a test."""
     positions = {"there": kind.elsewhere}
-    times = {"timeout": "500ms", "read_back_within": "1s"}
+    times = {"timeout": "500ms", "read_back_within": "600ms"}
     return make_lever(bench, "mlflow", positions, base=url, **times, **kind.config)
 
 

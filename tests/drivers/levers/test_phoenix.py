@@ -93,7 +93,7 @@ def meddler(proxy: Meddler, operator: Phoenix) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, url: str, **config: Any) -> Lever:
-    given = {"prompt": "lever", "timeout": "500ms", "read_back_within": "1s", **config}
+    given = {"prompt": "lever", "timeout": "500ms", "read_back_within": "600ms", **config}
     return make_lever(bench, "phoenix", base=url, **given)
 
 

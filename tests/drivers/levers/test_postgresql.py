@@ -121,7 +121,7 @@ def session(server: Server) -> Iterator[psycopg.Connection[Any]]:
 
 def make(bench: Drivers, port: int, **config: Any) -> Lever:
     place = {"host": "127.0.0.1", "port": port, "database": "levers", "user": "mover", "tls": "disable"}
-    given = {**place, "role": "agent", "timeout": "500ms", "read_back_within": "1s"}
+    given = {**place, "role": "agent", "timeout": "500ms", "read_back_within": "600ms"}
     return make_lever(bench, "postgresql", **{**given, **config})
 
 

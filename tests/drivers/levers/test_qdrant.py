@@ -61,7 +61,7 @@ def index(tmp_path: Path) -> Index:
 
 
 def make_local(bench: Drivers, **config: Any) -> Lever:
-    given = {"folder": "index", "alias": "live", "read_back_within": "1s"}
+    given = {"folder": "index", "alias": "live", "read_back_within": "600ms"}
     return make_lever(bench, "qdrant", **{**given, **config})
 
 

@@ -109,7 +109,7 @@ def proxy(flags: Unleash) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, where: Unleash | Meddler, **config: Any) -> Lever:
-    config = {"timeout": "1s", "read_back_within": "1s", "environment": "development", **config}
+    config = {"timeout": "500ms", "read_back_within": "600ms", "environment": "development", **config}
     return make_lever(bench, "unleash", base=where.url, auth=AUTH, **{"feature": FLAG, **config})
 
 
