@@ -4,9 +4,10 @@ Inherit it beside `LeverConformance` and give the fixtures. The move is made as 
 code, tried again as Temporal would.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from pydantic import JsonValue
@@ -19,15 +20,17 @@ from firestation.severity import Severity
 from firestation.system import Position
 
 TRIES = 4
+LATE_SECONDS = 30
 FAULTS = ("refuse", "lose", "hang", "hang-after", "noop", "flap", "slow")
 
 Truth = Callable[[], Awaitable[JsonValue]]
 
 
 class Spoiler(Protocol):
-    """Something that spoils writes as planned: one entry of `plan` is used up a write."""
+    """Something that spoils writes as planned: one entry of `plan` is used up a write; `later` are still to arrive."""
 
     plan: list[str]
+    later: set[asyncio.Task[Any]]
 
 
 def order(purpose: str, origin: Position, to: Position) -> MoveOrder:
@@ -107,6 +110,10 @@ class LeverFaults:
         if outcome.result == "done":
             assert await truth() == elsewhere
         meddler.plan = []
+        # One that arrives after the way back is somebody else's move to whoever looks: no lever can keep it away.
+        async with asyncio.timeout(LATE_SECONDS):
+            while meddler.later:
+                await asyncio.sleep(0.02)
         back = await carried_out(through, order("lift", origin, to))
         assert back.result == "done", back
         assert await truth() == origin.value

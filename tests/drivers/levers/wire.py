@@ -26,6 +26,7 @@ class Wire:
     writes: int = 0
     port: int = 0
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    later: set[asyncio.Task[Any]] = field(default_factory=set)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +62,9 @@ class Wire:
                 if fault in {"noop", "slow"}:
                     data = self.write.sub(lambda found: self.instead(found[0]), data)
                     if fault == "slow":
-                        self.tasks.add(asyncio.create_task(self._late()))
+                        task = asyncio.create_task(self._late())
+                        self.later.add(task)
+                        task.add_done_callback(self.later.discard)
                 else:
                     self.writes += 1
                     spoilt.append(fault)
@@ -99,4 +102,4 @@ async def wired(wire: Wire, target: int) -> AsyncIterator[Wire]:
     finally:
         server.close()
         wire.over.set()  # a connection that is cancelled while it is closed would be left open
-        await asyncio.gather(*wire.tasks)
+        await asyncio.gather(*wire.tasks, *wire.later)
