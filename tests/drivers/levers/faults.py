@@ -18,9 +18,9 @@ from firestation.firebreak import Action, MoveOrder, MoveOutcome
 from firestation.ports import Lever
 from firestation.severity import Severity
 from firestation.system import Position
+from tests.e2e.processes import wait_for
 
 TRIES = 4
-LATE_SECONDS = 30
 FAULTS = ("refuse", "lose", "hang", "hang-after", "noop", "flap", "slow")
 
 Truth = Callable[[], Awaitable[JsonValue]]
@@ -111,9 +111,7 @@ class LeverFaults:
             assert await truth() == elsewhere
         meddler.plan = []
         # One that arrives after the way back is somebody else's move to whoever looks: no lever can keep it away.
-        async with asyncio.timeout(LATE_SECONDS):
-            while meddler.later:
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(wait_for, "the writes that are late", lambda: not meddler.later)
         back = await carried_out(through, order("lift", origin, to))
         assert back.result == "done", back
         assert await truth() == origin.value
