@@ -35,7 +35,7 @@ station = typer.Typer(no_args_is_help=True, help="The station's people, and who 
 def lint(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", envvar="FIRESTATION_STATION", help="The station file.")
+        Path, typer.Argument(metavar="FILE", envvar="FIRESTATION_STATION", help="The station file.")
     ] = FILE,
     *,
     as_json: Json = False,
