@@ -149,10 +149,14 @@ def _matches(patterns: tuple[str, ...], name: str) -> bool:
 
 
 def _line(text: str) -> str:
+    if "PRIVATE KEY" not in text and len(text.split("\n")) > 1:
+        raise ValueError("more than one line is written here; write each key as an item of its own")
     if parse_line(text).principals:
         raise ValueError("a principal stands before the key; take it out, the key is this person's")
     return text
 
 
-KeyLine = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_line)]
+KeyLine = Annotated[
+    str, Field(min_length=1, max_length=4000), AfterValidator(str.strip), AfterValidator(_line)
+]
 """A public key in `authorized_keys` form: `[OPTIONS] TYPE BASE64 [COMMENT]`."""

@@ -131,6 +131,9 @@ def test_overrides_that_overlap_or_are_over(run: Run, file: Path) -> None:
         ("[primary]", "[secondary]", "escalation[0]"),
         ("address: ana", "keys: [ssh-rsa AAAA]\n    address: ana", "people[0].keys[0]"),
         ("address: ana", "keys: ['-----BEGIN RSA PRIVATE KEY-----']\n    address: ana", "people[0].keys[0]"),
+        ("address: ana", f"keys: ['{KEY}', \"{KEY}\\n{KEY}\"]\n    address: ana", "people[0].keys[1]"),
+        ("address: ana", f"keys: ['ana {KEY}']\n    address: ana", "people[0].keys[0]"),
+        ("escalation:", "escalation_at: {sev9: [ana]}\nescalation:", "escalation_at.sev9"),
         ("address: ana", "contacts: [{kind: sms, to: '0151'}]\n    address: ana", "people[0].contacts[0].to"),
     ],
 )
