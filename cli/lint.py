@@ -51,13 +51,13 @@ def lint(ctx: typer.Context, paths: Paths = None, *, against: Systems = None, as
             wrong[file] = problems_in(file, Runbook)
             if not wrong[file]:
                 found, doubted = _judged(load_runbook(file), systems)
-                wrong[file] += _lines(file, found)
-                warned += _lines(file, doubted)
+                wrong[file] += in_lines(file, found)
+                warned += in_lines(file, doubted)
         if path.is_dir():
             read = {file: load_runbook(file) for file in files if not problems_in(file, Runbook)}
             for each in _together(path, read, systems, whole=len(read) == len(files)):
                 wrong.setdefault(Path(each.file), []).append(each)
-    _report(desk, wrong, warned)
+    report(desk, wrong, warned)
 
 
 def _judged(runbook: Runbook, systems: Iterable[System]) -> tuple[list[Hole], tuple[Hole, ...]]:
@@ -97,7 +97,7 @@ def _together(
     for file, runbook in wall.items():
         if runbook.runbook in first:
             problem = f"{runbook.runbook!r} is already the id of {first[runbook.runbook].name}"
-            yield from _lines(
+            yield from in_lines(
                 file, [Hole(field="runbook", problem=problem, fix="Give each runbook its own id")]
             )
         first.setdefault(runbook.runbook, file)
@@ -111,11 +111,14 @@ def _together(
             yield InvalidFile(str(folder), 0, "(whole)", problem, fix)
 
 
-def _lines(file: Path, found: Iterable[Hole]) -> list[InvalidFile]:
+def in_lines(file: Path, found: Iterable[Hole]) -> list[InvalidFile]:
+    """What is wrong with a file, each with its line."""
     return at_lines(file, [InvalidInput(each.field, each.problem, each.fix) for each in found])
 
 
-def _report(desk: Desk, wrong: dict[Path, list[InvalidFile]], warned: list[InvalidFile]) -> None:
+def report(
+    desk: Desk, wrong: dict[Path, list[InvalidFile]], warned: list[InvalidFile], kind: str = "runbooks"
+) -> None:
     """Print what is wrong, a line each, as editors follow it. Raises `typer.Exit` when anything is."""
     found = [each for of_one in wrong.values() for each in of_one]
     files = [file for file in wrong if not file.is_dir()]
@@ -138,6 +141,6 @@ def _report(desk: Desk, wrong: dict[Path, list[InvalidFile]], warned: list[Inval
             said = f"{each.file}:{each.line}: warning: {each.field}: {each.problem}. {each.fix}"
             desk.console.print(Text(plain(said), style="yellow"), soft_wrap=True)
         good = sum(1 for file in files if not wrong[file])
-        desk.console.print(f"{good} of {len(files)} runbooks are good.")
+        desk.console.print(f"{good} of {len(files)} {kind} are good.")
     if found:
         raise typer.Exit(ExitCode.REFUSED)

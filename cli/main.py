@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, evidence, files, runbooks, station, watch
+from cli import acts, bell, evidence, files, people, runbooks, station, watch
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -76,6 +76,7 @@ teach(app, "show", watch.show_incident, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)
+teach(app, "oncall", people.oncall, SEE)
 teach(app, "up", station.up, RUN)
 teach(app, "demo", demo, RUN)
 teach(app, "ring", bell.ring, RUN)
@@ -83,6 +84,7 @@ teach(app, "replay", station.replay, RUN)
 app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
+app.add_typer(people.station, name="station", rich_help_panel=RUN)
 
 
 def main() -> None:

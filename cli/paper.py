@@ -14,8 +14,10 @@ from cli.plain import plain
 from firestation.drivers import Drivers
 from firestation.lint import fitting
 from firestation.loader import load_station, load_wall
+from firestation.oncall import roster as on_duty
 from firestation.paper import Hands, hands, paper
 from firestation.secrets import ReferenceSecrets
+from firestation.severity import Severity
 from firestation.system import System
 
 
@@ -43,9 +45,10 @@ def on_paper(
     """
     desk = Desk.of(ctx, as_json=as_json)
     system, pages = checked_system(file), load_wall(wall)
-    roster = load_station(station).roster() if station else None
+    now = datetime.now(UTC)
+    roster = on_duty(load_station(station), now, Severity.SEV1) if station else None
     by_hand = asyncio.run(_hands(system))
-    text = paper(system, pages, by_hand, roster, datetime.now(UTC).date())
+    text = paper(system, pages, by_hand, roster, now.date())
     if out:
         write_text(out, text)
     if desk.json:

@@ -1,12 +1,17 @@
 """Authority: who the people are, what they may be, and what this person may do now."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
+from firestation.rotation import Rotation
+from firestation.severity import Severity
+from firestation.sshkeys import KeyLine
 
 SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
 """Names a credential: `env:NAME`, or `file:PATH` (a relative path is relative to the state folder)."""
@@ -59,9 +64,16 @@ class Roster(Model):
 
 
 class Member(Person):
-    """A person as the station file has them. `token` is a reference, `env:NAME` or `file:PATH`, never the token."""
+    """A person as the station file has them. `token` is a reference, `env:NAME` or `file:PATH`, never the token.
+
+    `keys` are SSH public keys as `authorized_keys` has them; `key_files` are files of them, or of allowed signers,
+    relative to the station file.
+    """
 
     token: SecretReference | None = None
+    contacts: tuple[Contact, ...] = ()
+    keys: tuple[KeyLine, ...] = ()
+    key_files: tuple[Line, ...] = ()
 
     @property
     def token_reference(self) -> str:
@@ -82,27 +94,69 @@ class Bell(Model):
 
 
 class Station(Model):
-    """The station file: the people, who is paged in which order, and which machines may ring."""
+    """The station file: the people, who is on call, who is paged in which order, and which machines may ring.
+
+    A step of `escalation`, and of `escalation_at` for a severity, is a person or a rotation.
+    """
 
     station: Id
     people: tuple[Member, ...] = Field(min_length=1)
+    rotations: tuple[Rotation, ...] = ()
     escalation: tuple[Id, ...] = Field(min_length=1)
+    escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = {}
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     bells: tuple[Bell, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        self.roster()
+        ids = [person.id for person in self.people]
+        if len(set(ids)) != len(ids):
+            msg = "two people have the same id; give each their own"
+            raise ValueError(msg)
+        for index, rotation in enumerate(self.rotations):
+            if rotation.id in ids + [each.id for each in self.rotations[:index]]:
+                says = f"{rotation.id!r} is already a person or a rotation; give it a name of its own"
+                raise wrong_at("rotations", index, "id", says=says)
+        captains = {person.id for person in self.people if Role.CAPTAIN in person.roles}
+        rotations = {rotation.id for rotation in self.rotations}
+        for place, name in self.steps():
+            if name not in captains | rotations:
+                says = f"escalation names {name!r}, who is not one of the people with the role captain"
+                raise wrong_at(*place, says=says + (", and no rotation" if rotations else ""))
+        paged = {name for _, name in self.steps()}
+        for place, turning, name in self.turns():
+            if name not in (captains if turning in paged else ids):
+                who = "one of the people with the role captain" if name in ids else "one of the people"
+                says = f"the rotation {turning} names {name!r}, who is not {who}"
+                raise wrong_at(*place, says=says)
         return self
 
-    def roster(self) -> Roster:
-        """What an incident needs to know of the station, without anything that leads to a token."""
+    def steps(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Each step of each escalation, with its place in the file."""
+        for index, name in enumerate(self.escalation):
+            yield ("escalation", index), name
+        for severity, names in self.escalation_at.items():
+            for index, name in enumerate(names):
+                yield ("escalation_at", str(severity), index), name
+
+    def turns(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Each naming of a person in a rotation: its place in the file, the rotation, the person."""
+        for index, rotation in enumerate(self.rotations):
+            for number, layer in enumerate(rotation.layers):
+                for which, name in enumerate(layer.people):
+                    yield ("rotations", index, "layers", number, "people", which), rotation.id, name
+            for number, override in enumerate(rotation.overrides):
+                yield ("rotations", index, "overrides", number, "person"), rotation.id, override.person
+
+    def roster(self, escalation: tuple[Id, ...]) -> Roster:
+        """What an incident needs to know of the station, without anything that leads to a token.
+
+        `firestation.oncall.roster` says who is on the escalation at a moment.
+        """
         people = tuple(
             Person(id=each.id, name=each.name, roles=each.roles, address=each.address) for each in self.people
         )
-        return Roster(
-            station=self.station, people=people, escalation=self.escalation, page_every=self.page_every
-        )
+        return Roster(station=self.station, people=people, escalation=escalation, page_every=self.page_every)
 
 
 Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from firestation.authority import Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.lint import fitting
 from firestation.model import Id, Line, Model, Time
+from firestation.oncall import roster
 from firestation.picture import Picture
 from firestation.record import EDITION, Brief
 from firestation.rules import SECRETS
@@ -99,8 +100,11 @@ class Book(Model):
         """For each system the runbooks that it can follow."""
         return {name: fitting(self.wall, system) for name, system in self.systems.items()}
 
-    def brief(self, alarm: Alarm) -> Brief:
-        """What an incident that this alarm starts is pinned to. Raises `InvalidInput` for an unknown system."""
+    def brief(self, alarm: Alarm, at: datetime) -> Brief:
+        """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
+
+        Whoever is on call at this moment is on its roster, at the severity that the runbook proposes.
+        """
         system = self.systems.get(alarm.system)
         if system is None:
             known = ", ".join(self.systems) or "none"
@@ -117,7 +121,7 @@ class Book(Model):
             system=system,
             runbook=runbook,
             matched=matched,
-            roster=self.station.roster(),
+            roster=roster(self.station, at, propose(runbook.severity).severity),
             alternatives=tuple(each for each in wall if each is not runbook),
             edition=EDITION,
         )
@@ -136,7 +140,7 @@ class Desk:
 
         Raises `InvalidInput` and `NotConfigured` before Temporal is asked, `Unreachable` when it does not answer.
         """
-        brief = self.book.brief(alarm)
+        brief = self.book.brief(alarm, datetime.now(UTC))
         delivery = f"{brief.incident}/{alarm.delivery}"
         at, before = self.answered.get(delivery, (float("-inf"), None))
         if before is not None and time.monotonic() - at < self.coalesce:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,20 @@ import yaml
 
 from cli.errors import ExitCode
 from cli.runbooks import runbook
+from firestation.authority import Bell, Member, Station
 from firestation.clock import FirstFifteen
+from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, Drivers, problems
 from firestation.drivers.age import is_recipient
 from firestation.lint import dangling, holes
-from firestation.loader import load_runbook, load_system
+from firestation.loader import load_runbook, load_station, load_system
 from firestation.model import Model
+from firestation.muster import amiss, worth_a_look
+from firestation.oncall import on_call
 from firestation.ports import MovedByHand, ReadByHand
 from firestation.privacy import Privacy
+from firestation.rotation import Hours, Layer, Override, Rotation
 from firestation.runbook import FollowUp, LockPlan, Match, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
@@ -100,13 +106,31 @@ def test_each_command_of_the_wall_is_taught() -> None:
 
 def test_alertmanager_takes_the_settings_that_it_teaches(tmp_path: Path) -> None:
     amtool = needs("amtool", "prometheus-alertmanager")
-    (settings,) = blocks(OPERATIONS, "yaml")
+    settings, _ = blocks(OPERATIONS, "yaml")
     path = tmp_path / "alertmanager.yaml"
     path.write_text(settings)
     done = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     webhook = yaml.safe_load(settings)["receivers"][0]["webhook_configs"][0]
     assert webhook["url"].endswith(f":{Settings().gateway_port}/alarms/alertmanager")
+
+
+def test_the_station_that_it_teaches_has_no_gap_and_teaches_the_file_whole(tmp_path: Path) -> None:
+    _, block = blocks(OPERATIONS, "yaml")
+    path = tmp_path / "station.yaml"
+    path.write_text(block)
+    station, at = load_station(path), datetime(2026, 12, 1, tzinfo=UTC)
+    assert amiss(station, at, {}) == ()
+    assert worth_a_look(station, at, {}) == ()
+    (primary,) = station.rotations
+    moments = ("2026-12-07T07:59Z", "2026-12-07T08:00Z", "2026-12-07T17:00Z", "2026-12-25T08:00Z")
+    turns = [on_call(primary, datetime.fromisoformat(each))[0] for each in moments]
+    assert turns == ["ana", "ben", "cara", "cara"]
+    told = set(_keys(yaml.safe_load(block))) | set(re.findall(r"`(\w+)`", OPERATIONS.read_text()))
+    parts: list[type[Model]] = [Station, Member, Bell, Contact, Rotation, Layer, Hours, Override]
+    for part in parts:
+        assert {field.alias or name for name, field in part.model_fields.items()} <= told, part.__name__
+    assert {contact.kind for person in station.people for contact in person.contacts} == set(ContactKind)
 
 
 def test_compose_gives_our_processes_settings_that_they_have() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ import pytest
 from firestation import acts
 from firestation.authority import Bell, Member, Station
 from firestation.errors import Gone, InvalidInput, Refused, Unreachable
+from firestation.oncall import on_call
+from firestation.rotation import Layer, Rotation
 from firestation.state import Phase
 from gateway.desk import Book, Desk
 from tests.property.worlds import alarm
@@ -193,3 +195,32 @@ async def test_a_station_without_a_worker_says_that_nobody_answered(tmp_path: Pa
             assert incident
         with pytest.raises(Unreachable, match=r"in time|cannot be shown|does not answer"):
             await desk.act(incident, acts.Acknowledge(by="ana"))
+
+
+async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage: Stage) -> None:
+    week = Layer(
+        name="week",
+        people=("ana", "ben"),
+        zone="Europe/Berlin",
+        start=date(2026, 10, 19),
+        turn=timedelta(days=7),
+    )
+    known = book(stage)
+    rotation = Rotation(id="primary", layers=(week,))
+    station = known.station.changed(rotations=(rotation,), escalation=("primary",))
+    turning = known.changed(station=station)
+    for day, person in ((25, "ana"), (26, "ben")):
+        assert turning.brief(alarm("k1"), datetime(2026, 10, day, 12, tzinfo=UTC)).roster.escalation == (
+            person,
+        )
+    desk = Desk(stage.environment.client, turning, timedelta())
+    before = on_call(rotation, datetime.now(UTC))[0]
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    async with asyncio.timeout(30):
+        while True:
+            asked = {each.who for each in (await desk.picture(incident)).waiting}
+            if asked & {before, on_call(rotation, datetime.now(UTC))[0]}:
+                break
+            await asyncio.sleep(0.05)
+    assert not asked & {"ana", "ben"} - {before, on_call(rotation, datetime.now(UTC))[0]}

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,12 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 import firestation
 from firestation.acts import ACTS, Act
 from firestation.authority import Bell, Member, Role, Roster, Station
+from firestation.contacts import FORMS, Contact, ContactKind
 from firestation.model import Keys, Model
 from firestation.ports import Artifact
 from firestation.record import Event
+from firestation.rotation import Clock, Layer, Rotation, Zone
 from firestation.rules import Rule
 from firestation.settings import Settings
 from firestation.severity import Severity
+from firestation.sshkeys import KeyLine
 from firestation.steps import Absence, When
 from firestation.system import Constraint
 from tests.property import values
@@ -61,16 +65,35 @@ def stations(draw: st.DrawFn) -> Station:
 
 
 SEVERITIES = st.lists(st.sampled_from(Severity), min_size=1, max_size=2).map(tuple)
+ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 NAMES = st.sampled_from(["a", "on", "sev-1"])
 
 values.REGISTERED |= {
+    Zone: st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+    Clock: st.times().map("{:%H:%M}".format),
+    KeyLine: st.just(f"ssh-ed25519 {ED25519} ana@laptop"),
+    Contact: st.sampled_from([kind for kind in ContactKind if kind != "webhook"]).map(
+        lambda kind: Contact(kind=kind, to=FORMS[kind][1])
+    ),
     Absence: st.builds(Absence, undecided=st.sampled_from(["deny", "keep", "escalate"]))
     | st.builds(Absence, undecided=st.just("apply"), severities=SEVERITIES),
     When: st.builds(When, severity=SEVERITIES)
     | st.builds(When, levers=st.dictionaries(NAMES, st.tuples(NAMES), min_size=1)),
     tuple[Constraint, ...]: st.just(()),  # they name levers of the same file
 }
-values.REGISTERED |= {Station: stations(), Roster: stations().map(Station.roster)}
+values.REGISTERED |= {
+    Layer: st.builds(
+        Layer,
+        name=NAMES,
+        people=st.lists(NAMES, min_size=1, max_size=2).map(tuple),
+        zone=values.REGISTERED[Zone],
+        start=values.TIMES.map(datetime.date),
+        handoff=values.REGISTERED[Clock],
+        turn=st.integers(1, 30).map(lambda days: timedelta(days=days)),
+    ),
+}
+values.REGISTERED |= {Rotation: st.builds(Rotation, id=NAMES, layers=st.tuples(values.of(Layer)))}
+values.REGISTERED |= {Station: stations(), Roster: stations().map(lambda each: each.roster(each.escalation))}
 
 
 @pytest.mark.parametrize("model", written(), ids=lambda each: f"{each.__module__}.{each.__qualname__}")

@@ -1,0 +1,183 @@
+"""The people of the station: who is on call, and whether their file is right. Both need the file alone, no engine."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.text import Text
+
+from cli.desk import Desk, Json
+from cli.lint import in_lines, report
+from cli.plain import plain
+from cli.show import say
+from cli.teach import teach
+from firestation.authority import Station
+from firestation.errors import InvalidFile, InvalidInput
+from firestation.hole import Hole
+from firestation.loader import LARGEST_BYTES, load_station, problems_in
+from firestation.model import Time
+from firestation.muster import amiss, worth_a_look
+from firestation.oncall import Shift, roster, watch
+from firestation.severity import Severity
+from firestation.sshkeys import PublicKey, parse_file
+
+FILE = Path("station.yaml")
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+station = typer.Typer(no_args_is_help=True, help="The station's people, and who of them is on call.")
+
+
+def lint(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", envvar="FIRESTATION_STATION", help="The station file.")
+    ] = FILE,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Check the station file: each field, each rotation's gaps in the next 30 days, each key.
+
+    A warning says what is worth a look, such as a key that ends soon; it does not change
+    the exit code.
+
+    Example:
+      firestation station lint examples/station/station.yaml
+
+    Next: exit code 1 when something is wrong; each line names file, line, field and fix.
+    """
+    desk = Desk.of(ctx, as_json=as_json)
+    wrong, warned = problems_in(file, Station), list[InvalidFile]()
+    if not wrong:
+        now, read = datetime.now(UTC), load_station(file)
+        filed, unread = _filed(file.parent, read)
+        wrong = in_lines(file, [*unread, *amiss(read, now, filed)])
+        warned = in_lines(file, worth_a_look(read, now, filed))
+    report(desk, {file: wrong}, warned, "station files")
+
+
+def oncall(
+    ctx: typer.Context,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Another moment, such as 2026-12-24T18:00; otherwise now."),
+    ] = None,
+    file: Annotated[
+        Path,
+        typer.Option("--station", metavar="FILE", envvar="FIRESTATION_STATION", help="The station file."),
+    ] = FILE,
+    as_json: Json = False,
+) -> None:
+    """Say who is on call in each rotation, until when, and who is next; and who would be paged.
+
+    Times are in your own zone, also the one that you give without an offset.
+
+    Example:
+      firestation oncall --at 2026-12-24T18:00 --station examples/station/station.yaml
+
+    Next: `firestation station lint` tells the gaps of the next 30 days.
+    """
+    desk = Desk.of(ctx, as_json=as_json)
+    moment, read = _moment(at), load_station(file)
+    watches = {rotation.id: watch(rotation, moment) for rotation in read.rotations}
+    paged = {each: roster(read, moment, each).escalation for each in Severity}
+    if desk.json:
+        told = [
+            {"rotation": name, **_shift(now), "next": then and _shift(then)}
+            for name, (now, then) in watches.items()
+        ]
+        desk.answer({"at": moment.isoformat(), "rotations": told, "paged": paged})
+        return
+    say(desk.console, Text(f"At {_here(moment)}", style="bold"))
+    for name, (now, then) in watches.items():
+        say(desk.console, _line(name, now, then), indent=2)
+    for severity, names in paged.items():
+        say(desk.console, Text(f"paged at {severity}: {', '.join(names)}"), indent=2)
+
+
+def _filed(folder: Path, read: Station) -> tuple[dict[str, list[PublicKey]], list[Hole]]:
+    """The keys of each person in the files that they name, and what is wrong with these files."""
+    filed: dict[str, list[PublicKey]] = defaultdict(list)
+    wrong: list[Hole] = []
+    for index, person in enumerate(read.people):
+        for number, name in enumerate(person.key_files):
+            field = f"people[{index}].key_files[{number}]"
+            try:
+                found = _keys(folder / name)
+            except (OSError, ValueError) as error:
+                problem = (
+                    f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is no text of keys'}"
+                )
+                wrong.append(Hole(field=field, problem=problem, fix="Name a file of public keys"))
+                continue
+            wrong += _wrong(field, name, found)
+            keys = [
+                each for each in found if isinstance(each, PublicKey) and each.of(person.id, person.address)
+            ]
+            filed[person.id] += keys
+            if not keys:
+                problem = f"{name} has no key of {person.id}"
+                fix = f"Write {person.id} or {person.address} as the principal of their key"
+                wrong.append(Hole(field=field, problem=problem, fix=fix))
+    return filed, wrong
+
+
+def _keys(path: Path) -> list[PublicKey | InvalidInput]:
+    """What stands in a file of keys. Raises `OSError`, and `ValueError` when it is no text or far too long."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ValueError
+    return [each for _, each in parse_file(content.decode("utf-8"))]
+
+
+def _wrong(field: str, name: str, found: Iterable[PublicKey | InvalidInput]) -> list[Hole]:
+    return [
+        Hole(
+            field=field,
+            problem=f"{name}, {each.field}: {each.problem}",
+            fix=each.fix[:1].upper() + each.fix[1:],
+        )
+        for each in found
+        if isinstance(each, InvalidInput)
+    ]
+
+
+def _moment(at: str | None) -> datetime:
+    """The moment that is asked about, in UTC. Raises `InvalidInput`."""
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        moment = MOMENT.validate_python(datetime.fromisoformat(at).astimezone())
+    except (ValueError, OverflowError, ValidationError):
+        moment = LAST
+    if not FIRST <= moment < LAST:
+        raise InvalidInput(
+            "--at", f"{at[:80]!r} is no time", "Write it like 2026-12-24T18:00, or with an offset"
+        )
+    return moment
+
+
+def _shift(shift: Shift) -> dict[str, Any]:
+    return shift.model_dump(mode="json")
+
+
+def _line(name: str, now: Shift, then: Shift | None) -> Text:
+    who = Text(now.person, style="bold") if now.person else Text("NOBODY", style="bold red")
+    by = f" ({now.by})" if now.by else ""
+    until = f", until {_here(now.until)}" if now.until else ", and nothing changes"
+    following = f", then {then.person or 'NOBODY'}" if then else ""
+    return Text.assemble(f"{plain(name)}: ", who, by, until, following)
+
+
+def _here(moment: datetime) -> str:
+    """A moment in the reader's zone, as it is called on that day."""
+    return f"{moment.astimezone():%a %Y-%m-%d %H:%M %Z}"
+
+
+teach(station, "lint", lint)

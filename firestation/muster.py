@@ -1,0 +1,130 @@
+"""What is wrong with a station beyond its form: gaps, overrides that overlap, keys that are stale or shared."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from firestation.authority import Member, Role, Station
+from firestation.hole import Found, Hole
+from firestation.oncall import escalation, gaps
+from firestation.rotation import Rotation
+from firestation.severity import Severity
+from firestation.sshkeys import PublicKey, parse_line
+
+AHEAD = timedelta(days=30)
+"""How far ahead a gap, or the end of a key, is told."""
+
+Keys = Mapping[str, Sequence[PublicKey]]
+
+
+def amiss(station: Station, at: datetime, filed: Keys) -> tuple[Hole, ...]:
+    """What is wrong from `at` on for 30 days. `filed` are the keys of each person that are kept in files."""
+    found = [hole for index, each in enumerate(station.rotations) for hole in _rotation(index, each, at)]
+    held = {person.id: _keys(person, filed) for person in station.people}
+    return (*found, *_nobody(station, at), *_stale(station, held, at), *_shared(station, held))
+
+
+def worth_a_look(station: Station, at: datetime, filed: Keys) -> tuple[Hole, ...]:
+    """What may be right and should be looked at."""
+    return (*_idle(station), *_past(station, at), *_ending(station, filed, at))
+
+
+def _keys(person: Member, filed: Keys) -> tuple[PublicKey, ...]:
+    return (*(parse_line(each) for each in person.keys), *filed.get(person.id, ()))
+
+
+def _rotation(index: int, rotation: Rotation, at: datetime) -> Found:
+    for gap in gaps(rotation, at, at + AHEAD):
+        problem = f"nobody is on call {_span(gap.since, gap.until)}"
+        fix = "Add a layer below the others, or an override"
+        yield Hole(field=f"rotations[{index}]", problem=problem, fix=fix)
+    for number, later in enumerate(rotation.overrides):
+        for earlier in rotation.overrides[:number]:
+            since, until = max(earlier.since, later.since), min(earlier.until, later.until)
+            if since < until:
+                problem = f"{earlier.person} and {later.person} both stand in {_span(since, until)}"
+                fix = f"Let one end where the other begins; as it is, {earlier.person} is on call"
+                yield Hole(field=f"rotations[{index}].overrides[{number}]", problem=problem, fix=fix)
+
+
+def _nobody(station: Station, at: datetime) -> Found:
+    """Escalations that lead to nobody at some moment: all their steps are rotations that are in a gap together."""
+    rotations = {each.id: each for each in station.rotations}
+    for severity in (None, *station.escalation_at):
+        # without a severity of its own: any that the file does not name
+        steps = station.escalation_at[severity] if severity else station.escalation
+        asked = severity or next((each for each in Severity if each not in station.escalation_at), None)
+        if asked is None or any(step not in rotations for step in steps):
+            continue
+        moments = sorted({gap.since for step in steps for gap in gaps(rotations[step], at, at + AHEAD)})
+        for moment in moments:
+            if not escalation(station, moment, asked):
+                problem = f"from {_shown(moment)} it leads to nobody, and then everybody with the role captain is paged"
+                field = f"escalation_at.{severity}" if severity else "escalation"
+                yield Hole(field=field, problem=problem, fix="Add a person as the last step")
+                break
+
+
+def _stale(station: Station, held: Keys, at: datetime) -> Found:
+    for index, person in enumerate(station.people):
+        keys = held[person.id]
+        if keys and not any(key.valid(at) for key in keys):
+            problem = f"none of the keys of {person.id} is valid now"
+            yield Hole(field=_place(index, person), problem=problem, fix="Add the key that is used today")
+
+
+def _shared(station: Station, held: Keys) -> Found:
+    """A key of two people: a signature by it would count as either's word."""
+    owners: dict[str, list[str]] = defaultdict(list)
+    for index, person in enumerate(station.people):
+        for fingerprint in dict.fromkeys(key.fingerprint for key in held[person.id]):
+            for other in owners[fingerprint]:
+                problem = f"{person.id} and {other} have the same key, {fingerprint}"
+                yield Hole(field=_place(index, person), problem=problem, fix="Give each a key of their own")
+            owners[fingerprint].append(person.id)
+
+
+def _idle(station: Station) -> Found:
+    named = {name for _, name in station.steps()}
+    for index, rotation in enumerate(station.rotations):
+        if rotation.id not in named:
+            problem = f"no escalation names the rotation {rotation.id}, so it pages nobody"
+            yield Hole(
+                field=f"rotations[{index}]", problem=problem, fix="Name it in escalation, or take it out"
+            )
+            captains = {person.id for person in station.people if Role.CAPTAIN in person.roles}
+            for place, turning, name in station.turns():
+                if turning == rotation.id and name not in captains:
+                    problem = f"{name} has not the role captain, so the rotation cannot be paged for a fire"
+                    field = f"rotations[{index}].{place[2]}[{place[3]}]"
+                    yield Hole(field=field, problem=problem, fix="Give the role, or name somebody else")
+
+
+def _past(station: Station, at: datetime) -> Found:
+    for index, rotation in enumerate(station.rotations):
+        for number, override in enumerate(rotation.overrides):
+            if override.until <= at:
+                problem = f"it ended on {_shown(override.until)}"
+                field = f"rotations[{index}].overrides[{number}]"
+                yield Hole(field=field, problem=problem, fix="Take it out")
+
+
+def _ending(station: Station, filed: Keys, at: datetime) -> Found:
+    for index, person in enumerate(station.people):
+        valid = [key for key in _keys(person, filed) if key.valid(at)]
+        ends = [key.valid_before for key in valid if key.valid_before]
+        if ends and len(ends) == len(valid) and max(ends) < at + AHEAD:
+            problem = f"the last key of {person.id} ends on {_shown(max(ends))}"
+            yield Hole(field=_place(index, person), problem=problem, fix="Add its successor")
+
+
+def _place(index: int, person: Member) -> str:
+    return f"people[{index}].{'keys' if person.keys else 'key_files'}"
+
+
+def _span(since: datetime, until: datetime | None) -> str:
+    return f"from {_shown(since)}" + (f" until {_shown(until)}" if until else "")
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,173 @@
+"""The station's people on the command line: who is on call, and what is wrong with their file. No station runs."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples/station/station.yaml"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+STATION = """\
+station: demo
+people:
+  - id: ana
+    name: Ana
+    roles: [captain]
+    address: ana@example.org
+  - id: ben
+    name: Ben
+    roles: [captain]
+    address: ben@example.org
+rotations:
+  - id: primary
+    layers:
+      - name: week
+        people: [ana, ben]
+        zone: Europe/Berlin
+        start: 2026-10-19
+        day: monday
+escalation: [primary]
+bells: [{id: bell}]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "station.yaml"
+    path.write_text(STATION)
+    return path
+
+
+def change(file: Path, old: str, new: str) -> int:
+    """Replace this, and say on which line it stands now."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    return text[: text.index(old)].count("\n") + 1
+
+
+def linted(run: Run, file: Path) -> tuple[int, dict[str, Any]]:
+    result = run("station", "lint", str(file), "--json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_a_good_file(run: Run, file: Path) -> None:
+    for each in (file, EXAMPLE):
+        result = run("station", "lint", str(each))
+        assert (result.exit_code, result.output) == (0, "1 of 1 station files are good.\n")
+
+
+def test_who_is_on_call_in_the_readers_zone(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("oncall", "--station", str(file), "--at", "2026-10-20T12:00+00:00")
+    env = {"COLUMNS": "200", "FIRESTATION_URL": "http://127.0.0.1:9"}
+    result = run(*words, env=env)
+    assert result.exit_code == 0
+    told = json.loads(run(*words, "--json", env=env).stdout)
+    (primary,) = told["rotations"]
+    assert (primary["rotation"], primary["person"], primary["by"]) == ("primary", "ana", "week")
+    assert primary["until"] == primary["next"]["since"] == "2026-10-26T08:00:00Z"
+    assert primary["next"]["person"] == "ben"
+    assert told["paged"]["sev1"] == ["ana"]
+    until = datetime(2026, 10, 26, 8, tzinfo=UTC).astimezone()
+    assert f"primary: ana (week), until {until:%a %Y-%m-%d %H:%M %Z}, then ben" in result.output
+    assert "paged at sev1: ana" in result.output
+
+
+def test_a_gap_is_said_loudly_and_everybody_would_be_paged(run: Run, file: Path) -> None:
+    said = run("oncall", "--station", str(file), "--at", "2026-10-01T12:00Z").output
+    assert "primary: NOBODY, until " in said
+    assert "paged at sev2: ana, ben" in said
+
+
+@pytest.mark.parametrize("at", ["soon", "9999-12-31T23:59Z", "0001-01-01T00:00+14:00", "2026-13-01"])
+def test_what_is_no_time(run: Run, file: Path, at: str) -> None:
+    result = run("oncall", "--station", str(file), "--at", at)
+    assert result.exit_code == 2
+    assert "--at: " in result.stderr
+
+
+def test_gaps_are_told_with_their_line(run: Run, file: Path) -> None:
+    start = (datetime.now(UTC) + timedelta(days=3)).date()
+    change(file, "start: 2026-10-19\n        day: monday", f"start: {start}")
+    line = file.read_text().splitlines().index("  - id: primary") + 1
+    code, told = linted(run, file)
+    assert code == 1
+    assert [(each["line"], each["field"]) for each in told["problems"]] == [
+        (line, "rotations[0]"),
+        (file.read_text().splitlines().index("escalation: [primary]") + 1, "escalation"),
+    ]
+    assert f"until {start} " in told["problems"][0]["problem"]
+
+
+def test_overrides_that_overlap_or_are_over(run: Run, file: Path) -> None:
+    now = datetime.now(UTC)
+    spans = [("ana", -9, -8), ("ben", 1, 3), ("ana", 2, 4)]
+    lines = [
+        f"      - {{person: {who}, from: '{now + timedelta(days=since):%Y-%m-%dT%H:%MZ}',"
+        f" until: '{now + timedelta(days=until):%Y-%m-%dT%H:%MZ}'}}"
+        for who, since, until in spans
+    ]
+    change(file, "escalation:", "    overrides:\n" + "\n".join(lines) + "\nescalation:")
+    code, told = linted(run, file)
+    assert code == 1
+    assert [each["field"] for each in told["problems"]] == ["rotations[0].overrides[2]"]
+    assert "ben and ana both stand in" in told["problems"][0]["problem"]
+    assert [each["field"] for each in told["warnings"]] == ["rotations[0].overrides[0]"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("Europe/Berlin", "Europe/Berlim", "rotations[0].layers[0].zone"),
+        ("people: [ana, ben]", "people: [ana, zoe]", "rotations[0].layers[0].people[1]"),
+        ("roles: [captain]", "roles: [comms]", "rotations[0].layers[0].people[0]"),
+        ("2026-10-19", "2026-10-20", "rotations[0].layers[0].start"),
+        ("[primary]", "[secondary]", "escalation[0]"),
+        ("address: ana", "keys: [ssh-rsa AAAA]\n    address: ana", "people[0].keys[0]"),
+        ("address: ana", "keys: ['-----BEGIN RSA PRIVATE KEY-----']\n    address: ana", "people[0].keys[0]"),
+        ("address: ana", f"keys: ['{KEY}', \"{KEY}\\n{KEY}\"]\n    address: ana", "people[0].keys[1]"),
+        ("address: ana", f"keys: ['ana {KEY}']\n    address: ana", "people[0].keys[0]"),
+        ("escalation:", "escalation_at: {sev9: [ana]}\nescalation:", "escalation_at.sev9"),
+        ("address: ana", "contacts: [{kind: sms, to: '0151'}]\n    address: ana", "people[0].contacts[0].to"),
+    ],
+)
+def test_a_mistake_has_its_field(run: Run, file: Path, old: str, new: str, field: str) -> None:
+    change(file, old, new)
+    code, told = linted(run, file)
+    assert code == 1
+    assert [each["field"] for each in told["problems"]] == [field]
+
+
+def test_keys_that_are_stale_shared_or_of_nobody(run: Run, file: Path) -> None:
+    end = datetime.now(UTC) + timedelta(days=5)
+    signers = file.parent / "allowed_signers"
+    signers.write_text(f'ana valid-before="20200101Z" {KEY}\nben@example.org {KEY}\n')
+    for who in ("ana", "ben"):
+        change(file, f"address: {who}", f"key_files: [allowed_signers]\n    address: {who}")
+    _, told = linted(run, file)
+    assert [each["field"] for each in told["problems"]] == ["people[0].key_files", "people[1].key_files"]
+    assert "none of the keys of ana is valid now" in told["problems"][0]["problem"]
+    assert "ben and ana have the same key" in told["problems"][1]["problem"]
+    signers.write_text(f'ben valid-before="{end:%Y%m%d}Z" {KEY}\nana nonsense\n')
+    _, told = linted(run, file)
+    assert [each["field"] for each in told["warnings"]] == ["people[1].key_files"]
+    said = [each["problem"] for each in told["problems"]]
+    assert any("allowed_signers has no key of ana" in each for each in said)
+    assert any("allowed_signers, line 2: this is no SSH public key" in each for each in said)
+    signers.unlink()
+    _, told = linted(run, file)
+    assert all("allowed_signers cannot be read: No such file" in each["problem"] for each in told["problems"])
+
+
+def test_a_rotation_that_nobody_is_paged_by(run: Run, file: Path) -> None:
+    change(file, "roles: [captain]", "roles: [comms]")
+    change(file, "[primary]", "[ben]")
+    code, told = linted(run, file)
+    assert code == 0
+    assert [each["field"] for each in told["warnings"]] == ["rotations[0]", "rotations[0].layers[0]"]
