@@ -90,8 +90,9 @@ def agent(folder: Path) -> Iterator[Path]:
     """A real ssh-agent of this test only. Asked to confirm a signature it says no."""
     place = folder / "agent"
     program = needs("ssh-agent", "openssh-client")
-    says_no = {"SSH_ASKPASS": needs("false", "coreutils"), "SSH_ASKPASS_REQUIRE": "force"}
-    with running([program, "-D", "-a", str(place)], folder, "agent", **says_no):
+    command = [program, "-D", "-a", str(place)]
+    no = needs("false", "coreutils")
+    with running(command, folder, "agent", SSH_ASKPASS=no, SSH_ASKPASS_REQUIRE="force"):
         wait_for("ssh-agent", place.is_socket)
         yield place
 
