@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from firestation.decision import NAMESPACE, Decision, read_decision
 from firestation.errors import InvalidInput, NotConfigured
+from firestation.ssh_keys import load_private_key
 from firestation.ssh_wire import Reader, string
 from firestation.sshsig import HASH, _armor, _message, _signed, _unarmor, sign, verify
 from tests.docs.documents import ROOT, commands
@@ -179,6 +180,24 @@ def test_an_rsa_signature_by_sha1_is_refused(keys: dict[str, Path]) -> None:
     forged = _packed(blob, string(b"ssh-rsa") + string(bytes(256)))
     with pytest.raises(InvalidInput, match="SHA-1"):
         verify(forged, CONTENT, allowed(public(key)), at=AT)
+
+
+def test_an_rsa_signature_without_its_leading_zeros_is_one(keys: dict[str, Path], tmp_path: Path) -> None:
+    key = load_private_key(keys["rsa-2048"], None)
+    prefix = string(b"rsa-sha2-512")
+
+    def shortened(message: bytes) -> bytes:
+        raw = key.sign(message)[len(prefix) + 4 :]
+        return prefix + string(raw.lstrip(b"\0"))
+
+    whole = len(key.sign(b""))
+    tries = (DECISION.changed(reason=f"try {number}") for number in range(10_000))
+    decision = next(
+        each for each in tries if len(shortened(_message(NAMESPACE, HASH, each.canonical()))) < whole
+    )
+    signature, content = _signed(decision, key.public, shortened), decision.canonical()
+    assert keygen_accepts(tmp_path, signature, content, allow(key.public.line))
+    assert verify(signature, content, allowed(key.public.line), at=AT).person == "ana"
 
 
 def test_only_the_person_whom_the_decision_names(keys: dict[str, Path], good: dict[str, str]) -> None:
