@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
-from firestation.errors import InvalidInput
+from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Duration, Model
 
 PREFIX = "FIRESTATION_"
@@ -71,3 +71,13 @@ class Settings(Model):
         fields["coalesce"] = f"{self.coalesce.total_seconds()}s"
         own = {PREFIX + name.upper(): str(value) for name, value in fields.items()}
         return {**os.environ, **own, **more}
+
+
+def agent_socket(environment: Mapping[str, str] | None = None) -> Path:
+    """Where this person's ssh-agent listens. Raises `NotConfigured` when there is none."""
+    given = os.environ if environment is None else environment
+    if not (place := given.get("SSH_AUTH_SOCK")):
+        raise NotConfigured(
+            'there is no ssh-agent (SSH_AUTH_SOCK is not set); type: eval "$(ssh-agent)"; ssh-add'
+        )
+    return Path(place)
