@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from activities.failures import as_failures
+from activities.failures import as_failures, beating
 from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
 from firestation.ports import Leases
 
@@ -16,12 +16,14 @@ class LeaseActivities:
     @activity.defn(name="take_lease")
     async def take_lease(self, order: LeaseOrder) -> LeaseAnswer:
         """Have the lever for the incident, or learn which other one has it."""
-        with as_failures():
-            return await self.leases.take(order)
+        async with beating():
+            with as_failures():
+                return await self.leases.take(order)
 
     @activity.defn(name="release_lease")
     async def release_lease(self, order: ReleaseOrder) -> str:
         """Let other incidents have it."""
-        with as_failures():
-            await self.leases.release(order)
-            return order.lever
+        async with beating():
+            with as_failures():
+                await self.leases.release(order)
+                return order.lever

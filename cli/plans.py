@@ -48,8 +48,9 @@ def tell(console: Console, plan: Plan) -> None:
     _line(console, "effective", plan.effective)
     _line(console, "ends", plan.expiry)
     _line(console, "undecided", plan.undecided)
-    if plan.approvals_missing > 1:
-        _line(console, "needs", f"{plan.approvals_missing} more approvals, of different people", ASK)
+    if plan.approvals_needed > 1:
+        needs = f"{plan.approvals_missing} of {plan.approvals_needed} approvals, each of another person"
+        _line(console, "needs", needs, ASK)
     drilled = f"drilled on {plan.drilled}" if plan.drilled else "never drilled"
     validated = (
         f"the runbook was gone through on {plan.validated}" if plan.validated else "never gone through"

@@ -14,6 +14,7 @@ from cli.clockface import clock, towards, zone
 from cli.plain import SHORT, plain
 from firestation.board import Word
 from firestation.clock import Deadline
+from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Firebreak, Lease
 from firestation.model import show_duration
 from firestation.picture import Picture, Waiting
@@ -179,13 +180,13 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
         "absence": "nobody decided, and the runbook says to do it",
     }
     said = [word.get(each.authority or "", "")]
-    if each.compensating:
+    if each.compensating and each.state not in LEASE_ENDED:
         said.append("its way back is under way")
     if each.state in HOLDING and each.expires_at:
         said.append(f"expires {clock(each.expires_at, seen.as_of)} ({towards(each.expires_at, seen.as_of)})")
     if each.state is Lease.PROPOSED:
         said.append(f"decide by {clock(each.decide_by, seen.as_of)} ({towards(each.decide_by, seen.as_of)})")
-    if each.lift_wanted_by:
+    if each.lift_wanted_by and each.state not in LEASE_ENDED:
         said.append(f"lift asked by {plain(each.lift_wanted_by)}")
     if each.trouble:
         said.append(plain(each.trouble, SHORT))

@@ -17,7 +17,7 @@ from firestation.model import count, show_duration
 from firestation.plan import prepared
 from firestation.record import Event
 from firestation.state import Incident
-from firestation.steps import FirebreakStep, Turn
+from firestation.steps import FirebreakStep, Standing, Turn
 from firestation.system import Position
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -46,7 +46,8 @@ def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Missed(at=now, milestone=deadline.milestone)
     for firebreak in incident.firebreaks:
         if has_lapsed(firebreak, now):
-            policy = firebreak.step.absence.at(firebreak.action.severity)
+            weighed = incident.weight if incident.modern else firebreak.action.severity
+            policy = firebreak.step.absence.at(weighed)
             yield record.Lapsed(at=now, action=firebreak.digest, then=policy)
         ask = asks_at(firebreak)
         if incident.modern and ask and now >= ask:
@@ -138,7 +139,7 @@ def _due_step(
         return None
     lever = incident.brief.system.lever(step.lever)
     origin = incident.positions.get(step.lever)
-    obstacle = _obstacle(incident, step)
+    obstacle = _obstacle(incident, step) or _obstacle_of_group(incident, step)
     if obstacle:
         return record.Skipped(at=now, step=step.id, reason=obstacle)
     if lever is None or origin is None:
@@ -170,6 +171,20 @@ def _due_step(
         approvals=step.approvals,
         preauthorized=latest is None and incident.weight in step.preauthorized,
     )
+
+
+def _obstacle_of_group(incident: Incident, step: FirebreakStep) -> str | None:
+    """Steps of one group hold together or not at all, so one is not begun when another cannot be."""
+    members = (each for each in incident.brief.runbook.firebreaks if step.group and each.group == step.group)
+    for other in members:
+        if other.id == step.id:
+            continue
+        if incident.standing(other.id) is Standing.BAD:
+            return f"{other.id} of its group came to nothing"
+        obstacle = None if incident.latest(other.id) else _obstacle(incident, other)
+        if obstacle:
+            return f"{other.id} of its group cannot be moved: {obstacle}"
+    return None
 
 
 def _obstacle(incident: Incident, step: FirebreakStep) -> str | None:

@@ -105,6 +105,14 @@ class Firebreak(Model):
     found: Position | None = None
     trouble: Text | None = None
 
+    @property
+    def written_beforehand(self) -> tuple[Severity, ...]:
+        """The severities at which the pinned runbook lets it move without anybody's word."""
+        if self.authority == "preauthorized":
+            return self.step.preauthorized
+        undecided = self.authority == "absence" and self.step.absence.undecided == "apply"
+        return self.step.absence.severities if undecided else ()
+
 
 class MoveOrder(Model):
     """What the lever activity is told: move `action.lever` from `expected` to `to`, once, under `key`."""

@@ -204,7 +204,7 @@ def _(event: record.Lapsed, incident: Incident) -> Incident:
 def _(event: record.Leased, incident: Incident) -> Incident:
     if event.holder is None:
         taken = {lever: holder for lever, holder in incident.taken.items() if lever != event.lever}
-        return incident.changed(leased=(*incident.leased, event.lever), taken=taken)
+        return incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
     incident = incident.changed(taken={**incident.taken, event.lever: event.holder})
     firebreak = incident.firebreak(event.action)
     if firebreak is None or firebreak.state is not Lease.AUTHORIZED:
@@ -215,7 +215,9 @@ def _(event: record.Leased, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Released, incident: Incident) -> Incident:
-    return incident.changed(leased=tuple(each for each in incident.leased if each != event.lever))
+    return incident.changed(
+        leased={lever: action for lever, action in incident.leased.items() if lever != event.lever}
+    )
 
 
 @_apply.register
@@ -252,7 +254,9 @@ def _(event: record.Moved, incident: Incident) -> Incident:
     incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
     if outcome.result == "drifted" and order.purpose == "move":
         # Nothing was overwritten: ask again, with what the lever shows now.
-        if not incident.stopped_by:
+        firebreak = incident.firebreak(digest)
+        ours = firebreak is not None and firebreak.runbook == incident.brief.runbook.runbook
+        if ours and firebreak and not (incident.stopped_by or firebreak.lift_wanted_by):
             incident = incident.changed(wanted=(*incident.wanted, order.action.step))
         return lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
     incident = incident.changed(changed_at=event.at, restored_at=None)

@@ -27,7 +27,17 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Declare, incident: Incident) -> Incident:
-    return incident.changed(severity=act.severity)
+    incident = incident.changed(severity=act.severity)
+    for firebreak in incident.firebreaks if incident.modern else ():
+        beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
+        if (
+            beforehand and act.severity not in firebreak.written_beforehand
+        ):  # nobody's word covers it any more
+            decide_by = incident.now + firebreak.step.decide_within
+            incident = lease(
+                incident, firebreak.digest, state=Lease.PROPOSED, authority=None, decide_by=decide_by
+            )
+    return incident
 
 
 @acted.register
@@ -113,7 +123,9 @@ def _(act: acts.Stop, incident: Incident) -> Incident:
 @acted.register
 def _(act: acts.Switch, incident: Incident) -> Incident:
     brief = incident.brief
-    runbook = next(each for each in brief.alternatives if each.runbook == act.to)
+    runbook = next((each for each in brief.alternatives if each.runbook == act.to), None)
+    if runbook is None:
+        return incident
     others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
     for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
         if firebreak.state is Lease.PROPOSED:
@@ -134,6 +146,8 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Confirm, incident: Incident) -> Incident:
+    if act.step not in incident.duties:
+        return incident
     answered = incident.duties[act.step].changed(confirmed_by=act.by, done=act.done, note=act.note)
     return incident.changed(duties={**incident.duties, act.step: answered})
 

@@ -192,10 +192,16 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
 
 def _is_free(incident: Incident, lever: str) -> bool:
     """Whether this incident has nothing more to do with a lever."""
-    return all(each.state in ENDED for each in incident.firebreaks if each.action.lever == lever)
+    ours = (each for each in incident.firebreaks if each.action.lever == lever)
+    return incident.ended is not None or all(each.state in ENDED for each in ours)
 
 
 def _is_newest_to_lift(incident: Incident, firebreak: Firebreak) -> bool:
     """Levers go back in the opposite order, each confirmed before the next: the newest first."""
     newer = incident.firebreaks[incident.firebreaks.index(firebreak) + 1 :]
-    return not any(each.state is Lease.LIFTING or incident.lift_is_owed(each) for each in newer)
+    return not any(
+        each.state is Lease.LIFTING
+        or incident.lift_is_owed(each)
+        or (each.state is Lease.MOVING and each.lift_wanted_by)
+        for each in newer
+    )

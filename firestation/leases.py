@@ -19,8 +19,8 @@ def lease(incident: Incident, digest: str, **fields: object) -> Incident:
 def compensate(incident: Incident, digest: str, asked_for: Callable[[FirebreakStep], bool]) -> Incident:
     """The way back, which was decided on together with the move, where the step asks for it; its group goes too."""
     firebreak = incident.firebreak(digest)
-    if firebreak and asked_for(firebreak.step) and firebreak.lift_wanted_by is None:
-        incident = lease(incident, digest, lift_wanted_by="engine", compensating=True)
+    if firebreak and (asked_for(firebreak.step) or firebreak.step.group):
+        incident = withdraw(incident, firebreak, "engine", firebreak.trouble or "it failed")
     return fail_together(incident, digest)
 
 
@@ -37,9 +37,11 @@ def fail_together(incident: Incident, digest: str) -> Incident:
 
 
 def withdraw(incident: Incident, firebreak: Firebreak, by: str, why: str) -> Incident:
-    """What was not begun is refused; what holds, or is on its way, is put back."""
+    """What was not begun is refused; what holds, or is on its way, is put back, where it can be put back."""
     if firebreak.state in {Lease.PROPOSED, Lease.AUTHORIZED}:
         return lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
-    if firebreak.state in HOLDING | {Lease.MOVING} and firebreak.lift_wanted_by is None:
+    lever = incident.brief.system.lever(firebreak.action.lever)
+    one_way = lever is not None and not lever.reversible
+    if firebreak.state in HOLDING | {Lease.MOVING} and firebreak.lift_wanted_by is None and not one_way:
         return lease(incident, firebreak.digest, lift_wanted_by=by, compensating=by == "engine")
     return incident

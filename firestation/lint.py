@@ -157,5 +157,21 @@ def _side_by_side(runbook: Runbook) -> Found:
             ordered = waits_for(runbook, step.id, earlier.id) or waits_for(runbook, earlier.id, step.id)
             if step.lever == earlier.lever and not ordered:
                 problem = f"{earlier.id} and {step.id} would move {step.lever} at the same time"
-                fix = "Put one after the other, or make it the fallback"
+                fix = "Make one the fallback of the other, which is put back first"
                 yield Hole(field=f"firebreaks[{index}].lever", problem=problem, fix=fix)
+            elif step.lever == earlier.lever and not (
+                _frees(runbook, earlier, step) or _frees(runbook, step, earlier)
+            ):
+                problem = f"{step.lever} is still held by {earlier.id} when {step.id} would move it"
+                fix = "Make one the fallback of the other, and that one if_ineffective: put-back"
+                yield Hole(field=f"firebreaks[{index}].lever", problem=problem, fix=fix)
+
+
+def _frees(runbook: Runbook, first: FirebreakStep, second: FirebreakStep) -> bool:
+    """Whether the lever is back by itself when it is the second one's turn."""
+    failed = runbook.step(second.fallback_for) if second.fallback_for else None
+    if failed is None:
+        return False
+    if first.group:  # it holds together or not at all
+        return failed.group == first.group
+    return failed.id == first.id and first.if_ineffective == first.on_failure == "put-back"

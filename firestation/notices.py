@@ -122,13 +122,14 @@ def _to_the_next(incident: Incident, digest: str) -> Notice:
     others = [name for name in ranks if name != incident.captain] or list(ranks)
     person = others[(firebreak.escalations - 1) % len(others)]
     step = "decide" if firebreak.state is Lease.PROPOSED else "end"
+    how = (
+        f"reach {incident.captain}, or be handed over to" if incident.captain else "take it: firestation ack"
+    )
     text = (
         f"Nobody has answered: {firebreak.action.lever} to {firebreak.action.to} ({digest[:12]}) waits for "
-        f"{incident.captain or 'a captain'}. See firestation show {incident.id}; take over by handover, or ack"
+        f"{incident.captain or 'a captain'}. See firestation show {incident.id}; {how}"
     )
-    draft = Draft(
-        f"escalate-{step}-{digest[:12]}-{firebreak.escalations}", f"{incident.id}: nobody answers", text
-    )
+    draft = Draft(_again(incident, f"escalate-{step}-{digest[:12]}"), f"{incident.id}: nobody answers", text)
     return _to(incident, person, draft)
 
 

@@ -57,12 +57,13 @@ class LeaseAnswer(Model):
 
 
 class ReleaseOrder(Model):
-    """Let other incidents have this lever. Answer: the lever's id."""
+    """Let other incidents have this lever, which was taken for this action. Answer: the lever's id."""
 
     system: Id
     lever: Id
     incident: Id
     run: str
+    action: Sha256
 
 
 class LeverOrder(Model):

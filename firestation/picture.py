@@ -174,11 +174,11 @@ def _people(incident: Incident) -> list[Waiting]:
 
 
 def _decisions(incident: Incident) -> list[Waiting]:
-    who = incident.captain or "a captain"
+    captain = incident.captain or "a captain"
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
-            who=who,
+            who="a second person" if incident.captain in each.approved_by else captain,
             since=each.proposed_at,
             due=each.decide_by,
             command=f"firestation approve {incident.id} {each.digest[:12]}",
@@ -212,7 +212,7 @@ def _asked(incident: Incident) -> list[Waiting]:
             command=f"firestation confirm {name} {step.id}",
         )
         for step in incident.brief.runbook.manual
-        if (duty := incident.duties.get(step.id)) and not duty.confirmed_by
+        if (duty := incident.duties.get(step.id)) and not (duty.confirmed_by or incident.stopped_by)
     ]
     return [*expiring, *duties]
 
@@ -236,7 +236,7 @@ def _engine(incident: Incident) -> list[Waiting]:
             what=f"the engine to {doing[each.state]} {each.action.lever}", who="engine", since=incident.now
         )
         for each in incident.firebreaks
-        if each.state in doing
+        if each.state in doing and not incident.lift_is_owed(each)
     ]
     found += [
         Waiting(what=f"the engine to put back {each.action.lever}", who="engine", since=incident.now)

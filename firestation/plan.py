@@ -40,6 +40,7 @@ class Plan(Model):
     effective: Text
     expiry: Text
     undecided: Text
+    approvals_needed: int
     approvals_missing: int
     drilled: date | None
     validated: date | None
@@ -76,6 +77,7 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
             f"{AT_EXPIRY[step.at_expiry]}"
         ),
         undecided=UNDECIDED[step.absence.at(action.severity)],
+        approvals_needed=firebreak.approvals_needed,
         approvals_missing=firebreak.approvals_needed - len(set(firebreak.approved_by)),
         drilled=step.drilled,
         validated=runbook.validated,

@@ -16,7 +16,6 @@ from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder, effect_key
 from firestation.model import Model, count
 from firestation.record import Acted, Event
-from firestation.severity import Severity
 from firestation.state import Incident
 
 CAPTAINS_ACTS = (
@@ -115,8 +114,9 @@ def authority(incident: Incident, event: Event) -> str | None:
     if order.purpose == "lift":
         return _may_lift(firebreak, order)
     if order.authority in {"preauthorized", "absence"}:
-        written = _written_beforehand(firebreak, order)
-        if firebreak.step.lever == order.action.lever and order.action.severity in written:
+        now = {order.action.severity, incident.weight} if incident.modern else {order.action.severity}
+        covered = firebreak.authority == order.authority and now <= set(firebreak.written_beforehand)
+        if covered and firebreak.step.lever == order.action.lever:
             return None
         return f"the pinned runbook does not pre-authorize {order.action.step} at {order.action.severity}"
     if order.authority != "captain" or len(set(firebreak.approved_by)) < firebreak.approvals_needed:
@@ -124,14 +124,6 @@ def authority(incident: Incident, event: Event) -> str | None:
             f"{count(firebreak.approvals_needed, 'approval')} needed, {len(set(firebreak.approved_by))} given"
         )
     return None
-
-
-def _written_beforehand(firebreak: Firebreak, order: MoveOrder) -> tuple[Severity, ...]:
-    """The severities at which the pinned runbook lets this move happen without anybody's word."""
-    if order.authority == "preauthorized":
-        return firebreak.step.preauthorized
-    undecided = firebreak.authority == "absence" and firebreak.step.absence.undecided == "apply"
-    return firebreak.step.absence.severities if undecided else ()
 
 
 def _may_approve(incident: Incident, act: acts.Approve) -> str | None:

@@ -13,7 +13,7 @@ from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
-from firestation.model import Id, Keys, Line, Model, Text, Time
+from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import EDITION, Brief
 from firestation.severity import Proposal, Severity
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
@@ -102,7 +102,7 @@ class Incident(Model):
     wanted: tuple[Id, ...] = ()
     skipped: dict[Id, Text] = {}
     duties: dict[Id, Duty] = {}
-    leased: tuple[Id, ...] = ()
+    leased: dict[Id, Sha256] = {}
     taken: dict[Id, Id] = {}
     stopped_by: Id | None = None
     changed_at: Time | None = None
@@ -253,7 +253,8 @@ class Incident(Model):
             return Standing.UNDERWAY
         if firebreak.state in {Lease.EFFECTIVE, Lease.ADOPTED}:
             return Standing.GOOD
-        return Standing.GOOD if firebreak.state is Lease.LIFTED and firebreak.effective_at else Standing.BAD
+        was_good = firebreak.state in {Lease.LIFTED, Lease.UNCERTAIN} and firebreak.effective_at
+        return Standing.GOOD if was_good else Standing.BAD
 
     def _facts(self) -> Facts:
         labels: dict[str, tuple[str, ...]] = {}

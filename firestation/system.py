@@ -9,6 +9,7 @@ from firestation.model import Duration, Id, Line, Model, Text, canonical_json, w
 from firestation.privacy import Privacy
 
 CONTROL = "control-sample"
+LONGEST_SHOWN = 300
 MINIMUM_SNAPSHOT: dict[str, str] = {
     "user-visible-io": "what the user typed and what the user saw",
     "requests": "request ids and times",
@@ -54,8 +55,10 @@ class Position(Model):
         return self.value == other.value and type(self.value) is type(other.value)
 
     def __str__(self) -> str:
-        """The bare value."""
-        return self.value if isinstance(self.value, str) else canonical_json(self.value).decode()
+        """The bare value, as it is shown to people: a long one is cut, for it may be a whole document."""
+        text = self.value if isinstance(self.value, str) else canonical_json(self.value).decode()
+        cut = len(text) - LONGEST_SHOWN
+        return text if cut <= 0 else f"{text[:LONGEST_SHOWN]}… ({cut} more characters)"
 
 
 class Fitting(Model):

@@ -21,12 +21,12 @@ class TemporalLeases:
 
     async def take(self, order: LeaseOrder) -> LeaseAnswer:
         """Have it, or name the open incident that does. An incident that ended without letting go holds nothing."""
-        ours = Holder(incident=order.incident, run=order.run)
+        ours = Holder(incident=order.incident, run=order.run, action=order.action)
         name = lease_id(order.system, order.lever)
         try:
             await self.client.start_workflow(
                 LEASE,
-                LeaseStart(holder=ours, action=order.action),
+                LeaseStart(holder=ours),
                 id=name,
                 task_queue=self.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
@@ -42,6 +42,8 @@ class TemporalLeases:
             return LeaseAnswer(holder=None)
         if holder == ours:
             return LeaseAnswer(holder=None)
+        if (holder.incident, holder.run) == (ours.incident, ours.run):
+            raise Unreachable(f"{order.lever} is still being let go of by this incident")
         if not await self._is_open(holder):
             await self._release(name, holder)
             raise Unreachable(f"{holder.incident} has ended, and its lease of {order.lever} ends now")
@@ -49,7 +51,7 @@ class TemporalLeases:
 
     async def release(self, order: ReleaseOrder) -> None:
         """Let go of it. The workflow minds only its holder, so a late order frees nobody else's lever."""
-        holder = Holder(incident=order.incident, run=order.run)
+        holder = Holder(incident=order.incident, run=order.run, action=order.action)
         await self._release(lease_id(order.system, order.lever), holder)
 
     async def _release(self, name: str, holder: Holder) -> None:

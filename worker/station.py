@@ -271,13 +271,15 @@ class Embedded:
 
     def tell(self, found: dict[str, Any]) -> None:
         """Print where everything is."""
-        if self.as_json:
-            print(json.dumps(found), flush=True)
-            return
-        print("The station is up.")
-        for name, where in found.items():
-            print(f"  {name.replace('_', ' '):12} {where}")
-        print("Next: firestation incidents   (Ctrl-C stops the station)", flush=True)
+        lines = ["The station is up."]
+        lines += [f"  {name.replace('_', ' '):12} {where}" for name, where in found.items()]
+        lines += ["Next: firestation incidents   (Ctrl-C stops the station)"]
+        try:
+            print(json.dumps(found) if self.as_json else "\n".join(lines), flush=True)
+        except (
+            BrokenPipeError
+        ):  # nobody reads any more; the station goes on, and must not trip over it at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _first(wanted: Coroutine[Any, Any, Any], *running: asyncio.Task[None]) -> None:

@@ -30,7 +30,7 @@ async def _open_task(house: House, task: Task) -> None:
     incident = house.incident
     if any((ticket.kind, ticket.name) == (task.kind, task.name) for ticket in incident.tickets):
         return
-    step = f"task-{task.name or task.kind}"
+    step = f"task-{task.kind}" + (f"-{task.name}" if task.name else "")
     order = TaskOrder(
         tracker=incident.brief.system.trackers[0],
         task=task,

@@ -53,7 +53,11 @@ async def _lease(house: House, lever: LeverFitting, firebreak: Firebreak) -> Non
 async def _release(house: House, lever: LeverFitting) -> None:
     incident = house.incident
     order = ReleaseOrder(
-        system=incident.brief.system.system, lever=lever.id, incident=incident.id, run=incident.run
+        system=incident.brief.system.system,
+        lever=lever.id,
+        incident=incident.id,
+        run=incident.run,
+        action=incident.leased[lever.id],
     )
     await house.do("release_lease", order, str, f"let go of {lever.title}")
     house.happen(record.Released(at=workflow.now(), lever=lever.id))

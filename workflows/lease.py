@@ -12,17 +12,20 @@ RELEASE = "release"
 
 
 class Holder(Model):
-    """The incident that has a lever, and the run that its chain began with."""
+    """The incident that has a lever, the run that its chain began with, and the action that it took the lever for.
+
+    With the action each taking is another one: a release that comes late frees no lever that was taken again.
+    """
 
     incident: Id
     run: str
+    action: Sha256
 
 
 class LeaseStart(Model):
-    """Who takes it, and for which action."""
+    """Who takes it."""
 
     holder: Holder
-    action: Sha256
 
 
 def lease_id(system: str, lever: str) -> str:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from firestation import acts, record
-from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
+from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease, MoveOutcome, order_move
 from firestation.incident import next_job
+from firestation.picture import picture
+from firestation.plan import plans
 from firestation.severity import Severity
 from firestation.steps import Absence, When
 from firestation.system import Position
@@ -98,6 +100,10 @@ class TwoFires(RuleBasedStateMachine):
     def the_engine_works(self, which: int, lever: str, fault: str) -> None:
         self.worlds[which].work(lever, fault)
 
+    @rule(which=st.integers(0, 1))
+    def the_words_go_out(self, which: int) -> None:
+        self.worlds[which].deliver()
+
     @invariant()
     def no_lever_has_two_incidents(self) -> None:
         for lever in ("tool", "reranker"):
@@ -116,6 +122,7 @@ class TwoFires(RuleBasedStateMachine):
         for world in self.worlds:
             way_back(world)
             working(world)
+            world.deliver()
         for world in self.worlds:
             every_move_had_a_word(world)
             assert not world.incident.leased, "a lever that nobody holds is free for the next incident"
@@ -261,8 +268,6 @@ def test_stop_while_a_lever_moves_still_finds_its_way_back() -> None:
     approve(world, "reranker-on")
     firebreak = latest(world, "reranker-on")
     world.happen(record.Leased(at=world.now, lever="reranker", action=firebreak.digest))
-    from firestation.firebreak import MoveOutcome, order_move  # noqa: PLC0415
-
     order = order_move(latest(world, "reranker-on"), "captain")
     world.happen(record.Ordered(at=world.now, order=order))
     world.attempt(acts.Stop(by="ana", reason="no"))
@@ -440,3 +445,94 @@ def test_two_incidents_of_one_fire_share_no_idempotency_key() -> None:
         keys.append({*moves, *(parcel.key for parcel in world.incident.outbox)})
     assert keys[0]
     assert not keys[0] & keys[1]
+
+
+def test_silence_that_is_answered_and_comes_again_has_words_of_its_own() -> None:
+    world = taken(**steps(at_expiry="escalate", expires_after=timedelta(hours=1)))
+    working(world)
+    approve(world, "reranker-on")
+    working(world)
+    for _ in range(3):
+        world.wait(timedelta(hours=2))
+        world.deliver()
+        digest = latest(world, "reranker-on").digest
+        assert world.attempt(acts.Extend(by="ana", action=digest, reason="not yet")) is None
+
+
+def test_what_drifts_after_the_switch_is_not_asked_for_by_the_other_runbook() -> None:
+    world = taken()
+    working(world)
+    approve(world, "reranker-on")
+    firebreak = latest(world, "reranker-on")
+    world.happen(record.Leased(at=world.now, lever="reranker", action=firebreak.digest))
+    order = order_move(latest(world, "reranker-on"), "captain")
+    world.happen(record.Ordered(at=world.now, order=order))
+    assert world.attempt(acts.Switch(by="ana", to="other", reason="another pattern")) is None
+    outcome = MoveOutcome(result="drifted", found=Position(value="half"), detail="somebody else moved it")
+    world.happen(record.Moved(at=world.now, order=order, outcome=outcome))
+    assert world.incident.wanted == ()
+
+
+def test_nothing_moves_without_a_word_at_a_severity_that_nobody_wrote_down() -> None:
+    world = World()
+    world.baseline()
+    world.seal()
+    world.attempt(acts.Acknowledge(by="ana"))
+    assert latest(world, "stop-refunds").state is Lease.AUTHORIZED
+    world.attempt(acts.Declare(by="ana", severity=Severity.SEV4, reason="it is small"))
+    assert latest(world, "stop-refunds").state is Lease.PROPOSED
+    working(world)
+    assert world.levers["tool"] == "enabled"
+    world.attempt(acts.Approve(by="ana", action=latest(world, "stop-refunds").digest))
+    working(world)
+    assert world.levers["tool"] == "disabled"
+    absent = taken(**steps(absence=Absence(undecided="apply", severities=(Severity.SEV2,)), approvals=1))
+    absent.attempt(acts.Declare(by="ana", severity=Severity.SEV4, reason="it is small"))
+    absent.wait(timedelta(minutes=13))
+    assert latest(absent, "reranker-on").state is Lease.LAPSED
+
+
+def test_a_lift_that_fails_calls_for_no_fallback() -> None:
+    first, second = worlds.runbook().firebreaks
+    world = taken(firebreaks=(first, second.changed(fallback_for="stop-refunds")))
+    working(world)
+    world.attempt(acts.Lift(by="ana", action=latest(world, "stop-refunds").digest, reason="over"))
+    world.work("tool", "dead")
+    assert latest(world, "stop-refunds").state is Lease.UNCERTAIN
+    assert world.incident.latest("reranker-on") is None
+
+
+def test_a_member_of_a_group_that_is_ineffective_does_not_stay_behind() -> None:
+    first, second = worlds.runbook().firebreaks
+    world = taken(firebreaks=(first.changed(group="pair"), second.changed(group="pair")))
+    working(world)
+    approve(world, "reranker-on")
+    world.work("reranker")
+    world.work("reranker", "no effect")
+    working(world)
+    assert world.levers == {"tool": "enabled", "reranker": "off"}
+    unread = World(firebreaks=(first.changed(group="pair"), second.changed(group="pair")))
+    unread.seal(without=("reranker",))
+    assert set(unread.incident.skipped) == {"stop-refunds", "reranker-on"}
+
+
+def test_an_incident_that_ends_lets_go_of_its_levers() -> None:
+    world = taken()
+    working(world)
+    approve(world, "reranker-on")
+    firebreak = latest(world, "reranker-on")
+    world.happen(record.Leased(at=world.now, lever="reranker", action=firebreak.digest))
+    world.attempt(acts.Lift(by="ana", action=latest(world, "stop-refunds").digest, reason="no fire"))
+    world.work("tool")
+    assert world.attempt(acts.Dismiss(by="ana", reason="no fire")) is None
+    assert next_job(world.incident, "reranker") == ("release", None)
+
+
+def test_a_position_as_long_as_a_document_is_shown_cut() -> None:
+    world = World()
+    world.levers["reranker"] = "x" * 9000
+    world.baseline()
+    world.seal()
+    (plan,) = plans(world.incident)
+    assert "more characters" in plan.change
+    assert picture(world.incident, tuple(world.record)).model_dump_json()

@@ -15,6 +15,7 @@ from firestation import acts, record
 from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
 from firestation.authority import Person, Role, Roster
+from firestation.board import Receipt
 from firestation.due import settled
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
@@ -285,6 +286,13 @@ class World:
             return MoveOutcome(result="drifted", found=found, detail="somebody else moved it")
         self.levers[lever] = order.to.value
         return MoveOutcome(result="done", found=order.to, detail="moved and read back")
+
+    def deliver(self) -> None:
+        """Send every word that is owed: each under its own key, or rule 10 refuses it."""
+        while self.incident.outbox:
+            parcel = self.incident.outbox[0]
+            receipt = Receipt(channel=parcel.channel, reference="taken")
+            self.happen(record.Sent(at=self.now, message=parcel.message, key=parcel.key, receipt=receipt))
 
     def soak(self, *, held: bool = True) -> None:
         if not self.incident.ready_to_soak or self.incident.restored_at:

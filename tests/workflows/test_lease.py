@@ -1,5 +1,6 @@
 """Firebreaks as leases, on a real server: two fires and one lever, the way back of a failed move, stop everything."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from firestation import acts
-from firestation.errors import Denied
+from firestation.errors import Denied, Unreachable
 from firestation.firebreak import Lease
+from firestation.orders import LeaseOrder, ReleaseOrder
 from firestation.runbook import FollowUp
 from firestation.state import Phase
 from firestation.steps import Absence
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
+from worker.leases import TemporalLeases
+from workflows.client import TASK_QUEUE
 
 
 @pytest.fixture
@@ -65,6 +69,30 @@ async def test_two_fires_never_fight_over_one_lever(stage: Stage) -> None:
     await other.until("the move of the second", stands("reranker", Lease.EFFECTIVE))
     await stage.proved()
     await other.proved()
+
+
+async def test_a_lease_that_is_let_go_of_is_not_taken_for_one_that_is_held(stage: Stage) -> None:
+    """Taken again while its release is still on the way: the second taking is one of its own."""
+    leases = TemporalLeases(stage.environment.client, TASK_QUEUE)
+    run = (await stage.ring()).run
+    order = LeaseOrder(
+        system="refund-agent", lever="tool-2", incident=stage.brief.incident, run=run, action="a" * 64
+    )
+    assert (await leases.take(order)).holder is None
+    assert (await leases.take(order)).holder is None, "taking it again changes nothing"
+    release = ReleaseOrder(**order.model_dump())
+    await leases.release(release)
+    again = order.changed(action="b" * 64)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                assert (await leases.take(again)).holder is None
+                break
+            except Unreachable:
+                await asyncio.sleep(0.02)
+    await leases.release(release)  # an attempt that comes late
+    other = again.changed(incident="refund-agent-ffffffff", run="another")
+    assert (await leases.take(other)).holder == stage.brief.incident
 
 
 async def test_an_incident_that_was_terminated_holds_no_lever(stage: Stage) -> None:
