@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from firestation import acts
 from firestation.errors import Denied
@@ -114,6 +115,13 @@ STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
 }
 
 
+def without_stacks(value: Any) -> Any:
+    """A history without the stacks of its failures: they hold the paths of the machine that it was recorded on."""
+    if isinstance(value, dict):
+        return {key: without_stacks(each) for key, each in value.items() if key != "stackTrace"}
+    return [without_stacks(each) for each in value] if isinstance(value, list) else value
+
+
 async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Path]:
     """Live one story and write its runs, the oldest first."""
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +135,8 @@ async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Pat
     files = []
     for number, run in enumerate(chain, start=1):
         file = target / f"{number}.json"
-        await asyncio.to_thread(file.write_text, json.dumps(as_json(run), indent=1, sort_keys=True) + "\n")
+        history = without_stacks(as_json(run))
+        await asyncio.to_thread(file.write_text, json.dumps(history, indent=1, sort_keys=True) + "\n")
         files.append(file)
     return files
 

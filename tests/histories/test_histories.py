@@ -47,6 +47,10 @@ def test_every_story_is_kept() -> None:
     assert set(ENDS) == set(STORIES)
 
 
+def test_no_history_tells_where_it_was_recorded() -> None:
+    assert not [file for incident in INCIDENTS for file in runs(incident) if "stackTrace" in file.read_text()]
+
+
 @pytest.mark.parametrize("incident", INCIDENTS, ids=lambda path: path.name)
 async def test_the_code_decides_today_as_it_decided_then(incident: Path) -> None:
     assert await replay(load(runs(incident))) is None
