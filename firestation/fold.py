@@ -7,7 +7,7 @@ from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted
 from firestation.leases import compensate, fail_together, lease
-from firestation.model import Model
+from firestation.model import Model, without
 from firestation.notices import notices
 from firestation.record import Event, Opened, Record
 from firestation.severity import propose
@@ -153,7 +153,7 @@ def _(event: record.NotSealed, incident: Incident) -> Incident:
 def _(event: record.LeverRead, incident: Incident) -> Incident:
     if event.position is None:
         return incident.changed(trouble={**incident.trouble, event.lever: event.detail})
-    trouble = {name: text for name, text in incident.trouble.items() if name != event.lever}
+    trouble = without(incident.trouble, event.lever)
     return incident.changed(
         positions={**incident.positions, event.lever: event.position},
         kept={**incident.kept, event.lever: event.at},
@@ -203,7 +203,7 @@ def _(event: record.Lapsed, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Leased, incident: Incident) -> Incident:
     if event.holder is None:
-        taken = {lever: holder for lever, holder in incident.taken.items() if lever != event.lever}
+        taken = without(incident.taken, event.lever)
         return incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
     incident = incident.changed(taken={**incident.taken, event.lever: event.holder})
     firebreak = incident.firebreak(event.action)
@@ -215,9 +215,7 @@ def _(event: record.Leased, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Released, incident: Incident) -> Incident:
-    return incident.changed(
-        leased={lever: action for lever, action in incident.leased.items() if lever != event.lever}
-    )
+    return incident.changed(leased=without(incident.leased, event.lever))
 
 
 @_apply.register

@@ -7,8 +7,9 @@ is decided here, once: JSON with sorted keys, no spaces, UTF-8, times in UTC, du
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -95,6 +96,14 @@ def show_duration(span: timedelta) -> str:
 def count(number: int, thing: str) -> str:
     """How many there are: `1 gap`, `2 gaps`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+V = TypeVar("V")
+
+
+def without(mapping: Mapping[str, V], key: str) -> dict[str, V]:
+    """The same mapping without this key, whether it was there or not."""
+    return {name: value for name, value in mapping.items() if name != key}
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]

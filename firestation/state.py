@@ -229,7 +229,7 @@ class Incident(Model):
 
     def turn(self, step: Step) -> tuple[Turn, str]:
         """Whether it is the turn of a step of the runbook, and why not."""
-        return turn(step, lambda other: self.standing(other, frozenset({step.id})), self._facts())
+        return turn(step, lambda other: self.standing(other, frozenset({step.id})), self._facts)
 
     def standing(self, name: str, asking: frozenset[str] = frozenset()) -> Standing:
         """How a step of the runbook stands. `asking` are the steps whose turn depends on the answer."""
@@ -244,7 +244,7 @@ class Incident(Model):
         step = next((each for each in self.brief.runbook.steps if each.id == name), None)
         if step is None or name in asking:
             return Standing.AHEAD
-        its_turn, _ = turn(step, lambda other: self.standing(other, asking | {name}), self._facts())
+        its_turn, _ = turn(step, lambda other: self.standing(other, asking | {name}), self._facts)
         return Standing.SKIPPED if its_turn is Turn.NOT_CALLED_FOR else Standing.AHEAD
 
     def _stands(self, firebreak: Firebreak) -> Standing:

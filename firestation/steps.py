@@ -57,10 +57,8 @@ class Facts(Model):
     levers: dict[Id, tuple[Id, ...]]
 
 
-def unmet(when: When | None, facts: Facts) -> str | None:
+def unmet(when: When, facts: Facts) -> str | None:
     """The first condition that does not hold, in words; None when all do."""
-    if when is None:
-        return None
     if when.severity and facts.severity not in when.severity:
         return f"only at {', '.join(when.severity)}, and this is {facts.severity}"
     for label, wanted in when.labels.items():
@@ -101,8 +99,11 @@ class Turn(StrEnum):
     NOT_CALLED_FOR = "not called for"
 
 
-def turn(step: Step, standing: Callable[[str], Standing], facts: Facts) -> tuple[Turn, str]:
-    """Whether it is this step's turn, and why not. Steps that wait for nothing go side by side."""
+def turn(step: Step, standing: Callable[[str], Standing], facts: Callable[[], Facts]) -> tuple[Turn, str]:
+    """Whether it is this step's turn, and why not. Steps that wait for nothing go side by side.
+
+    `facts` are asked for only where the step has a condition: this is asked at every turn of the workflow.
+    """
     for other in step.after:
         stands = standing(other)
         if stands is Standing.BAD:
@@ -115,7 +116,7 @@ def turn(step: Step, standing: Callable[[str], Standing], facts: Facts) -> tuple
             return Turn.NOT_CALLED_FOR, f"it is the fallback for {step.fallback_for}, which holds"
         if stands not in {Standing.BAD, Standing.SKIPPED}:
             return Turn.LATER, f"it is the fallback for {step.fallback_for}, if that comes to nothing"
-    missing = unmet(step.when, facts)
+    missing = unmet(step.when, facts()) if step.when else None
     return (Turn.NOT_CALLED_FOR, missing) if missing else (Turn.NOW, "")
 
 

@@ -25,6 +25,10 @@ def _within(limit: timedelta, retry: RetryPolicy) -> Options:
     return Options(heartbeat_timeout=BEAT, retry_policy=retry, schedule_to_close_timeout=limit)
 
 
+def _until_done(attempt: timedelta) -> Options:
+    return Options(heartbeat_timeout=BEAT, retry_policy=QUICK, start_to_close_timeout=attempt)
+
+
 OPTIONS: dict[str, Options] = {
     "collect": _within(timedelta(minutes=8), QUICK),
     "read_lever": _within(timedelta(minutes=1), QUICK),
@@ -32,12 +36,8 @@ OPTIONS: dict[str, Options] = {
     "seal": _within(timedelta(minutes=1), QUICK),
     "keep": _within(timedelta(minutes=2), PATIENT),
     # Temporal itself is asked, so there is no giving up: whoever can schedule this can do it.
-    "take_lease": Options(
-        heartbeat_timeout=BEAT, retry_policy=QUICK, start_to_close_timeout=timedelta(seconds=10)
-    ),
-    "release_lease": Options(
-        heartbeat_timeout=BEAT, retry_policy=QUICK, start_to_close_timeout=timedelta(seconds=10)
-    ),
+    "take_lease": _until_done(timedelta(seconds=10)),
+    "release_lease": _until_done(timedelta(seconds=10)),
     "move_lever": _within(timedelta(minutes=3), QUICK),
     "send": _within(timedelta(minutes=2), PATIENT),
     "open_task": _within(timedelta(minutes=10), PATIENT),

@@ -8,19 +8,18 @@ import contextlib
 import functools
 import gzip
 import json
-import threading
-import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from tests.drivers.serving import serving
 
 TOKEN = "t0ken-of-the-agent"
 NAMES_OF_LISTS = (
@@ -216,27 +215,6 @@ def running() -> Iterator[Product]:
     """The service, from ready to stopped."""
     _bomb()  # made once and ahead, so that no request waits for it
     product = Product()
-    config = uvicorn.Config(
-        application(product),
-        host="127.0.0.1",
-        port=0,
-        log_level="error",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 10
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        host, port = server.servers[0].sockets[0].getsockname()[:2]
-        product.url = f"http://{host}:{port}"
+    with serving(application(product)) as product.url:
         assert httpx.get(f"{product.url}/traces/ready", trust_env=False).is_success
         yield product
-    finally:
-        server.should_exit = True
-        thread.join(10)

@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from tests.drivers.serving import serving
 
 READS = frozenset({"GET", "HEAD"})
 HOP = frozenset(
@@ -92,21 +91,5 @@ def meddling(target: str) -> Iterator[Meddler]:
     meddler = Meddler(target)
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", meddler.handle, methods=methods)])
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        ends = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < ends
-            time.sleep(0.01)
-        host, port = server.servers[0].sockets[0].getsockname()[:2]
-        meddler.url = f"http://{host}:{port}"
+    with serving(app) as meddler.url:
         yield meddler
-    finally:
-        server.should_exit = True
-        thread.join(10)
