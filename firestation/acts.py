@@ -3,7 +3,7 @@
 The same models arrive as Temporal updates, as signals, and over HTTP, so there is one validation.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -194,29 +194,5 @@ Act = Annotated[
     Field(discriminator="kind"),
 ]
 
-ACTS: dict[str, type[_Act]] = {
-    act.model_fields["kind"].default: act
-    for act in (
-        Acknowledge,
-        Declare,
-        Propose,
-        Approve,
-        Refuse,
-        Note,
-        Update,
-        Handover,
-        Accept,
-        Lift,
-        Adopt,
-        Extend,
-        Stop,
-        Switch,
-        Confirm,
-        Waive,
-        Prove,
-        Dismiss,
-        Merge,
-        Close,
-    )
-}
-"""Every act by its name: the names of the updates, of the signals (`signal-…`) and of the HTTP paths."""
+ACTS: dict[str, type[_Act]] = {act.model_fields["kind"].default: act for act in get_args(get_args(Act)[0])}
+"""Every act by its name: the names of the updates, of the signals and of the HTTP paths."""

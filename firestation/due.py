@@ -46,11 +46,11 @@ def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Missed(at=now, milestone=deadline.milestone)
     for firebreak in incident.firebreaks:
         if has_lapsed(firebreak, now):
-            weighed = incident.weight if incident.modern else firebreak.action.severity
+            weighed = incident.weight if incident.since(2) else firebreak.action.severity
             policy = firebreak.step.absence.at(weighed)
             yield record.Lapsed(at=now, action=firebreak.digest, then=policy)
         ask = asks_at(firebreak)
-        if incident.modern and ask and now >= ask:
+        if incident.since(2) and ask and now >= ask:
             yield record.Asked(at=now, action=firebreak.digest)
         if has_expired(firebreak, now) and firebreak.lift_wanted_by is None:
             yield record.Expired(at=now, action=firebreak.digest, then=firebreak.step.at_expiry)
@@ -118,7 +118,7 @@ def next_wake(incident: Incident) -> datetime:
         for each in incident.firebreaks
         if each.state in HOLDING and each.expires_at and each.lift_wanted_by is None
     ]
-    if incident.modern:
+    if incident.since(2):
         moments += filter(None, map(asks_at, incident.firebreaks))
     if not incident.stopped_by:
         moments += [each.due for each in incident.duties.values() if not each.confirmed_by]
@@ -162,7 +162,7 @@ def _due_step(
         scope=f"{lever.title} of {incident.brief.system.title}: {step.why}"[:300],
         expires_after=step.expires_after,
         manifest=incident.sealed.manifest if incident.sealed else None,
-        at_expiry=step.at_expiry if incident.modern else None,
+        at_expiry=step.at_expiry if incident.since(2) else None,
     )
     return record.Proposed(
         at=now,

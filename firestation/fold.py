@@ -269,7 +269,7 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         return lease(incident, digest, **fields, lift_wanted_by=None, compensating=False)
     fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
     incident = lease(incident, digest, **fields)
-    if state is Lease.UNCERTAIN and incident.modern:
+    if state is Lease.UNCERTAIN and incident.since(2):
         return compensate(incident, digest, lambda step: step.on_failure == "put-back")
     return incident
 

@@ -28,7 +28,7 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
 @acted.register
 def _(act: acts.Declare, incident: Incident) -> Incident:
     incident = incident.changed(severity=act.severity)
-    for firebreak in incident.firebreaks if incident.modern else ():
+    for firebreak in incident.firebreaks if incident.since(2) else ():
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
         if (
             beforehand and act.severity not in firebreak.written_beforehand

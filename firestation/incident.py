@@ -179,7 +179,7 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
         if firebreak.action.lever != lever:
             continue
         if firebreak.state is Lease.AUTHORIZED:
-            must_lease = incident.modern and lever not in incident.leased
+            must_lease = incident.since(2) and lever not in incident.leased
             return "lease" if must_lease else "move", firebreak
         if incident.lift_is_owed(firebreak):
             return ("lift", firebreak) if _is_newest_to_lift(incident, firebreak) else None

@@ -21,10 +21,13 @@ from firestation.runbook import Runbook
 from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
 
-EDITION = 2
-"""What incidents that are opened today can do beyond those of before, which go on as they began. 2: levers are leased,
-the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and the idempotency keys of
-two incidents of one fire always differ."""
+EDITION = 3
+"""What incidents that are opened today can do beyond those of before, which go on as they began.
+
+2: levers are leased, the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and
+the idempotency keys of two incidents of one fire always differ. 3: people are paged by all their contacts and a page
+that reached nobody goes to the next one at once, a captain who is silent is relieved, and the severity decides who is
+paged and how often a word is due."""
 
 
 class Brief(Model):

@@ -114,7 +114,7 @@ def authority(incident: Incident, event: Event) -> str | None:
     if order.purpose == "lift":
         return _may_lift(firebreak, order)
     if order.authority in {"preauthorized", "absence"}:
-        now = {order.action.severity, incident.weight} if incident.modern else {order.action.severity}
+        now = {order.action.severity, incident.weight} if incident.since(2) else {order.action.severity}
         covered = firebreak.authority == order.authority and now <= set(firebreak.written_beforehand)
         if covered and firebreak.step.lever == order.action.lever:
             return None
@@ -203,7 +203,7 @@ def read_back_then_probe(incident: Incident, event: Event) -> str | None:
 def _not_where_expected(incident: Incident, order: MoveOrder) -> str | None:
     """Nobody else moves the lever meanwhile: this incident has it alone, and it was last seen where it is expected."""
     lever = order.action.lever
-    if incident.modern and lever not in incident.leased:
+    if incident.since(2) and lever not in incident.leased:
         return f"this incident has not leased {lever}: another one may be moving it"
     shown = incident.positions.get(lever)
     if order.purpose == "move" and (shown is None or not shown.same_as(order.expected)):

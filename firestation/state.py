@@ -14,7 +14,7 @@ from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
-from firestation.record import EDITION, Brief
+from firestation.record import Brief
 from firestation.severity import Proposal, Severity
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import Position
@@ -126,10 +126,9 @@ class Incident(Model):
         """The incident's id, which is also its workflow id."""
         return self.brief.incident
 
-    @property
-    def modern(self) -> bool:
-        """Whether it was opened by today's edition; older incidents go on as they began."""
-        return self.brief.edition >= EDITION
+    def since(self, edition: int) -> bool:
+        """Whether it was opened by this edition (`record.EDITION`) or a later one; older ones go on as they began."""
+        return self.brief.edition >= edition
 
     @property
     def mark(self) -> str:
@@ -137,7 +136,7 @@ class Incident(Model):
 
         Older incidents go on with its first eight characters, which are a time: within a minute two may share them.
         """
-        return self.run if self.modern else self.run[:8]
+        return self.run if self.since(2) else self.run[:8]
 
     @property
     def late(self) -> tuple[Id, ...]:
@@ -220,7 +219,7 @@ class Incident(Model):
 
     def lift_is_owed(self, firebreak: Firebreak) -> bool:
         """Whether the engine owes this firebreak its way back. Incidents of before finished the probe first."""
-        return self.modern and firebreak.lift_wanted_by is not None and firebreak.state in HOLDING
+        return self.since(2) and firebreak.lift_wanted_by is not None and firebreak.state in HOLDING
 
     def _planned(self, step: FirebreakStep) -> bool:
         if self.latest(step.id) or step.id in self.skipped or self.stopped_by:
