@@ -48,6 +48,12 @@ PRESENT, VERIFIED = (
 NO_KEY = (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError)
 
 
+def fingerprint_of(line: str) -> str:
+    """The fingerprint of a key in its form in files, as `ssh-keygen -l` shows it."""
+    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
 @dataclass(frozen=True)
 class Touch:
     """What a security key says with its signature. `counter` is how often it has signed, if it counts."""
@@ -73,8 +79,7 @@ class PublicKey:
     @property
     def fingerprint(self) -> str:
         """As `ssh-keygen -l` shows it."""
-        digest = base64.b64encode(hashlib.sha256(self.blob).digest()).decode()
-        return f"SHA256:{digest.rstrip('=')}"
+        return fingerprint_of(self.line)
 
     def check(self, signature: bytes, message: bytes) -> Touch | None:
         """What the security key says; `None` for any other key. Raises `InvalidInput` when it did not sign this."""
