@@ -1,10 +1,12 @@
 """What people do in an incident, one command an act, in the order in which an incident needs them."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.decisions import sign_fields
 from cli.desk import As, Desk, Incident, Json
 from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
@@ -23,6 +25,14 @@ Reason = Annotated[
 ]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
+]
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY",
+        help="Sign it with your SSH key: the private key's file, or the .pub file of one that the ssh-agent holds.",
+    ),
 ]
 
 
@@ -97,6 +107,7 @@ def approve(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")
     ] = None,
+    sign: Sign = None,
     plan: Annotated[
         bool,
         typer.Option("--plan", help="Only show what it would do, for whom, at what cost. Touches nothing."),
@@ -109,6 +120,7 @@ def approve(
     Example:
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a --plan
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a
+      firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a --sign ~/.ssh/id_ed25519
 
     Next: the engine moves the lever, reads it back, and probes whether the harm has stopped.
     """
@@ -116,7 +128,8 @@ def approve(
     if plan:
         show_plan(desk, incident, digest(action))
         return
-    perform(desk, incident, "approve", action=digest(action), reason=reason)
+    named = sign_fields(desk, incident, "approve", digest(action), reason=reason, key=sign)
+    perform(desk, incident, "approve", **named, reason=reason)
 
 
 def refuse(
@@ -125,6 +138,7 @@ def refuse(
     action: Digest,
     *,
     reason: Reason,
+    sign: Sign = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
@@ -135,7 +149,9 @@ def refuse(
 
     Next: the lever stays where it is; `firestation propose` asks again.
     """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "refuse", action=digest(action), reason=reason)
+    desk = Desk.of(ctx, who, as_json=as_json)
+    named = sign_fields(desk, incident, "refuse", digest(action), reason=reason, key=sign)
+    perform(desk, incident, "refuse", **named, reason=reason)
 
 
 def note(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from firestation.authority import Role
+from firestation.decision import Signed
 from firestation.model import Id, Model, Sha256, Text, Time
 from firestation.severity import Severity
 
@@ -44,6 +45,7 @@ class Approve(_Act):
     kind: Literal["approve"] = "approve"
     action: Sha256
     reason: Text | None = None
+    signed: Signed | None = None
 
 
 class Refuse(_Act):
@@ -52,6 +54,7 @@ class Refuse(_Act):
     kind: Literal["refuse"] = "refuse"
     action: Sha256
     reason: Text
+    signed: Signed | None = None
 
 
 class Note(_Act):

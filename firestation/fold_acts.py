@@ -5,7 +5,7 @@ from functools import singledispatch
 from firestation import acts
 from firestation.authority import Role
 from firestation.board import Entry, Word
-from firestation.firebreak import Lease
+from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
 from firestation.severity import propose
@@ -52,16 +52,23 @@ def _(act: acts.Approve, incident: Incident) -> Incident:
     firebreak = incident.firebreak(act.action)
     if firebreak is None:
         return incident
-    approved_by = (*firebreak.approved_by, act.by)
-    enough = len(set(approved_by)) >= firebreak.approvals_needed
+    decisions = (*firebreak.decisions, _decided(act, incident))
+    enough = len({*firebreak.approved_by, act.by}) >= firebreak.approvals_needed
     state = Lease.AUTHORIZED if enough else firebreak.state
     authority = "captain" if enough else None
-    return lease(incident, act.action, approved_by=approved_by, state=state, authority=authority)
+    return lease(incident, act.action, decisions=decisions, state=state, authority=authority)
 
 
 @acted.register
 def _(act: acts.Refuse, incident: Incident) -> Incident:
-    return fail_together(lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason), act.action)
+    firebreak = incident.firebreak(act.action)
+    decisions = (*(firebreak.decisions if firebreak else ()), _decided(act, incident))
+    refused = lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason, decisions=decisions)
+    return fail_together(refused, act.action)
+
+
+def _decided(act: acts.Approve | acts.Refuse, incident: Incident) -> Decided:
+    return Decided(kind=act.kind, by=act.by, at=incident.now, reason=act.reason, signed=act.signed)
 
 
 @acted.register

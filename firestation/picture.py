@@ -3,12 +3,14 @@
 from datetime import datetime
 
 from firestation.after_action import LockProof, Ticket
+from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.plan import Plan, plans, prepared
+from firestation.quorum import quorum
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
 from firestation.state import Duty, Incident, Phase, Rung, Waiver
@@ -41,6 +43,7 @@ class Picture(Model):
     proposal: Proposal
     guidance: Text | None
     needs: tuple[Line, ...]
+    signers: dict[Id, tuple[AllowedSigner, ...]]
     captain: Id | None
     scribe: Id | None
     offered_to: Id | None
@@ -93,6 +96,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         baseline=tuple(incident.baseline.values()),
         guidance=brief.runbook.guidance,
         needs=brief.runbook.needs,
+        signers={each.id: each.signers for each in brief.roster.people if each.signers},
         steps=brief.runbook.firebreaks,
         manual=brief.runbook.manual,
         plans=plans(incident),
@@ -178,7 +182,7 @@ def _decisions(incident: Incident) -> list[Waiting]:
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
-            who="a second person" if incident.captain in each.approved_by else captain,
+            who=" or ".join(quorum(incident, each).who) or captain,
             since=each.proposed_at,
             due=each.decide_by,
             command=f"firestation approve {incident.id} {each.digest[:12]}",
