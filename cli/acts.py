@@ -227,7 +227,7 @@ def handover(
     Example:
       firestation handover refund-agent-1a2b3c4d ben
 
-    Next: ben is paged, and types `firestation accept refund-agent-1a2b3c4d`.
+    Next: ben gets the briefing, and types `firestation accept refund-agent-1a2b3c4d`.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "handover", to=to)
 
@@ -241,6 +241,38 @@ def accept(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: J
     Next: you are the captain, and decide what is waited for.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "accept")
+
+
+def decline(
+    ctx: typer.Context, incident: Incident, *, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Not take the captaincy that was offered to you.
+
+    Example:
+      firestation decline refund-agent-1a2b3c4d --reason 'I am on a train' --as ben
+
+    Next: whoever offered it is told, and is still the captain.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "decline", reason=reason)
+
+
+def renounce(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    role: Annotated[Role, typer.Option("--role", help="The part that you lay down.")] = Role.CAPTAIN,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Lay down the captaincy, or another role, with nobody to take it. A handover is better.
+
+    Example:
+      firestation renounce refund-agent-1a2b3c4d --reason 'I must leave at once'
+
+    Next: without a captain the paging begins again, until somebody acknowledges.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "renounce", role=role, reason=reason)
 
 
 def lift(
@@ -439,6 +471,6 @@ PANELS = {
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
     TELL: (note, update),
     END: (lift, adopt, extend, waive, prove, close),
-    HAND: (handover, accept, dismiss, merge),
+    HAND: (handover, accept, decline, renounce, dismiss, merge),
 }
 """Every act under the heading that it has in the help."""

@@ -73,6 +73,7 @@ def firestation(
 
 teach(app, "incidents", watch.incidents, SEE)
 teach(app, "show", watch.show_incident, SEE)
+teach(app, "briefing", watch.brief, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)

@@ -18,7 +18,7 @@ class _Act(Model):
 
 
 class Acknowledge(_Act):
-    """I have the page, and I take this role."""
+    """I have the page, and I take this role; or, when I am asked whether I am still there, I am."""
 
     kind: Literal["acknowledge"] = "acknowledge"
     role: Role = Role.CAPTAIN
@@ -87,6 +87,21 @@ class Accept(_Act):
     """Take the captaincy that was offered to me."""
 
     kind: Literal["accept"] = "accept"
+
+
+class Decline(_Act):
+    """Not take the captaincy that was offered to me."""
+
+    kind: Literal["decline"] = "decline"
+    reason: Text
+
+
+class Renounce(_Act):
+    """Lay down a role that I have here. Without a captain the paging begins again."""
+
+    kind: Literal["renounce"] = "renounce"
+    role: Role = Role.CAPTAIN
+    reason: Text
 
 
 class Lift(_Act):
@@ -183,6 +198,8 @@ Act = Annotated[
     | Update
     | Handover
     | Accept
+    | Decline
+    | Renounce
     | Lift
     | Adopt
     | Extend

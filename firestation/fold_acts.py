@@ -5,11 +5,15 @@ from functools import singledispatch
 from firestation import acts
 from firestation.authority import Role
 from firestation.board import Entry, Word
+from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
 from firestation.severity import propose
 from firestation.state import Incident, Waiver
+
+POSTS = frozenset({Role.SCRIBE, Role.COMMS, Role.INVESTIGATOR})
+"""What one may be here besides the captain. Approvers are asked for with each decision, auditors only read."""
 
 
 @singledispatch
@@ -21,8 +25,8 @@ def acted(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fal
 @acted.register
 def _(act: acts.Acknowledge, incident: Incident) -> Incident:
     if act.role is Role.CAPTAIN:
-        return incident.changed(captain=act.by)
-    return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident
+        return incident if act.by == incident.captain else taken(incident, act.by)
+    return incident.changed(**{str(act.role): act.by}) if act.role in POSTS else incident
 
 
 @acted.register
@@ -98,7 +102,19 @@ def _(act: acts.Handover, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Accept, incident: Incident) -> Incident:
-    return incident.changed(captain=act.by, offered_to=None)
+    return taken(incident, act.by)
+
+
+@acted.register
+def _(act: acts.Decline, incident: Incident) -> Incident:  # noqa: ARG001 - the act is its own meaning
+    return incident.changed(offered_to=None)
+
+
+@acted.register
+def _(act: acts.Renounce, incident: Incident) -> Incident:
+    if act.role is Role.CAPTAIN:
+        return left(incident, "renounced it")
+    return incident.changed(**{str(act.role): None})
 
 
 @acted.register

@@ -13,7 +13,7 @@ from firestation.plan import Plan, plans, prepared
 from firestation.quorum import quorum
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
-from firestation.state import Duty, Incident, Phase, Rung, Waiver
+from firestation.state import Duty, Incident, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, tell
 
@@ -45,7 +45,10 @@ class Picture(Model):
     needs: tuple[Line, ...]
     signers: dict[Id, tuple[AllowedSigner, ...]]
     captain: Id | None
+    tenures: tuple[Tenure, ...]
     scribe: Id | None
+    comms: Id | None
+    investigator: Id | None
     offered_to: Id | None
     opened_at: Time
     as_of: Time
@@ -147,9 +150,9 @@ def _people(incident: Incident) -> list[Waiting]:
     if incident.captain is None:
         found.append(
             Waiting(
-                what="a captain: nobody has acknowledged",
+                what=f"a captain: {_vacant(incident)}",
                 who=incident.paged or "anyone on call",
-                since=incident.opened_at,
+                since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],
                 command=f"firestation ack {name}",
             )
@@ -175,6 +178,14 @@ def _people(incident: Incident) -> list[Waiting]:
             )
         )
     return found
+
+
+def _vacant(incident: Incident) -> str:
+    """Why there is no captain."""
+    if not incident.tenures:
+        return "nobody has acknowledged"
+    last = incident.tenures[-1]
+    return f"{last.person} {last.left} at {last.until:%H:%M} UTC"
 
 
 def _decisions(incident: Incident) -> list[Waiting]:

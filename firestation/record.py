@@ -108,6 +108,22 @@ class Paged(_Event):
     person: Id
 
 
+class Silent(_Event):
+    """Something waits for the captain, who says nothing: are they there? Derived from the clock."""
+
+    kind: Literal["silent"] = "silent"
+    person: Id
+    since: Time
+
+
+class Relieved(_Event):
+    """The captain went on saying nothing, past the limit: the captaincy is free. Derived from the clock."""
+
+    kind: Literal["relieved"] = "relieved"
+    person: Id
+    since: Time
+
+
 class Said(_Event):
     """It was time for the engine to put a word on the board by itself. Derived from the clock."""
 
@@ -291,6 +307,8 @@ Event = Annotated[
     | Sent
     | Unsent
     | Paged
+    | Silent
+    | Relieved
     | Said
     | Measured
     | SealedUp

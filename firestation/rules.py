@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from firestation import acts, record
 from firestation.authority import Role
 from firestation.board import names_cause
+from firestation.captaincy import former
 from firestation.clock import Milestone
 from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder, effect_key
@@ -25,6 +26,7 @@ CAPTAINS_ACTS = (
     acts.Propose,
     acts.Refuse,
     acts.Handover,
+    acts.Renounce,
     acts.Lift,
     acts.Adopt,
     acts.Extend,
@@ -88,12 +90,14 @@ def one_captain(incident: Incident, event: Event) -> str | None:
     if not isinstance(event, Acted):
         return None
     act, captain = event.act, incident.captain
-    if isinstance(act, acts.Acknowledge) and act.role is Role.CAPTAIN and captain:
+    if isinstance(act, acts.Acknowledge) and act.role is Role.CAPTAIN and captain not in {None, act.by}:
         return f"{captain} is the captain; {act.by} can take over only by handover and accept"
-    if isinstance(act, acts.Accept) and act.by != incident.offered_to:
+    if isinstance(act, acts.Accept | acts.Decline) and act.by != incident.offered_to:
         return f"the captaincy was not offered to {act.by}"
+    if isinstance(act, acts.Renounce) and act.role is not Role.CAPTAIN:
+        return None
     if isinstance(act, CAPTAINS_ACTS) and act.by != captain:
-        return f"{act.kind} is the captain's word, and {_captain(incident)}"
+        return f"{act.kind} is the captain's word, and {_captain(incident, act.by)}"
     return None
 
 
@@ -138,7 +142,7 @@ def _may_approve(incident: Incident, act: acts.Approve, at: datetime) -> str | N
         return f"{act.by} has already approved this; a second person is needed"
     second = firebreak is not None and waits and act.by in quorum(incident, firebreak).who
     if act.by != incident.captain and not second:
-        return f"approve is the captain's word, and {_captain(incident)}"
+        return f"approve is the captain's word, and {_captain(incident, act.by)}"
     return unproven(incident, firebreak if waits else None, act, at)
 
 
@@ -310,12 +314,12 @@ def no_secrets(incident: Incident, event: Event) -> str | None:  # noqa: ARG001 
     )
 
 
-def _captain(incident: Incident) -> str:
-    return (
-        f"the captain is {incident.captain}"
-        if incident.captain
-        else "there is no captain yet: acknowledge first"
-    )
+def _captain(incident: Incident, by: str) -> str:
+    was = former(incident, by) if incident.since(3) else None
+    ending = f"; {was}" if was else ""
+    if incident.captain:
+        return f"the captain is {incident.captain}{ending}"
+    return f"there is no captain {'now' if incident.tenures else 'yet'}: acknowledge first{ending}"
 
 
 def _ends(event: Event) -> bool:
