@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from firestation import acts, record
 from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
+from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
 from firestation.due import settled
@@ -36,6 +37,7 @@ from firestation.system import (
     System,
     TrackerFitting,
 )
+from tests.property.signatures import new_key
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 RUN = "0198b7d2-0000-7000-8000-000000000001"
@@ -116,17 +118,29 @@ def runbook(**changes: Any) -> Runbook:
     return base.changed(**changes)
 
 
+KEYS = {name: new_key(name) for name in PEOPLE}
+"""Everybody's SSH key."""
+
+
+def person(name: str, *roles: Role) -> Person:
+    signer = AllowedSigner(principals=(name,), key=KEYS[name].public.line)
+    return Person(
+        id=name, name=name.capitalize(), roles=roles, address=f"{name}@example.org", signers=(signer,)
+    )
+
+
 def roster() -> Roster:
     everyone = (Role.CAPTAIN, Role.SCRIBE, Role.APPROVER)
     return Roster(
         station="demo",
         people=(
-            Person(id="ana", name="Ana", roles=everyone, address="ana@example.org"),
-            Person(id="ben", name="Ben", roles=everyone, address="ben@example.org"),
-            Person(id="cara", name="Cara", roles=(Role.COMMS,), address="cara@example.org"),
-            Person(id="dan", name="Dan", roles=(Role.AUDITOR,), address="dan@example.org"),
+            person("ana", *everyone),
+            person("ben", *everyone),
+            person("cara", Role.COMMS),
+            person("dan", Role.AUDITOR),
         ),
         escalation=("ana", "ben"),
+        silence=timedelta(minutes=30),
     )
 
 
