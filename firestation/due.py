@@ -7,7 +7,7 @@ auditor derives it again.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from firestation import record
+from firestation import legal_course, record
 from firestation.board import Word
 from firestation.clock import Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
@@ -37,6 +37,7 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
         )
         yield from _due_duties(incident, now)
+        yield from legal_course.due_events(incident, now)
         yield from _due_words(incident, now)
 
 
@@ -110,7 +111,7 @@ def next_wake(incident: Incident) -> datetime:
     """The next moment at which `settle` may have something, as far as it can be known now."""
     if incident.ended or not incident.rung:
         return NEVER
-    moments = [next_page(incident), next_word(incident)]
+    moments = [next_page(incident), next_word(incident), legal_course.next_moment(incident, NEVER)]
     moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
     moments += [each.decide_by for each in incident.firebreaks if each.state is Lease.PROPOSED]
     moments += [

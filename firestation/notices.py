@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from firestation import record
+from firestation import legal_course, record
 from firestation.acts import Close, Dismiss, Handover, Merge, Update
 from firestation.board import Message, Word, render
 from firestation.clock import Milestone
@@ -22,12 +22,22 @@ class Notice(Model):
 
 def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
     """What this event makes us say. `incident` is the state just after it."""
+    by_law = (
+        _to(incident, each.person, Draft(each.step, each.title, each.text))
+        for each in legal_course.reminders(incident, event)
+    )
+    return (*_notices(incident, event), *by_law)
+
+
+def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
     match event:
         case record.Paged():
             return (_page(incident, event),)
         case record.Proposed():
             firebreak = incident.firebreaks[-1]
-            return (_to_captain(incident, _ask(firebreak)),)
+            ask = _ask(firebreak)
+            law = "".join(f"{words}\n" for words in legal_course.before_altering(incident))
+            return (_to_captain(incident, ask._replace(text=law + ask.text)),)
         case record.Said():
             return (_word(incident, event.word),)
         case Acted(act=Update()):
