@@ -17,6 +17,7 @@ from firestation.severity import Severity
 from firestation.state import Altering, Incident
 from firestation.timeline import LONGEST, tell
 
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SKEW = timedelta(seconds=5)
 """How far the clock of whoever gives a time may be ahead of the server's."""
 
@@ -218,6 +219,8 @@ def _said(incident: Incident, event: Event, run: LegalRun) -> tuple[str, str] | 
     if not run.running:
         return None
     name, left = run.clock.id, run.due - incident.now
+    if abs(left) > HOUR:  # a timer fires a moment late, and 7 days are to be said as 7 days
+        left = MINUTE * round(left / MINUTE)
     time = f"{show_duration(left)} left" if left > timedelta() else f"OVERDUE by {show_duration(-left)}"
     match event:
         case record.Reminded(clock=clock, cause=cause) if (clock, cause) == (name, run.cause):
