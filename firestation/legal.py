@@ -5,6 +5,7 @@ decide. Periods are plain spans of time from the moment somebody became aware, b
 days, no public holidays, no end of the day (Regulation (EEC, Euratom) No 1182/71 may give longer; sooner is safe).
 """
 
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
@@ -157,6 +158,15 @@ class Legal(Model):
 def clocks(legal: Legal) -> tuple[LegalClock, ...]:
     """The clocks of an incident that opens now, each with its owner: the catalogue, and the system's own."""
     return tuple(each.changed(owner=each.owner or legal.owner) for each in (*CATALOGUE, *legal.clocks))
+
+
+def strangers(legal: Legal, people: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each owner who is neither a role nor one of these people, with its place in the system file."""
+    named = [("legal.owner", legal.owner)]
+    named += [
+        (f"legal.clocks[{index}].owner", each.owner) for index, each in enumerate(legal.clocks) if each.owner
+    ]
+    yield from ((field, owner) for field, owner in named if not is_role(owner) and owner not in people)
 
 
 class Informed(Model):
