@@ -29,7 +29,7 @@ def settings(folder: Path, legal: str) -> Settings:
     system = folder / "system.yaml"
     system.write_text((ROOT / "examples/refund_agent/system.yaml").read_text() + legal)
     station = ROOT / "examples/station/station.yaml"
-    return Settings(station=str(station), systems=system, runbooks=ROOT / "runbooks")
+    return Settings(station=station, systems=system, runbooks=ROOT / "runbooks")
 
 
 def opened(folder: Path, legal: str) -> Brief:
