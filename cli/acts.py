@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.desk import As, Desk, Incident, Json
-from cli.perform import digest, perform, ready_words, until
+from cli.perform import digest, happened, perform, ready_words, until
 from cli.plans import show_plan
 from firestation.authority import Role
 from firestation.errors import InvalidInput
@@ -24,6 +24,9 @@ Reason = Annotated[
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
 ]
+
+
+Grade = Annotated[int | None, typer.Option(min=0, max=3, help="From 0 (mild) to 3 (grave).")]
 
 
 class Waivable(StrEnum):
@@ -61,14 +64,47 @@ def declare(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Say how bad it is. The engine proposes, the captain declares.
+    """Say how bad it is, raise it or lower it. The engine proposes, the captain declares.
+
+    What is proposed may change later: declare that, or declare what stands already, and say why.
 
     Example:
       firestation declare refund-agent-1a2b3c4d sev2 --reason 'money is going out'
 
-    Next: the engine puts the runbook's firebreaks before you, one decision each.
+    Next: the engine puts the runbook's firebreaks before you; words, clock and paging go by the severity from now on.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "declare", severity=severity, reason=reason)
+
+
+def assess(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    harm: Grade = None,
+    spread: Grade = None,
+    reversibility: Grade = None,
+    momentum: Grade = None,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say how bad it looks now, on one axis or more, from 0 (mild) to 3 (grave). Anybody may; the captain declares.
+
+    harm: nobody is harmed, annoyance, money or trust or rights are lost, people are in danger.
+    spread: one user, some users, many users or a tenant, everyone.
+    reversibility: undone by itself, undone by us, undone with effort, cannot be undone.
+    momentum: over, steady, growing, growing fast.
+
+    Example:
+      firestation assess refund-agent-1a2b3c4d --spread 3 --momentum 3 --reason 'all tenants, and more each minute'
+
+    Next: the engine weighs it again; when that is graver than what is declared, the captain is told.
+    """
+    said = {"harm": harm, "spread": spread, "reversibility": reversibility, "momentum": momentum}
+    if not any(grade is not None for grade in said.values()):
+        fix = f"Give at least one of {', '.join(f'--{axis}' for axis in said)}, each from 0 to 3"
+        raise InvalidInput("--harm", "no axis is given", fix)
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "assess", **said, reason=reason)
 
 
 def propose(
@@ -149,19 +185,52 @@ def note(
     cause: Annotated[
         bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
     ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="WHEN", help="When it happened: 5m (ago), 03:10, or 2026-01-31T03:10."),
+    ] = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
     """Write a hypothesis or a fact on the record.
 
     Example:
-      firestation note refund-agent-1a2b3c4d 'the reranker was switched off at 13:40' --fact
+      firestation note refund-agent-1a2b3c4d 'the reranker was switched off' --fact --at 13:40
 
-    Next: once the captain has marked a fact as the cause, public updates may name it.
+    Next: `firestation establish` says that a hypothesis is a fact, or refuted; `firestation show` has the numbers.
     """
     standing = "fact" if fact or cause else "hypothesis"
     desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "note", text=text, standing=standing, cause=cause)
+    perform(desk, incident, "note", text=text, standing=standing, cause=cause, at=happened(at))
+
+
+def establish(
+    ctx: typer.Context,
+    incident: Incident,
+    number: Annotated[int, typer.Argument(min=1, help="The number of the note, as `show` has it.")],
+    *,
+    reason: Reason,
+    refuted: Annotated[bool, typer.Option("--refuted", help="It is shown not to be so.")] = False,
+    cause: Annotated[
+        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
+    ] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Stand by your name for a note being a fact, or refute it. Its author stays beside it.
+
+    A fact may be confirmed by a second person, and refuted when it turns out wrong.
+
+    Example:
+      firestation establish refund-agent-1a2b3c4d 3 --reason 'the gateway log shows it'
+      firestation establish refund-agent-1a2b3c4d 4 --refuted --reason 'it fails with the old prompt too'
+
+    Next: once the captain has marked a fact as the cause, public updates may name it.
+    """
+    if refuted and cause:
+        raise InvalidInput("--cause", "what is refuted is not the cause", "Leave out --cause, or --refuted")
+    desk = Desk.of(ctx, who, as_json=as_json)
+    perform(desk, incident, "establish", entry=number, holds=not refuted, cause=cause, reason=reason)
 
 
 def update(
@@ -419,9 +488,9 @@ def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Js
 
 
 PANELS = {
-    TAKE: (ack, declare),
+    TAKE: (ack, declare, assess),
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
-    TELL: (note, update),
+    TELL: (note, establish, update),
     END: (lift, adopt, extend, waive, prove, close),
     HAND: (handover, accept, dismiss, merge),
 }

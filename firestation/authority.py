@@ -1,6 +1,6 @@
 """Authority: who the people are, what they may be, and what this person may do now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -38,12 +38,18 @@ class Person(Model):
 
 
 class Roster(Model):
-    """The people of a station and the order in which they are paged. Pinned into each incident."""
+    """The people of a station and the order in which they are paged. Pinned into each incident.
+
+    `escalation_at` has the severities at which that order is another one.
+    """
 
     station: Id
     people: tuple[Person, ...] = Field(min_length=1)
     escalation: tuple[Id, ...] = Field(min_length=1)
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
+    escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -51,12 +57,16 @@ class Roster(Model):
         if len(set(ids)) != len(ids):
             msg = "two people have the same id; give each their own"
             raise ValueError(msg)
-        for index, name in enumerate(self.escalation):
+        for place, name in _steps(self):
             person = self.person(name)
             if person is None or Role.CAPTAIN not in person.roles:
                 says = f"escalation names {name!r}, who is not one of the people with the role captain"
-                raise wrong_at("escalation", index, says=says)
+                raise wrong_at(*place, says=says)
         return self
+
+    def ranks(self, severity: Severity) -> tuple[Id, ...]:
+        """Who is paged in which order at this severity."""
+        return self.escalation_at.get(severity, self.escalation)
 
     def person(self, name: str) -> Person | None:
         """The person of this id."""
@@ -133,11 +143,7 @@ class Station(Model):
 
     def steps(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Each step of each escalation, with its place in the file."""
-        for index, name in enumerate(self.escalation):
-            yield ("escalation", index), name
-        for severity, names in self.escalation_at.items():
-            for index, name in enumerate(names):
-                yield ("escalation_at", str(severity), index), name
+        return _steps(self)
 
     def turns(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Each naming of a person in a rotation: its place in the file, the rotation, the person."""
@@ -148,7 +154,9 @@ class Station(Model):
             for number, override in enumerate(rotation.overrides):
                 yield ("rotations", index, "overrides", number, "person"), rotation.id, override.person
 
-    def roster(self, escalation: tuple[Id, ...]) -> Roster:
+    def roster(
+        self, escalation: tuple[Id, ...], escalation_at: Mapping[Severity, tuple[Id, ...]] | None = None
+    ) -> Roster:
         """What an incident needs to know of the station, without anything that leads to a token.
 
         `firestation.oncall.roster` says who is on the escalation at a moment.
@@ -156,7 +164,22 @@ class Station(Model):
         people = tuple(
             Person(id=each.id, name=each.name, roles=each.roles, address=each.address) for each in self.people
         )
-        return Roster(station=self.station, people=people, escalation=escalation, page_every=self.page_every)
+        return Roster(
+            station=self.station,
+            people=people,
+            escalation=escalation,
+            page_every=self.page_every,
+            escalation_at=dict(escalation_at or {}),
+        )
+
+
+def _steps(ranked: Roster | Station) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each step of each escalation, with its place."""
+    for index, name in enumerate(ranked.escalation):
+        yield ("escalation", index), name
+    for severity, names in ranked.escalation_at.items():
+        for index, name in enumerate(names):
+            yield ("escalation_at", str(severity), index), name
 
 
 Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]

@@ -4,11 +4,11 @@ from functools import singledispatch
 
 from firestation import acts
 from firestation.authority import Role
-from firestation.board import Entry, Word
+from firestation.board import Entry, Voucher, Word
 from firestation.firebreak import Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
-from firestation.severity import propose
+from firestation.severity import Axis, Declaration, Said, Weighing, propose
 from firestation.state import Incident, Waiver
 
 
@@ -27,7 +27,15 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Declare, incident: Incident) -> Incident:
-    incident = incident.changed(severity=act.severity)
+    declaration = Declaration(
+        by=act.by,
+        was=incident.severity,
+        now=act.severity,
+        proposed=incident.proposal.severity,
+        reason=act.reason,
+        at=incident.now,
+    )
+    incident = incident.changed(severity=act.severity, declarations=(*incident.declarations, declaration))
     for firebreak in incident.firebreaks if incident.since(2) else ():
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
         if (
@@ -38,6 +46,24 @@ def _(act: acts.Declare, incident: Incident) -> Incident:
                 incident, firebreak.digest, state=Lease.PROPOSED, authority=None, decide_by=decide_by
             )
     return incident
+
+
+@acted.register
+def _(act: acts.Assess, incident: Incident) -> Incident:
+    said: dict[Axis, Said] = {
+        axis: Said(grade=grade, by=act.by, reason=act.reason, at=incident.now)
+        for axis, grade in act.grades.items()
+    }
+    return _weighed(incident.changed(said={**incident.said, **said}), act.by, act.reason)
+
+
+def _weighed(incident: Incident, by: str, reason: str) -> Incident:
+    """The proposal computed again, and what that changed."""
+    proposal = propose(incident.brief.runbook.severity, incident.said)
+    weighing = Weighing(
+        by=by, reason=reason, was=incident.proposal.severity, now=proposal.severity, at=incident.now
+    )
+    return incident.changed(proposal=proposal, weighings=(*incident.weighings, weighing))
 
 
 @acted.register
@@ -66,8 +92,36 @@ def _(act: acts.Refuse, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Note, incident: Incident) -> Incident:
-    entry = Entry(text=act.text, standing=act.standing, cause=act.cause, by=act.by, at=incident.now)
+    now = incident.now
+    own = Voucher(by=act.by, holds=True, reason=None, at=now)
+    entry = Entry(
+        number=len(incident.entries) + 1,
+        text=act.text,
+        standing=act.standing,
+        cause=act.cause,
+        by=act.by,
+        at=min(act.at or now, now),
+        written_at=now,
+        vouchers=(own,) if act.standing == "fact" else (),
+    )
     return incident.changed(entries=(*incident.entries, entry))
+
+
+@acted.register
+def _(act: acts.Establish, incident: Incident) -> Incident:
+    voucher = Voucher(by=act.by, holds=act.holds, reason=act.reason, at=incident.now)
+    return incident.changed(
+        entries=tuple(
+            each.changed(
+                standing="fact" if act.holds else "refuted",
+                cause=each.cause or act.cause,
+                vouchers=(*each.vouchers, voucher),
+            )
+            if each.number == act.entry
+            else each
+            for each in incident.entries
+        )
+    )
 
 
 @acted.register
@@ -131,11 +185,9 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
         if firebreak.state is Lease.PROPOSED:
             why = f"{act.by} went on by the runbook {act.to}"
             incident = lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
-    return incident.changed(
-        brief=brief.changed(
-            runbook=runbook, alternatives=others, matched=(f"chosen by {act.by}: {act.reason}",)
-        ),
-        proposal=propose(runbook.severity),
+    matched = (f"chosen by {act.by}: {act.reason}",)
+    incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
+    return _weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000]).changed(
         wanted=(),
         skipped={},
         duties={},

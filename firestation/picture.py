@@ -3,17 +3,17 @@
 from datetime import datetime
 
 from firestation.after_action import LockProof, Ticket
-from firestation.board import Entry, Word
+from firestation.board import Entry, Word, causal
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.plan import Plan, plans, prepared
 from firestation.record import Record
-from firestation.severity import Proposal, Severity
+from firestation.severity import Declaration, Proposal, Severity
 from firestation.state import Duty, Incident, Phase, Rung, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
-from firestation.timeline import Moment, tell
+from firestation.timeline import Moment, moments
 
 
 class Waiting(Model):
@@ -39,6 +39,8 @@ class Picture(Model):
     phase: Phase
     severity: Severity | None
     proposal: Proposal
+    proposed_since: Time
+    declarations: tuple[Declaration, ...]
     guidance: Text | None
     needs: tuple[Line, ...]
     captain: Id | None
@@ -63,6 +65,7 @@ class Picture(Model):
     stopped_by: Id | None
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
+    next_word: Time | None
     waivers: tuple[Waiver, ...]
     trouble: dict[str, Text]
     restored_at: Time | None
@@ -88,6 +91,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         runbook=brief.runbook.runbook,
         matched=brief.matched,
         phase=incident.phase,
+        proposed_since=incident.proposed_since,
+        next_word=incident.word_due,
         as_of=incident.now,
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
@@ -101,7 +106,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
         waiting=waiting_for(incident),
-        timeline=tuple(Moment(at=event.at, kind=event.kind, text=tell(event)) for event in events),
+        timeline=moments(events),
     )
 
 
@@ -134,7 +139,7 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     if incident.ended:
         return ()
     people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
-    return (*people, *engine, *_after(incident))
+    return (*people, *engine, *_after(incident), *_words_to_say(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -215,6 +220,34 @@ def _asked(incident: Incident) -> list[Waiting]:
         if (duty := incident.duties.get(step.id)) and not (duty.confirmed_by or incident.stopped_by)
     ]
     return [*expiring, *duties]
+
+
+def _words_to_say(incident: Incident) -> list[Waiting]:
+    """What nothing waits for, and somebody should say: whether it is graver or milder, and that a cause was none."""
+    name, found = incident.id, []
+    last = incident.last_word("public")
+    if last and not incident.cause_is_fact and (named := causal(last)):
+        found.append(
+            Waiting(
+                what=f"a public word without a cause: the last one names one ({named!r}), and it is refuted",
+                who="comms",
+                since=last.at,
+                command=f"firestation update {name} '...' --public",
+            )
+        )
+    if incident.in_doubt:
+        proposed, declared = incident.proposal.severity, incident.severity
+        do = "raise" if declared and proposed.graver_than(declared) else "lower"
+        since = f"{incident.proposed_since:%H:%M:%S} UTC"
+        found.append(
+            Waiting(
+                what=f"{proposed} is proposed since {since}, declared is {declared}: {do} it or say why not",
+                who=incident.captain or "a captain",
+                since=incident.proposed_since,
+                command=f"firestation declare {name} {proposed} --reason '...'",
+            )
+        )
+    return found
 
 
 def _engine(incident: Incident) -> list[Waiting]:

@@ -9,7 +9,7 @@ from firestation.firebreak import Firebreak
 from firestation.model import count, show_duration
 from firestation.record import Event, Record
 from firestation.state import Incident
-from firestation.timeline import tell
+from firestation.timeline import moments, tell
 
 
 def draft(incident: Incident, events: Record) -> str:
@@ -22,7 +22,7 @@ def draft(incident: Incident, events: Record) -> str:
         ("Evidence", _evidence(incident)),
         ("The lock", _lock(incident)),
         ("What did not go as it should", _breaches(incident, events)),
-        ("Timeline", (f"- {_time(event.at)} {_plain(tell(event))}" for event in events)),
+        ("Timeline", (f"- {_time(each.at)} {_plain(each.text)}" for each in moments(events))),
     )
     title = f"# Postmortem of {incident.id}: {incident.brief.system.title}"
     parts = [f"## {name}\n\n" + "\n".join(lines) for name, lines in sections]
@@ -45,6 +45,8 @@ def _summary(incident: Incident) -> Iterator[str]:
         alarm = rung.alarm
         yield f"- {alarm.name} from {alarm.source}: {_plain(alarm.summary)} (rang {count(rung.times, 'time')})"
     yield f"- Severity {incident.weight}; captain {incident.captain or 'nobody'}; scribe {incident.scribe or 'nobody'}."
+    for each in incident.declarations if incident.since(3) else ():
+        yield f"  - {_time(each.at)} {each.by} {each.verb} {each.now}: {_plain(each.reason)}"
     runbook = incident.brief.runbook
     yield f"- Runbook {runbook.runbook} ({runbook.pattern}), because {'; '.join(incident.brief.matched)}."
     if incident.predecessor:
@@ -67,9 +69,15 @@ def _measures(incident: Incident, events: Record) -> Iterator[str]:
 
 
 def _known(incident: Incident) -> Iterator[str]:
-    for entry in incident.entries:
-        word = "Cause, a fact" if entry.cause else entry.standing.capitalize()
-        yield f"- {word} ({entry.by}, {_time(entry.at)}): {_plain(entry.text)}"
+    for standing in ("fact", "hypothesis", "refuted"):
+        for entry in (each for each in incident.entries if each.standing == standing):
+            held = "Held for the cause, refuted" if standing == "refuted" else "Cause, a fact"
+            word = held if entry.cause else standing.capitalize()
+            yield f"- {word} ({entry.by}, {_time(entry.at)}): {_plain(entry.text)}"
+            for each in entry.vouchers:
+                if each.reason:
+                    done = "stands for it" if each.holds else "refuted it"
+                    yield f"  - {each.by} {done} ({_time(each.at)}): {_plain(each.reason)}"
     if not incident.cause_is_fact:
         yield "- Not known: the cause. Nobody has marked one as a fact."
 

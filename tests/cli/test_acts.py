@@ -35,10 +35,12 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
     calls: dict[str, tuple[str, ...]] = {
         "acknowledge": ("ack", NAME),
         "declare": ("declare", NAME, "sev1", "--reason", "money"),
+        "assess": ("assess", NAME, "--harm", "3", "--momentum", "0", "--reason", "a customer was hurt"),
         "propose": ("propose", NAME, "reranker-on"),
         "approve": ("approve", NAME, digest),
         "refuse": ("refuse", NAME, digest, "--reason", "no"),
         "note": ("note", NAME, "a thought"),
+        "establish": ("establish", NAME, "3", "--reason", "the log shows it"),
         "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
         "handover": ("handover", NAME, "ben"),
         "accept": ("accept", NAME),

@@ -24,7 +24,7 @@ from firestation.fold import begin
 from firestation.incident import advance, believed, next_job
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
-from firestation.severity import Axes, Severity
+from firestation.severity import AXES, Axes, Severity
 from firestation.state import Incident, Phase
 from firestation.steps import FirebreakStep, ManualStep, Probe
 from firestation.system import (
@@ -331,6 +331,12 @@ def people() -> st.SearchStrategy[str]:
     return st.sampled_from((*PEOPLE, "stranger"))
 
 
+def assessments(by: st.SearchStrategy[str], text: st.SearchStrategy[str]) -> st.SearchStrategy[acts.Assess]:
+    """Somebody says how bad it is, on one axis or more."""
+    grades = st.dictionaries(st.sampled_from(AXES), st.integers(0, 3), min_size=1)
+    return st.builds(lambda by, grades, reason: acts.Assess(by=by, reason=reason, **grades), by, grades, text)
+
+
 def tries(world: World) -> st.SearchStrategy[acts.Act]:
     """Whatever anybody may try now, sensible or not."""
     digests = st.sampled_from([each.digest for each in world.incident.firebreaks] + ["f" * 64])
@@ -340,6 +346,7 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
     return st.one_of(
         st.builds(acts.Acknowledge, by=by, role=st.sampled_from(Role)),
         st.builds(acts.Declare, by=by, severity=st.sampled_from(Severity), reason=text),
+        assessments(by, text),
         st.builds(acts.Propose, by=by, step=st.sampled_from(["stop-refunds", "reranker-on", "no-such-step"])),
         st.builds(acts.Approve, by=by, action=digests),
         st.builds(acts.Refuse, by=by, action=digests, reason=text),
@@ -349,6 +356,15 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
             text=text,
             standing=st.sampled_from(["fact", "hypothesis"]),
             cause=st.booleans(),
+            at=st.sampled_from([None, world.now - timedelta(minutes=2), world.now + timedelta(minutes=2)]),
+        ),
+        st.builds(
+            acts.Establish,
+            by=by,
+            entry=st.integers(1, 4),
+            holds=st.booleans(),
+            cause=st.booleans(),
+            reason=text,
         ),
         st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
         st.builds(acts.Handover, by=by, to=people()),
