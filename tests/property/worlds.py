@@ -16,6 +16,7 @@ from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
+from firestation.clock import FirstFifteen, Times
 from firestation.due import settled
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
@@ -130,6 +131,31 @@ def roster() -> Roster:
     )
 
 
+GRAVER = {
+    "cadence_at": {Severity.SEV1: timedelta(minutes=10), Severity.SEV4: timedelta(hours=2)},
+    "clock": FirstFifteen(
+        staffed=timedelta(minutes=20),
+        at={
+            Severity.SEV1: Times(staffed=timedelta(minutes=5), first_update=timedelta(minutes=5)),
+            Severity.SEV4: Times(staffed=timedelta(minutes=40)),
+        },
+    ),
+}
+"""What a runbook may let depend on the severity."""
+
+
+def more_at_sev1() -> Roster:
+    """A roster that has one more person to page at sev1."""
+    usual = roster()
+    eve = Person(id="eve", name="Eve", roles=(Role.CAPTAIN,), address="eve@example.org")
+    return Roster(
+        station=usual.station,
+        people=(*usual.people, eve),
+        escalation=usual.escalation,
+        escalation_at={Severity.SEV1: ("ben", "eve", "ana")},
+    )
+
+
 def brief(**changes: Any) -> Brief:
     return Brief(
         incident="refund-agent-1a2b3c4d",
@@ -163,8 +189,15 @@ class World:
     `levers` and `leases` are the town's: worlds that share them are two incidents in one town.
     """
 
-    def __init__(self, beside: World | None = None, run: str = RUN, **changes: Any) -> None:
-        plan = brief(**changes)
+    def __init__(
+        self,
+        beside: World | None = None,
+        run: str = RUN,
+        people: Roster | None = None,
+        edition: int = EDITION,
+        **changes: Any,
+    ) -> None:
+        plan = brief(**changes).changed(roster=people or roster(), edition=edition)
         if beside:
             plan = plan.changed(incident=f"{plan.incident}-2")
         opened = Opened(at=START, brief=plan, run=run)
