@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import Field
 
-from firestation.model import Duration, Model, Time
+from firestation.model import Duration, Model, Span, Time
 from firestation.severity import Severity
 
 
@@ -21,18 +20,15 @@ class Milestone(StrEnum):
     FIRST_UPDATE = "first update"
 
 
-Allowed = Annotated[Duration, Field(gt=timedelta())]
-
-
 class Times(Model):
     """Other times at one severity; what is left out is as at the others."""
 
-    acknowledged: Allowed | None = None
-    staffed: Allowed | None = None
-    declared: Allowed | None = None
-    sealed: Allowed | None = None
-    decided: Allowed | None = None
-    first_update: Allowed | None = None
+    acknowledged: Span | None = None
+    staffed: Span | None = None
+    declared: Span | None = None
+    sealed: Span | None = None
+    decided: Span | None = None
+    first_update: Span | None = None
 
 
 class FirstFifteen(Model):

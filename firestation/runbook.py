@@ -1,14 +1,14 @@
 """The runbook: the rehearsed response to one failure pattern, pinned into the incident when it opens."""
 
 from datetime import date, timedelta
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from firestation.clock import FirstFifteen
 from firestation.errors import NotConfigured
 from firestation.expect import Expectation
-from firestation.model import Duration, Id, Line, Model, Text, wrong_at
+from firestation.model import Duration, Id, Line, Model, Span, Text, wrong_at
 from firestation.severity import Axes, Severity
 from firestation.steps import FirebreakStep, ManualStep
 from firestation.system import SnapshotItem, System
@@ -136,7 +136,7 @@ class Runbook(Model):
     cadence: Duration = Field(
         default="30m", validate_default=True, gt=timedelta(), description="how often the board says a word"
     )
-    cadence_at: dict[Severity, Annotated[Duration, Field(gt=timedelta())]] = Field(
+    cadence_at: dict[Severity, Span] = Field(
         default_factory=dict,
         description="how often at a severity, such as {sev1: 15m}; at the others as `cadence` says",
         exclude_if=lambda value: not value,

@@ -126,7 +126,8 @@ def test_the_captain_is_told_once_when_more_is_proposed_than_declared_and_may_sa
     assert made.incident.declarations[-1].verb == "keeps"
     assert not made.incident.in_doubt
     assert made.attempt(again) is not None, "it is said already"
-    assert made.attempt(acts.Assess(by="ben", momentum=0, reason="it is over")) is None
+    for momentum in (0, 3):  # to this ana has answered
+        assert made.attempt(acts.Assess(by="ben", momentum=momentum, reason="to and fro")) is None
     assert len(sent(made.incident, "graver")) == 1
 
 
