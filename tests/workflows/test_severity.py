@@ -27,9 +27,10 @@ def told(stage: Stage, to: str) -> list[str]:
 
 
 def followed(stage: Stage) -> None:
-    """Let this incident's words, clock and ranks depend on the severity."""
-    brief = stage.brief
-    stage.brief = brief.changed(runbook=brief.runbook.changed(**GRAVER), roster=more_at_sev1())
+    """Let this incident's words, clock and ranks depend on the severity, and let its decisions wait long."""
+    runbook = stage.brief.runbook.changed(**GRAVER)
+    waiting = tuple(step.changed(decide_within=timedelta(hours=2)) for step in runbook.firebreaks)
+    stage.brief = stage.brief.changed(runbook=runbook.changed(firebreaks=waiting), roster=more_at_sev1())
 
 
 async def test_cadence_clock_and_paging_follow_a_raised_severity(stage: Stage) -> None:
