@@ -36,11 +36,14 @@ def _(act: acts.Declare, incident: Incident) -> Incident:
         at=incident.now,
     )
     incident = incident.changed(severity=act.severity, declarations=(*incident.declarations, declaration))
-    for firebreak in incident.firebreaks if incident.since(2) else ():
+    return _covered(incident) if incident.since(2) else incident
+
+
+def _covered(incident: Incident) -> Incident:
+    """What waits to be moved on a word that was written beforehand, and not for this weight, is put to the captain."""
+    for firebreak in incident.firebreaks:
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
-        if (
-            beforehand and act.severity not in firebreak.written_beforehand
-        ):  # nobody's word covers it any more
+        if beforehand and incident.weight not in firebreak.written_beforehand:
             decide_by = incident.now + firebreak.step.decide_within
             incident = lease(
                 incident, firebreak.digest, state=Lease.PROPOSED, authority=None, decide_by=decide_by
@@ -54,7 +57,8 @@ def _(act: acts.Assess, incident: Incident) -> Incident:
         axis: Said(grade=grade, by=act.by, reason=act.reason, at=incident.now)
         for axis, grade in act.grades.items()
     }
-    return _weighed(incident.changed(said={**incident.said, **said}), act.by, act.reason)
+    incident = _weighed(incident.changed(said={**incident.said, **said}), act.by, act.reason)
+    return _covered(incident) if incident.since(2) else incident
 
 
 def _weighed(incident: Incident, by: str, reason: str) -> Incident:
@@ -181,13 +185,15 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
     if runbook is None:
         return incident
     others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
+    matched = (f"chosen by {act.by}: {act.reason}",)
+    incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
+    incident = _weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000])
+    incident = _covered(incident) if incident.since(3) else incident
     for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
         if firebreak.state is Lease.PROPOSED:
             why = f"{act.by} went on by the runbook {act.to}"
             incident = lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
-    matched = (f"chosen by {act.by}: {act.reason}",)
-    incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
-    return _weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000]).changed(
+    return incident.changed(
         wanted=(),
         skipped={},
         duties={},

@@ -100,17 +100,10 @@ def _people(roster: Roster | None) -> Iterator[str]:
         assert person
         every = show_duration(roster.page_every)
         yield f"{number}. {_line(person.name)}, {_line(person.address)}; no answer after {every}: call the next one"
-    for severity, names in roster.escalation_at.items():
-        yield f"- At {severity} in this order: {', '.join(_name(roster, name) for name in names)}"
     for person in roster.people:
         if person.id not in roster.escalation:
             yield f"- {_line(person.name)} ({', '.join(person.roles)}), {_line(person.address)}"
     yield ""
-
-
-def _name(roster: Roster, name: str) -> str:
-    person = roster.person(name)
-    return _line(person.name) if person else name
 
 
 def _typing() -> Iterator[str]:

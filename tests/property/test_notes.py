@@ -32,6 +32,10 @@ def refused(world: World, act: acts.Act) -> str:
     return f"{refusal.rule}: {refusal.missing}"
 
 
+def knows_the_cause(world: World) -> bool:
+    return world.incident.cause_is_fact
+
+
 def stands(world: World, number: int) -> list[tuple[str, str | None]]:
     entry = world.incident.entry(number)
     assert entry is not None
@@ -95,11 +99,11 @@ def test_only_the_captain_makes_a_note_the_cause_and_only_a_fact() -> None:
         act = acts.Establish(by=by, entry=1, holds=holds, cause=True, reason="the log shows it")
         assert refused(world, act).startswith("7: only the captain marks a cause")
     assert world.attempt(acts.Establish(by="ben", entry=1, reason="the log shows it")) is None
-    assert not world.incident.cause_is_fact
+    assert not knows_the_cause(world)
     assert world.attempt(acts.Establish(by="ana", entry=1, reason="I see it too")) is None
     marks = acts.Establish(by="ana", entry=1, cause=True, reason="with it on all is well")
     assert world.attempt(marks) is None, "though ana stands for it already: the cause is news"
-    assert world.incident.cause_is_fact
+    assert knows_the_cause(world)
     assert "has stood for note 1" in refused(world, marks)
 
 
@@ -113,7 +117,7 @@ def test_only_the_captain_takes_a_cause_back_and_then_no_public_word_names_it() 
     told = refused(world, acts.Establish(by="ben", entry=1, holds=False, reason="it is on"))
     assert told == "7: note 1 is marked as the cause; only the captain refutes it, and the captain is ana"
     assert world.attempt(acts.Establish(by="ana", entry=1, holds=False, reason="it is on")) is None
-    assert not world.incident.cause_is_fact
+    assert not knows_the_cause(world)
     assert refused(world, public).startswith("7: the public text names a cause ('because')")
     waits = waiting_for(world.incident)[-1]
     assert waits.what.startswith("a public word without a cause: the last one names one ('because')")

@@ -12,6 +12,7 @@ from firestation import acts, record
 from firestation.board import Message
 from firestation.clock import Milestone
 from firestation.due import next_wake, next_word
+from firestation.firebreak import Lease
 from firestation.fold import fold
 from firestation.picture import picture, waiting_for
 from firestation.postmortem import draft
@@ -45,6 +46,10 @@ def declared(severity: Severity, **changes: Any) -> World:
     return made
 
 
+def proposed(made: World) -> Severity:
+    return made.incident.proposal.severity
+
+
 def sent(incident: Incident, step: str) -> list[Message]:
     """What the pager is asked to send of this kind."""
     ours = (each for each in incident.outbox if each.channel == "pager")
@@ -67,12 +72,12 @@ def test_the_proposal_never_falls_when_an_axis_rises(axes: Axes, said: Any, axis
 
 def test_what_people_say_stands_in_place_of_the_runbook_and_is_told_with_their_names() -> None:
     made = world()
-    assert made.incident.proposal.severity is Severity.SEV2
+    assert proposed(made) is Severity.SEV2
     assert made.attempt(acts.Assess(by="cara", harm=3, reason="a customer was hurt")) is None
-    assert made.incident.proposal.severity is Severity.SEV1
+    assert proposed(made) is Severity.SEV1
     assert "harm 3: people are in danger (cara: a customer was hurt)" in made.incident.proposal.reasons
     assert made.attempt(acts.Assess(by="ben", harm=2, momentum=0, reason="nobody was")) is None
-    assert made.incident.proposal.severity is Severity.SEV2
+    assert proposed(made) is Severity.SEV2
     assert made.incident.said["harm"].by == "ben"
     assert made.attempt(acts.Switch(by="ana", to="other", reason="x")) is not None
 
@@ -227,6 +232,22 @@ def test_whoever_is_only_paged_at_the_graver_severity_is_told_at_once_and_once()
 def test_the_first_declaration_tells_them_too_when_it_is_graver_than_was_proposed() -> None:
     (told,) = sent(declared(Severity.SEV1).incident, "raised")
     assert "ana declares sev1: it looks so" in told.text
+
+
+def test_a_move_that_was_pre_authorized_waits_for_a_word_once_the_weight_is_another_one() -> None:
+    """Nobody has declared, so that what is proposed is what it weighs."""
+    for raised, covered in ((acts.Assess(by="ben", harm=0, spread=0, reason="a test"), False),
+                            (acts.Assess(by="ben", spread=3, reason="all tenants"), True)):  # fmt: skip
+        made = world()
+        made.seal()
+        (tool,) = (each for each in made.incident.firebreaks if each.action.lever == "tool")
+        assert tool.state is Lease.AUTHORIZED
+        assert made.attempt(raised) is None
+        found = made.incident.firebreak(tool.digest)
+        assert found is not None
+        assert found.state is (Lease.AUTHORIZED if covered else Lease.PROPOSED)
+        assert made.work("tool") is covered
+        assert (made.levers["tool"] == "disabled") is covered
 
 
 # Whatever people say and do ---------------------------------------------------------------------------------------

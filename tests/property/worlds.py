@@ -131,7 +131,7 @@ def roster() -> Roster:
     )
 
 
-GRAVER = {
+GRAVER: dict[str, Any] = {
     "cadence_at": {Severity.SEV1: timedelta(minutes=10), Severity.SEV4: timedelta(hours=2)},
     "clock": FirstFifteen(
         staffed=timedelta(minutes=20),
