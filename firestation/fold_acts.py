@@ -8,7 +8,7 @@ from firestation.board import Entry, Voucher, Word
 from firestation.firebreak import Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
-from firestation.severity import Axis, Declaration, Said, Weighing, propose
+from firestation.severity import Assessment, Axis, Declaration, Weighing, propose
 from firestation.state import Incident, Waiver
 
 
@@ -53,17 +53,17 @@ def _covered(incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Assess, incident: Incident) -> Incident:
-    said: dict[Axis, Said] = {
-        axis: Said(grade=grade, by=act.by, reason=act.reason, at=incident.now)
+    assessed: dict[Axis, Assessment] = {
+        axis: Assessment(grade=grade, by=act.by, reason=act.reason, at=incident.now)
         for axis, grade in act.grades.items()
     }
-    incident = _weighed(incident.changed(said={**incident.said, **said}), act.by, act.reason)
+    incident = _weighed(incident.changed(assessed={**incident.assessed, **assessed}), act.by, act.reason)
     return _covered(incident) if incident.since(2) else incident
 
 
 def _weighed(incident: Incident, by: str, reason: str) -> Incident:
     """The proposal computed again, and what that changed."""
-    proposal = propose(incident.brief.runbook.severity, incident.said)
+    proposal = propose(incident.brief.runbook.severity, incident.assessed)
     weighing = Weighing(
         by=by, reason=reason, was=incident.proposal.severity, now=proposal.severity, at=incident.now
     )

@@ -57,7 +57,7 @@ class Proposal(Model):
     reasons: tuple[str, ...]
 
 
-class Said(Model):
+class Assessment(Model):
     """What somebody has said of one axis, and why. It stands in place of what the runbook expects."""
 
     grade: Grade
@@ -107,21 +107,21 @@ def declares(was: Severity | None, now: Severity) -> str:
     return "raises to" if now.graver_than(was) else "lowers to"
 
 
-def propose(axes: Axes, said: Mapping[Axis, Said] | None = None) -> Proposal:
+def propose(axes: Axes, assessed: Mapping[Axis, Assessment] | None = None) -> Proposal:
     """Weigh the axes, each as people said of it, or else as the runbook has it.
 
     Grave harm that spreads or cannot be undone is never below sev1. The sum decides otherwise: 8 and more sev1,
     5 and more sev2, 3 and more sev3. It never falls when an axis rises.
     """
-    said = said or {}
-    grades = {axis: said[axis].grade if axis in said else getattr(axes, axis) for axis in AXES}
+    assessed = assessed or {}
+    grades = {axis: assessed[axis].grade if axis in assessed else getattr(axes, axis) for axis in AXES}
     total = sum(grades.values())
     grave = grades["harm"] == 3 and max(grades["spread"], grades["reversibility"]) >= 2  # noqa: PLR2004 - see WORDS
     steps = ((8, Severity.SEV1), (5, Severity.SEV2), (3, Severity.SEV3), (0, Severity.SEV4))
     severity = Severity.SEV1 if grave else next(level for floor, level in steps if total >= floor)
     reasons = tuple(
         f"{axis} {grade}: {WORDS[axis][grade]}"
-        + (f" ({said[axis].by}: {said[axis].reason})" if axis in said else "")
+        + (f" ({assessed[axis].by}: {assessed[axis].reason})" if axis in assessed else "")
         for axis, grade in grades.items()
     )
     return Proposal(severity=severity, reasons=reasons)

@@ -15,7 +15,7 @@ from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
-from firestation.severity import Axis, Declaration, Proposal, Said, Severity, Weighing
+from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import Position
 
@@ -88,7 +88,7 @@ class Incident(Model):
     offered_to: Id | None = None
     severity: Severity | None = None
     proposal: Proposal
-    said: dict[Axis, Said] = {}
+    assessed: dict[Axis, Assessment] = {}
     weighings: tuple[Weighing, ...] = ()
     declarations: tuple[Declaration, ...] = ()
     pages: int = 0

@@ -16,7 +16,7 @@ from firestation.firebreak import Lease
 from firestation.fold import fold
 from firestation.picture import picture, waiting_for
 from firestation.postmortem import draft
-from firestation.severity import AXES, WORDS, Axes, Said, Severity, propose
+from firestation.severity import AXES, WORDS, Assessment, Axes, Severity, propose
 from firestation.state import Incident
 from tests.property.worlds import GRAVER, START, World, assessments, more_at_sev1
 
@@ -24,7 +24,7 @@ GRADES = st.integers(0, 3)
 AXES_OF_A_PAGE = st.builds(Axes, harm=GRADES, spread=GRADES, reversibility=GRADES, momentum=GRADES)
 SAID = st.dictionaries(
     st.sampled_from(AXES),
-    st.builds(Said, grade=GRADES, by=st.just("ana"), reason=st.just("seen"), at=st.just(START)),
+    st.builds(Assessment, grade=GRADES, by=st.just("ana"), reason=st.just("seen"), at=st.just(START)),
 )
 MINUTE = timedelta(minutes=1)
 
@@ -63,7 +63,7 @@ def sent(incident: Incident, step: str) -> list[Message]:
 def test_the_proposal_never_falls_when_an_axis_rises(axes: Axes, said: Any, axis: Any, grade: int) -> None:
     now = said[axis].grade if axis in said else getattr(axes, axis)
     higher = max(now, grade)
-    raised = {**said, axis: Said(grade=higher, by="ben", reason="more of it", at=START)}
+    raised = {**said, axis: Assessment(grade=higher, by="ben", reason="more of it", at=START)}
     before, after = propose(axes, said), propose(axes, raised)
     assert not before.severity.graver_than(after.severity)
     assert f"{axis} {higher}: {WORDS[axis][higher]} (ben: more of it)" in after.reasons
@@ -78,7 +78,7 @@ def test_what_people_say_stands_in_place_of_the_runbook_and_is_told_with_their_n
     assert "harm 3: people are in danger (cara: a customer was hurt)" in made.incident.proposal.reasons
     assert made.attempt(acts.Assess(by="ben", harm=2, momentum=0, reason="nobody was")) is None
     assert proposed(made) is Severity.SEV2
-    assert made.incident.said["harm"].by == "ben"
+    assert made.incident.assessed["harm"].by == "ben"
     assert made.attempt(acts.Switch(by="ana", to="other", reason="x")) is not None
 
 
