@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cli.desk import As, Desk, Incident, Json
-from cli.perform import digest, happened, perform, ready_words, until
+from cli.desk import As, Desk, Incident, Json, Reason
+from cli.notes import establish, note
+from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
 from firestation.authority import Role
 from firestation.errors import InvalidInput
@@ -18,9 +19,6 @@ TELL = "3. Tell what is known"
 END = "4. End it"
 HAND = "Hand it over, or say that it is none"
 
-Reason = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")
-]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
 ]
@@ -172,65 +170,6 @@ def refuse(
     Next: the lever stays where it is; `firestation propose` asks again.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "refuse", action=digest(action), reason=reason)
-
-
-def note(
-    ctx: typer.Context,
-    incident: Incident,
-    text: Annotated[str, typer.Argument(help="What you saw, or what you think.")],
-    *,
-    fact: Annotated[
-        bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")
-    ] = False,
-    cause: Annotated[
-        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
-    ] = False,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="WHEN", help="When it happened: 5m (ago), 03:10, or 2026-01-31T03:10."),
-    ] = None,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Write a hypothesis or a fact on the record.
-
-    Example:
-      firestation note refund-agent-1a2b3c4d 'the reranker was switched off' --fact --at 13:40
-
-    Next: `firestation establish` says that a hypothesis is a fact, or refuted; `firestation show` has the numbers.
-    """
-    standing = "fact" if fact or cause else "hypothesis"
-    desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "note", text=text, standing=standing, cause=cause, at=happened(at))
-
-
-def establish(
-    ctx: typer.Context,
-    incident: Incident,
-    number: Annotated[int, typer.Argument(min=1, help="The number of the note, as `show` has it.")],
-    *,
-    reason: Reason,
-    refuted: Annotated[bool, typer.Option("--refuted", help="It is shown not to be so.")] = False,
-    cause: Annotated[
-        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
-    ] = False,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Stand by your name for a note being a fact, or refute it. Its author stays beside it.
-
-    A fact may be confirmed by a second person, and refuted when it turns out wrong.
-
-    Example:
-      firestation establish refund-agent-1a2b3c4d 3 --reason 'the gateway log shows it'
-      firestation establish refund-agent-1a2b3c4d 4 --refuted --reason 'it fails with the old prompt too'
-
-    Next: once the captain has marked a fact as the cause, public updates may name it.
-    """
-    if refuted and cause:
-        raise InvalidInput("--cause", "what is refuted is not the cause", "Leave out --cause, or --refuted")
-    desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "establish", entry=number, holds=not refuted, cause=cause, reason=reason)
 
 
 def update(
