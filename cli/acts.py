@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from cli.decisions import sign_fields
-from cli.desk import As, Desk, Incident, Json
+from cli.desk import As, Desk, Incident, Json, Reason
+from cli.notes import establish, note
 from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
 from firestation.authority import Role
@@ -20,9 +21,6 @@ TELL = "3. Tell what is known"
 END = "4. End it"
 HAND = "Hand it over, or say that it is none"
 
-Reason = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")
-]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
 ]
@@ -34,6 +32,9 @@ Sign = Annotated[
         help="Sign it with your SSH key: the private key's file, or the .pub file of one that the ssh-agent holds.",
     ),
 ]
+
+
+Grade = Annotated[int | None, typer.Option(min=0, max=3, help="From 0 (mild) to 3 (grave).")]
 
 
 class Waivable(StrEnum):
@@ -71,14 +72,47 @@ def declare(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Say how bad it is. The engine proposes, the captain declares.
+    """Say how bad it is, raise it or lower it. The engine proposes, the captain declares.
+
+    What is proposed may change later: declare that, or declare what stands already, and say why.
 
     Example:
       firestation declare refund-agent-1a2b3c4d sev2 --reason 'money is going out'
 
-    Next: the engine puts the runbook's firebreaks before you, one decision each.
+    Next: the engine puts the runbook's firebreaks before you; words, clock and paging go by the severity from now on.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "declare", severity=severity, reason=reason)
+
+
+def assess(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    harm: Grade = None,
+    spread: Grade = None,
+    reversibility: Grade = None,
+    momentum: Grade = None,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say how bad it looks now, on one axis or more, from 0 (mild) to 3 (grave). Anybody may; the captain declares.
+
+    harm: nobody is harmed, annoyance, money or trust or rights are lost, people are in danger.
+    spread: one user, some users, many users or a tenant, everyone.
+    reversibility: undone by itself, undone by us, undone with effort, cannot be undone.
+    momentum: over, steady, growing, growing fast.
+
+    Example:
+      firestation assess refund-agent-1a2b3c4d --spread 3 --momentum 3 --reason 'all tenants, and more each minute'
+
+    Next: the engine weighs it again; when that is graver than what is declared, the captain is told.
+    """
+    said = {"harm": harm, "spread": spread, "reversibility": reversibility, "momentum": momentum}
+    if not any(grade is not None for grade in said.values()):
+        fix = f"Give at least one of {', '.join(f'--{axis}' for axis in said)}, each from 0 to 3"
+        raise InvalidInput("--harm", "no axis is given", fix)
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "assess", **said, reason=reason)
 
 
 def propose(
@@ -152,32 +186,6 @@ def refuse(
     desk = Desk.of(ctx, who, as_json=as_json)
     named = sign_fields(desk, incident, "refuse", digest(action), reason=reason, key=sign)
     perform(desk, incident, "refuse", **named, reason=reason)
-
-
-def note(
-    ctx: typer.Context,
-    incident: Incident,
-    text: Annotated[str, typer.Argument(help="What you saw, or what you think.")],
-    *,
-    fact: Annotated[
-        bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")
-    ] = False,
-    cause: Annotated[
-        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
-    ] = False,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Write a hypothesis or a fact on the record.
-
-    Example:
-      firestation note refund-agent-1a2b3c4d 'the reranker was switched off at 13:40' --fact
-
-    Next: once the captain has marked a fact as the cause, public updates may name it.
-    """
-    standing = "fact" if fact or cause else "hypothesis"
-    desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "note", text=text, standing=standing, cause=cause)
 
 
 def update(
@@ -467,9 +475,9 @@ def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Js
 
 
 PANELS = {
-    TAKE: (ack, declare),
+    TAKE: (ack, declare, assess),
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
-    TELL: (note, update),
+    TELL: (note, establish, update),
     END: (lift, adopt, extend, waive, prove, close),
     HAND: (handover, accept, decline, renounce, dismiss, merge),
 }

@@ -46,6 +46,7 @@ class Roster(Model):
     """The people of a station and the order in which they are paged. Pinned into each incident.
 
     `silence`: how long a captain for whom something waits may say nothing before they are relieved.
+    `escalation_at` has the severities at which that order is another one.
     """
 
     station: Id
@@ -53,6 +54,9 @@ class Roster(Model):
     escalation: tuple[Id, ...] = Field(min_length=1)
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     silence: Duration | None = Field(default=None, gt=timedelta(), exclude_if=lambda span: span is None)
+    escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -60,12 +64,16 @@ class Roster(Model):
         if len(set(ids)) != len(ids):
             msg = "two people have the same id; give each their own"
             raise ValueError(msg)
-        for index, name in enumerate(self.escalation):
+        for place, name in _steps(self):
             person = self.person(name)
             if person is None or Role.CAPTAIN not in person.roles:
                 says = f"escalation names {name!r}, who is not one of the people with the role captain"
-                raise wrong_at("escalation", index, says=says)
+                raise wrong_at(*place, says=says)
         return self
+
+    def ranks(self, severity: Severity) -> tuple[Id, ...]:
+        """Who is paged in which order at this severity."""
+        return self.escalation_at.get(severity, self.escalation)
 
     def person(self, name: str) -> Person | None:
         """The person of this id."""
@@ -148,11 +156,7 @@ class Station(Model):
 
     def steps(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Each step of each escalation, with its place in the file."""
-        for index, name in enumerate(self.escalation):
-            yield ("escalation", index), name
-        for severity, names in self.escalation_at.items():
-            for index, name in enumerate(names):
-                yield ("escalation_at", str(severity), index), name
+        return _steps(self)
 
     def turns(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Each naming of a person in a rotation: its place in the file, the rotation, the person."""
@@ -164,7 +168,10 @@ class Station(Model):
                 yield ("rotations", index, "overrides", number, "person"), rotation.id, override.person
 
     def roster(
-        self, escalation: tuple[Id, ...], keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({})
+        self,
+        escalation: tuple[Id, ...],
+        escalation_at: Mapping[Severity, tuple[Id, ...]] = MappingProxyType({}),
+        keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({}),
     ) -> Roster:
         """What an incident needs to know of the station, without anything that leads to a token.
 
@@ -185,8 +192,18 @@ class Station(Model):
             people=people,
             escalation=escalation,
             page_every=self.page_every,
+            escalation_at=dict(escalation_at),
             silence=self.silence,
         )
+
+
+def _steps(ranked: Roster | Station) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each step of each escalation, with its place."""
+    for index, name in enumerate(ranked.escalation):
+        yield ("escalation", index), name
+    for severity, names in ranked.escalation_at.items():
+        for index, name in enumerate(names):
+            yield ("escalation_at", str(severity), index), name
 
 
 Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]

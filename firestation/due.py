@@ -85,7 +85,7 @@ def _due_relief(incident: Incident, now: datetime) -> Iterator[Event]:
 
 def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
     if now >= next_page(incident):
-        ranks = incident.brief.roster.escalation
+        ranks = incident.ranks
         yield record.Paged(at=now, step=incident.pages + 1, person=ranks[incident.pages % len(ranks)])
     if now >= next_word(incident):
         yield record.Said(at=now, word=_own_word(incident, now))
@@ -106,15 +106,14 @@ def next_page(incident: Incident) -> datetime:
         return NEVER
     if incident.paged_at is None:
         return incident.opened_at
-    every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
+    every, ranks = incident.brief.roster.page_every, len(incident.ranks)
     return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
 
 
 def next_word(incident: Incident) -> datetime:
     """When the engine speaks by itself: when the seal is there (or most of the time is gone), then on the cadence."""
-    last = incident.last_word("internal")
-    if last and last.next_due:
-        return last.next_due
+    if incident.word_due:
+        return incident.word_due
     if incident.sealed:
         return incident.opened_at
     allowed = incident.deadline(Milestone.FIRST_UPDATE).due - incident.opened_at
@@ -245,8 +244,9 @@ def _own_word(incident: Incident, now: datetime) -> Word:
 
 
 def _severity(incident: Incident) -> str:
-    return (
-        str(incident.severity)
-        if incident.severity
-        else f"not declared ({incident.proposal.severity} proposed)"
-    )
+    if incident.severity is None:
+        return f"not declared ({incident.proposal.severity} proposed)"
+    last = incident.declarations[-1]
+    if not incident.since(3) or last.was in {None, last.now}:
+        return str(incident.severity)
+    return f"{last.now}, {last.past} from {last.was} by {last.by} ({last.reason[:300]})"

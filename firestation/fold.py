@@ -31,8 +31,10 @@ def fold(events: Record) -> Incident:
 
 def begin(event: Opened) -> Incident:
     """The state of an incident that has just opened."""
-    clock = event.brief.runbook.clock
-    deadlines = tuple(Deadline(milestone=each, due=clock.due(each, event.at)) for each in Milestone)
+    clock, proposal = event.brief.runbook.clock, propose(event.brief.runbook.severity)
+    deadlines = tuple(
+        Deadline(milestone=each, due=clock.due(each, event.at, proposal.severity)) for each in Milestone
+    )
     return Incident(
         brief=event.brief,
         run=event.run,
@@ -40,7 +42,7 @@ def begin(event: Opened) -> Incident:
         now=event.at,
         predecessor=event.predecessor,
         deadlines=deadlines,
-        proposal=propose(event.brief.runbook.severity),
+        proposal=proposal,
     )
 
 
@@ -49,6 +51,8 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = _apply(event, incident)
     after = after.changed(now=max(incident.now, event.at))
     after = after.changed(deadlines=_met(after))
+    if after.since(3) and (after.weight, after.brief) != (incident.weight, incident.brief):
+        after = after.changed(deadlines=_moved(after))
     return after.changed(outbox=after.outbox + _parcels(after, event))
 
 
@@ -64,6 +68,17 @@ def _met(incident: Incident) -> tuple[Deadline, ...]:
     }
     return tuple(
         each.changed(met_at=incident.now) if each.met_at is None and reached[each.milestone] else each
+        for each in incident.deadlines
+    )
+
+
+def _moved(incident: Incident) -> tuple[Deadline, ...]:
+    """The deadlines as they are at the present weight. What was met or missed stays so."""
+    clock = incident.brief.runbook.clock
+    return tuple(
+        each
+        if each.met_at or each.missed
+        else each.changed(due=clock.due(each.milestone, incident.opened_at, incident.weight))
         for each in incident.deadlines
     )
 

@@ -93,7 +93,14 @@ values.REGISTERED |= {
     ),
 }
 values.REGISTERED |= {Rotation: st.builds(Rotation, id=NAMES, layers=st.tuples(values.of(Layer)))}
-values.REGISTERED |= {Station: stations(), Roster: stations().map(lambda each: each.roster(each.escalation))}
+values.REGISTERED |= {
+    Station: stations(),
+    Roster: st.builds(
+        lambda made, at: made.roster(made.escalation, dict.fromkeys(at, made.escalation)),
+        stations(),
+        st.just(()) | SEVERITIES,
+    ),
+}
 
 
 @pytest.mark.parametrize("model", written(), ids=lambda each: f"{each.__module__}.{each.__qualname__}")
