@@ -1,33 +1,27 @@
 """The people of the station: who is on call, and whether their file is right. Both need the file alone, no engine."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
+from cli.clockface import instant
 from cli.desk import Desk, Json
 from cli.lint import in_lines, report
 from cli.plain import plain
 from cli.show import say
 from cli.teach import teach
 from firestation.authority import Station
-from firestation.errors import InvalidFile, InvalidInput
-from firestation.hole import Hole
-from firestation.loader import LARGEST_BYTES, load_station, problems_in
-from firestation.model import Time
+from firestation.errors import InvalidFile
+from firestation.keyring import read_keyring
+from firestation.loader import load_station, problems_in
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import Shift, roster, watch
 from firestation.severity import Severity
-from firestation.sshkeys import PublicKey, parse_file
 
 FILE = Path("station.yaml")
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
-FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 station = typer.Typer(no_args_is_help=True, help="The station's people, and who of them is on call.")
 
@@ -54,9 +48,9 @@ def lint(
     wrong, warned = problems_in(file, Station), list[InvalidFile]()
     if not wrong:
         now, read = datetime.now(UTC), load_station(file)
-        filed, unread = _filed(file.parent, read)
-        wrong = in_lines(file, [*unread, *amiss(read, now, filed)])
-        warned = in_lines(file, worth_a_look(read, now, filed))
+        ring, unread = read_keyring(read, file.parent)
+        wrong = in_lines(file, [*unread, *amiss(read, now, ring)])
+        warned = in_lines(file, worth_a_look(read, now, ring))
     report(desk, {file: wrong}, warned, "station files")
 
 
@@ -83,7 +77,7 @@ def oncall(
     Next: `firestation station lint` tells the gaps of the next 30 days.
     """
     desk = Desk.of(ctx, as_json=as_json)
-    moment, read = _moment(at), load_station(file)
+    moment, read = instant("--at", at) if at else datetime.now(UTC), load_station(file)
     watches = {rotation.id: watch(rotation, moment) for rotation in read.rotations}
     paged = {each: roster(read, moment, each).escalation for each in Severity}
     if desk.json:
@@ -98,69 +92,6 @@ def oncall(
         say(desk.console, _line(name, now, then), indent=2)
     for severity, names in paged.items():
         say(desk.console, Text(f"paged at {severity}: {', '.join(names)}"), indent=2)
-
-
-def _filed(folder: Path, read: Station) -> tuple[dict[str, list[PublicKey]], list[Hole]]:
-    """The keys of each person in the files that they name, and what is wrong with these files."""
-    filed: dict[str, list[PublicKey]] = defaultdict(list)
-    wrong: list[Hole] = []
-    for index, person in enumerate(read.people):
-        for number, name in enumerate(person.key_files):
-            field = f"people[{index}].key_files[{number}]"
-            try:
-                found = _keys(folder / name)
-            except (OSError, ValueError) as error:
-                problem = (
-                    f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is no text of keys'}"
-                )
-                wrong.append(Hole(field=field, problem=problem, fix="Name a file of public keys"))
-                continue
-            wrong += _wrong(field, name, found)
-            keys = [
-                each for each in found if isinstance(each, PublicKey) and each.of(person.id, person.address)
-            ]
-            filed[person.id] += keys
-            if not keys:
-                problem = f"{name} has no key of {person.id}"
-                fix = f"Write {person.id} or {person.address} as the principal of their key"
-                wrong.append(Hole(field=field, problem=problem, fix=fix))
-    return filed, wrong
-
-
-def _keys(path: Path) -> list[PublicKey | InvalidInput]:
-    """What stands in a file of keys. Raises `OSError`, and `ValueError` when it is no text or far too long."""
-    with path.open("rb") as file:
-        content = file.read(LARGEST_BYTES + 1)
-    if len(content) > LARGEST_BYTES:
-        raise ValueError
-    return [each for _, each in parse_file(content.decode("utf-8"))]
-
-
-def _wrong(field: str, name: str, found: Iterable[PublicKey | InvalidInput]) -> list[Hole]:
-    return [
-        Hole(
-            field=field,
-            problem=f"{name}, {each.field}: {each.problem}",
-            fix=each.fix[:1].upper() + each.fix[1:],
-        )
-        for each in found
-        if isinstance(each, InvalidInput)
-    ]
-
-
-def _moment(at: str | None) -> datetime:
-    """The moment that is asked about, in UTC. Raises `InvalidInput`."""
-    if at is None:
-        return datetime.now(UTC)
-    try:
-        moment = MOMENT.validate_python(datetime.fromisoformat(at).astimezone())
-    except (ValueError, OverflowError, ValidationError):
-        moment = LAST
-    if not FIRST <= moment < LAST:
-        raise InvalidInput(
-            "--at", f"{at[:80]!r} is no time", "Write it like 2026-12-24T18:00, or with an offset"
-        )
-    return moment
 
 
 def _shift(shift: Shift) -> dict[str, Any]:

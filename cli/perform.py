@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.desk import Desk
 from cli.plain import plain
-from cli.show import waiting
+from cli.show import ASK, say, waiting
 from firestation.errors import FirestationError, InvalidInput
 from firestation.model import parse_duration
 
@@ -57,6 +57,8 @@ def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:
         ("done ", "green"), f"{act} of {incident}; phase {plain(answer.get('phase', 'unknown'))}"
     )
     desk.console.print(said)
+    if answer.get("missing"):
+        say(desk.console, Text(plain(answer["missing"]), style=ASK), indent=2)
 
 
 def digest(text: str) -> str:
@@ -66,6 +68,22 @@ def digest(text: str) -> str:
         return found
     fix = "Copy the first 12 characters that `firestation show INCIDENT` prints"
     raise InvalidInput("digest", f"{text[:80]!r} is not the beginning of a SHA-256 (8 to 64 of 0-9a-f)", fix)
+
+
+def ago(text: str | None, option: str) -> str | None:
+    """A moment that has been: a span before now ("3h"), or a time in ISO 8601, local. Raises `InvalidInput`."""
+    if text is None:
+        return None
+    try:
+        when: datetime = datetime.now().astimezone() - parse_duration(text)
+        return when.isoformat()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        fix = "Write how long ago, like 3h, or a time like 2026-01-31T14:00"
+        raise InvalidInput(option, f"{text[:80]!r} is no time", fix) from error
 
 
 def until(text: str | None) -> str | None:

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.clockface import clock, towards, zone
+from cli.clocks import legal_clocks
 from cli.plain import SHORT, plain
 from firestation.board import Word
 from firestation.clock import Deadline
 from firestation.firebreak import ENDED as LEASE_ENDED
-from firestation.firebreak import HOLDING, Firebreak, Lease
+from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
 from firestation.model import show_duration
 from firestation.picture import Picture, Waiting
 from firestation.state import Phase
@@ -42,6 +43,7 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
     console.print()
     waiting(console, seen)
     _section(console, "The first fifteen minutes", (_milestone(each, seen) for each in seen.deadlines))
+    _section(console, "Legal clocks", legal_clocks(seen), hang=8)
     _section(console, "Firebreaks", (line for each in seen.firebreaks for line in _firebreak(each, seen)))
     _section(
         console,
@@ -83,6 +85,8 @@ def waiting(console: Console, seen: Picture) -> None:
         say(console, _waits(each, seen.as_of), indent=2)
         if each.command:
             command(console, each.command)
+    for words in dict.fromkeys(words for plan in seen.plans for words in plan.law):
+        say(console, Text(f"! {plain(words, 600)}", style=BAD), indent=2)
     for plan in seen.plans:
         if plan.conflicts:
             say(
@@ -175,7 +179,7 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
         f"  {each.digest[:12]}",
     )
     word = {
-        "captain": f"decided by {', '.join(each.approved_by)}",
+        "captain": f"decided by {', '.join(map(_by, each.decisions))}",
         "preauthorized": "pre-authorized by the runbook",
         "absence": "nobody decided, and the runbook says to do it",
     }
@@ -193,6 +197,10 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
     told = "; ".join(filter(None, said))
     if told:
         yield Text(f"  {told}")
+
+
+def _by(each: Decided) -> str:
+    return f"{each.by} (signed)" if each.signed else each.by
 
 
 def _evidence(seen: Picture) -> Iterator[Text]:

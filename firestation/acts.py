@@ -3,12 +3,13 @@
 The same models arrive as Temporal updates, as signals, and over HTTP, so there is one validation.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from firestation.authority import Role
-from firestation.model import Id, Model, Sha256, Text, Time
+from firestation.decision import Signed
+from firestation.model import Id, Line, Model, Sha256, Text, Time
 from firestation.severity import Severity
 
 
@@ -17,7 +18,7 @@ class _Act(Model):
 
 
 class Acknowledge(_Act):
-    """I have the page, and I take this role."""
+    """I have the page, and I take this role; or, when I am asked whether I am still there, I am."""
 
     kind: Literal["acknowledge"] = "acknowledge"
     role: Role = Role.CAPTAIN
@@ -44,6 +45,7 @@ class Approve(_Act):
     kind: Literal["approve"] = "approve"
     action: Sha256
     reason: Text | None = None
+    signed: Signed | None = None
 
 
 class Refuse(_Act):
@@ -52,6 +54,7 @@ class Refuse(_Act):
     kind: Literal["refuse"] = "refuse"
     action: Sha256
     reason: Text
+    signed: Signed | None = None
 
 
 class Note(_Act):
@@ -84,6 +87,21 @@ class Accept(_Act):
     """Take the captaincy that was offered to me."""
 
     kind: Literal["accept"] = "accept"
+
+
+class Decline(_Act):
+    """Not take the captaincy that was offered to me."""
+
+    kind: Literal["decline"] = "decline"
+    reason: Text
+
+
+class Renounce(_Act):
+    """Lay down a role that I have here. Without a captain the paging begins again."""
+
+    kind: Literal["renounce"] = "renounce"
+    role: Role = Role.CAPTAIN
+    reason: Text
 
 
 class Lift(_Act):
@@ -143,6 +161,36 @@ class Waive(_Act):
     until: Time | None = None
 
 
+class Categorize(_Act):
+    """This incident is of a category that has to be reported by law: the category's legal clocks start.
+
+    They count from `aware_at`, the time at which somebody became aware of it; without one, from now.
+    """
+
+    kind: Literal["categorize"] = "categorize"
+    category: Id
+    reason: Text
+    aware_at: Time | None = None
+
+
+class Withdraw(_Act):
+    """It is not of this category (or not at this severity) after all: the legal clocks that it started stop."""
+
+    kind: Literal["withdraw"] = "withdraw"
+    category: Id
+    reason: Text
+
+
+class Inform(_Act):
+    """The authority of this legal clock was informed: at, by, under this reference. Without `at`, just now."""
+
+    kind: Literal["inform"] = "inform"
+    clock: Id
+    reference: Line
+    authority: Line | None = None
+    at: Time | None = None
+
+
 class Prove(_Act):
     """Run the lock again."""
 
@@ -180,6 +228,8 @@ Act = Annotated[
     | Update
     | Handover
     | Accept
+    | Decline
+    | Renounce
     | Lift
     | Adopt
     | Extend
@@ -187,6 +237,9 @@ Act = Annotated[
     | Switch
     | Confirm
     | Waive
+    | Categorize
+    | Withdraw
+    | Inform
     | Prove
     | Dismiss
     | Merge
@@ -194,29 +247,5 @@ Act = Annotated[
     Field(discriminator="kind"),
 ]
 
-ACTS: dict[str, type[_Act]] = {
-    act.model_fields["kind"].default: act
-    for act in (
-        Acknowledge,
-        Declare,
-        Propose,
-        Approve,
-        Refuse,
-        Note,
-        Update,
-        Handover,
-        Accept,
-        Lift,
-        Adopt,
-        Extend,
-        Stop,
-        Switch,
-        Confirm,
-        Waive,
-        Prove,
-        Dismiss,
-        Merge,
-        Close,
-    )
-}
-"""Every act by its name: the names of the updates, of the signals (`signal-…`) and of the HTTP paths."""
+ACTS: dict[str, type[_Act]] = {act.model_fields["kind"].default: act for act in get_args(get_args(Act)[0])}
+"""Every act by its name: the names of the updates, of the signals and of the HTTP paths."""

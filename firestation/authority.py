@@ -1,18 +1,19 @@
 """Authority: who the people are, what they may be, and what this person may do now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from firestation.address import Address
+from firestation.allowed_signers import AllowedSigner, KeyLine
 from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
 from firestation.rotation import Rotation
 from firestation.severity import Severity
-from firestation.sshkeys import KeyLine
 
 SecretReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Z][A-Z0-9_]*|file:.+)$")]
 """Names a credential: `env:NAME`, or `file:PATH` (a relative path is relative to the state folder)."""
@@ -30,21 +31,29 @@ class Role(StrEnum):
 
 
 class Person(Model):
-    """Somebody who may act. `address` is where the pager channel reaches them; never a secret."""
+    """Somebody who may act. `address` is where the pager channel reaches them; never a secret.
+
+    `signers` are the public keys by which this person signs decisions, with the times in which each counts.
+    """
 
     id: Id
     name: Line
     roles: tuple[Role, ...] = Field(min_length=1)
     address: Line
+    signers: tuple[AllowedSigner, ...] = Field(default=(), exclude_if=lambda signers: not signers)
 
 
 class Roster(Model):
-    """The people of a station and the order in which they are paged. Pinned into each incident."""
+    """The people of a station and the order in which they are paged. Pinned into each incident.
+
+    `silence`: how long a captain for whom something waits may say nothing before they are relieved.
+    """
 
     station: Id
     people: tuple[Person, ...] = Field(min_length=1)
     escalation: tuple[Id, ...] = Field(min_length=1)
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
+    silence: Duration | None = Field(default=None, gt=timedelta(), exclude_if=lambda span: span is None)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -128,6 +137,12 @@ class Station(Model):
     escalation: tuple[Id, ...] = Field(min_length=1)
     escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = {}
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
+    silence: Duration = Field(
+        default="30m",
+        validate_default=True,
+        gt=timedelta(),
+        description="how long a captain for whom something waits may say nothing before they are relieved",
+    )
     bells: tuple[Bell, ...] = Field(min_length=1)
     login: Login | None = None
 
@@ -181,15 +196,30 @@ class Station(Model):
         """The person of this id."""
         return next((each for each in self.people if each.id == name), None)
 
-    def roster(self, escalation: tuple[Id, ...]) -> Roster:
+    def roster(
+        self, escalation: tuple[Id, ...], keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({})
+    ) -> Roster:
         """What an incident needs to know of the station, without anything that leads to a token.
 
-        `firestation.oncall.roster` says who is on the escalation at a moment.
+        `firestation.oncall.roster` says who is on the escalation at a moment; `keys` are everybody's (`keyring.py`).
         """
         people = tuple(
-            Person(id=each.id, name=each.name, roles=each.roles, address=each.address) for each in self.people
+            Person(
+                id=each.id,
+                name=each.name,
+                roles=each.roles,
+                address=each.address,
+                signers=keys.get(each.id, ()),
+            )
+            for each in self.people
         )
-        return Roster(station=self.station, people=people, escalation=escalation, page_every=self.page_every)
+        return Roster(
+            station=self.station,
+            people=people,
+            escalation=escalation,
+            page_every=self.page_every,
+            silence=self.silence,
+        )
 
 
 Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]

@@ -7,8 +7,9 @@ auditor derives it again.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from firestation import record
+from firestation import captaincy, legal_course, record
 from firestation.board import Word
+from firestation.captaincy import silent_since
 from firestation.clock import Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
@@ -37,6 +38,8 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
         )
         yield from _due_duties(incident, now)
+        yield from _due_relief(incident, now)
+        yield from legal_course.due_events(incident, now)
         yield from _due_words(incident, now)
 
 
@@ -46,11 +49,11 @@ def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Missed(at=now, milestone=deadline.milestone)
     for firebreak in incident.firebreaks:
         if has_lapsed(firebreak, now):
-            weighed = incident.weight if incident.modern else firebreak.action.severity
+            weighed = incident.weight if incident.since(2) else firebreak.action.severity
             policy = firebreak.step.absence.at(weighed)
             yield record.Lapsed(at=now, action=firebreak.digest, then=policy)
         ask = asks_at(firebreak)
-        if incident.modern and ask and now >= ask:
+        if incident.since(2) and ask and now >= ask:
             yield record.Asked(at=now, action=firebreak.digest)
         if has_expired(firebreak, now) and firebreak.lift_wanted_by is None:
             yield record.Expired(at=now, action=firebreak.digest, then=firebreak.step.at_expiry)
@@ -66,6 +69,18 @@ def _due_duties(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Called(at=now, step=step.id)
         elif duty and not duty.confirmed_by and now >= duty.due:
             yield record.Called(at=now, step=step.id, times=duty.times + 1)
+
+
+def _due_relief(incident: Incident, now: datetime) -> Iterator[Event]:
+    """A captain for whom something waits, and who says nothing, is asked; and in the end relieved."""
+    since, captain = silent_since(incident), incident.captain
+    if since is None or captain is None:
+        return
+    ask, relief = captaincy.asks_at(incident), captaincy.relieved_at(incident)
+    if ask and now >= ask:
+        yield record.Silent(at=now, person=captain, since=since)
+    if relief and now >= relief:
+        yield record.Relieved(at=now, person=captain, since=since)
 
 
 def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -110,7 +125,7 @@ def next_wake(incident: Incident) -> datetime:
     """The next moment at which `settle` may have something, as far as it can be known now."""
     if incident.ended or not incident.rung:
         return NEVER
-    moments = [next_page(incident), next_word(incident)]
+    moments = [next_page(incident), next_word(incident), legal_course.next_moment(incident, NEVER)]
     moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
     moments += [each.decide_by for each in incident.firebreaks if each.state is Lease.PROPOSED]
     moments += [
@@ -118,8 +133,9 @@ def next_wake(incident: Incident) -> datetime:
         for each in incident.firebreaks
         if each.state in HOLDING and each.expires_at and each.lift_wanted_by is None
     ]
-    if incident.modern:
+    if incident.since(2):
         moments += filter(None, map(asks_at, incident.firebreaks))
+    moments += filter(None, (captaincy.asks_at(incident), captaincy.relieved_at(incident)))
     if not incident.stopped_by:
         moments += [each.due for each in incident.duties.values() if not each.confirmed_by]
     return min(moments)
@@ -162,7 +178,7 @@ def _due_step(
         scope=f"{lever.title} of {incident.brief.system.title}: {step.why}"[:300],
         expires_after=step.expires_after,
         manifest=incident.sealed.manifest if incident.sealed else None,
-        at_expiry=step.at_expiry if incident.modern else None,
+        at_expiry=step.at_expiry if incident.since(2) else None,
     )
     return record.Proposed(
         at=now,

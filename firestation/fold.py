@@ -3,10 +3,13 @@
 from functools import reduce, singledispatch
 
 from firestation import record
+from firestation.acts import Approve, Lift
+from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted
 from firestation.leases import compensate, fail_together, lease
+from firestation.legal_course import altered, counted
 from firestation.model import Model, without
 from firestation.notices import notices
 from firestation.record import Event, Opened, Record
@@ -96,12 +99,25 @@ def _(event: record.Rang, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Acted, incident: Incident) -> Incident:
-    return acted(event.act, incident.changed(now=event.at))
+    incident = incident.changed(now=event.at, heard={**incident.heard, event.act.by: event.at})
+    if isinstance(event.act, Approve | Lift):
+        incident = altered(incident, event)
+    return acted(event.act, incident)
 
 
 @_apply.register
-def _(event: record.TurnedAway, incident: Incident) -> Incident:  # noqa: ARG001 - it stays on the record only
-    return incident
+def _(event: record.TurnedAway, incident: Incident) -> Incident:
+    return incident.changed(heard={**incident.heard, event.by: event.at})  # whoever is refused is there
+
+
+@_apply.register
+def _(event: record.Silent, incident: Incident) -> Incident:
+    return incident.changed(silence_asked_at=event.at)
+
+
+@_apply.register
+def _(event: record.Relieved, incident: Incident) -> Incident:
+    return left(incident.changed(now=event.at), "was relieved of it")
 
 
 @_apply.register
@@ -236,6 +252,7 @@ def _(event: record.Called, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Ordered, incident: Incident) -> Incident:
     digest = event.order.action.sha256()
+    incident = altered(incident, event)
     firebreak = incident.firebreak(digest)
     if event.order.purpose == "move" or firebreak is None:
         return lease(incident, digest, state=Lease.MOVING, authority=event.order.authority)
@@ -269,7 +286,7 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         return lease(incident, digest, **fields, lift_wanted_by=None, compensating=False)
     fields |= {"moved_at": event.at, "expires_at": event.at + order.action.expires_after}
     incident = lease(incident, digest, **fields)
-    if state is Lease.UNCERTAIN and incident.modern:
+    if state is Lease.UNCERTAIN and incident.since(2):
         return compensate(incident, digest, lambda step: step.on_failure == "put-back")
     return incident
 
@@ -315,6 +332,11 @@ def _(event: record.Missed, incident: Incident) -> Incident:
         for each in incident.deadlines
     )
     return incident.changed(deadlines=deadlines)
+
+
+@_apply.register
+def _(event: record.Reminded | record.Overdue, incident: Incident) -> Incident:
+    return counted(incident, event)
 
 
 @_apply.register

@@ -1,15 +1,15 @@
 """What is wrong with a station beyond its form: gaps, overrides that overlap, keys that are stale or shared."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from firestation.authority import Member, Role, Station
+from firestation.decision import NAMESPACE
 from firestation.hole import Found, Hole
+from firestation.keyring import Keyring
 from firestation.oncall import escalation, gaps
 from firestation.rotation import Rotation
 from firestation.severity import Severity
-from firestation.sshkeys import PublicKey, parse_line
 
 AHEAD = timedelta(days=30)
 """How far ahead a gap, or the end of a key, is told."""
@@ -17,29 +17,22 @@ AHEAD = timedelta(days=30)
 MOST_SECRETS = 2
 """Of a bell, while its secret is changed."""
 
-Keys = Mapping[str, Sequence[PublicKey]]
 
-
-def amiss(station: Station, at: datetime, filed: Keys) -> tuple[Hole, ...]:
-    """What is wrong from `at` on for 30 days. `filed` are the keys of each person that are kept in files."""
+def amiss(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, ...]:
+    """What is wrong from `at` on for 30 days."""
     found = [hole for index, each in enumerate(station.rotations) for hole in _rotation(index, each, at)]
-    held = {person.id: _keys(person, filed) for person in station.people}
-    return (*found, *_nobody(station, at), *_stale(station, held, at), *_shared(station, held))
+    return (*found, *_nobody(station, at), *_stale(station, ring, at), *_shared(station, ring))
 
 
-def worth_a_look(station: Station, at: datetime, filed: Keys) -> tuple[Hole, ...]:
+def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, ...]:
     """What may be right and should be looked at."""
     return (
         *_idle(station),
         *_past(station, at),
-        *_ending(station, filed, at),
+        *_ending(station, ring, at),
         *_secrets(station),
         *_logins(station),
     )
-
-
-def _keys(person: Member, filed: Keys) -> tuple[PublicKey, ...]:
-    return (*(parse_line(each) for each in person.keys), *filed.get(person.id, ()))
 
 
 def _rotation(index: int, rotation: Rotation, at: datetime) -> Found:
@@ -74,19 +67,23 @@ def _nobody(station: Station, at: datetime) -> Found:
                 break
 
 
-def _stale(station: Station, held: Keys, at: datetime) -> Found:
+def _stale(station: Station, ring: Keyring, at: datetime) -> Found:
     for index, person in enumerate(station.people):
-        keys = held[person.id]
-        if keys and not any(key.valid(at) for key in keys):
+        keys = ring.get(person.id, ())
+        if keys and not any(key.holds(at) for key in keys):
             problem = f"none of the keys of {person.id} is valid now"
             yield Hole(field=_place(index, person), problem=problem, fix="Add the key that is used today")
+        elif keys and not any(key.holds(at) and key.covers(NAMESPACE) for key in keys):
+            problem = f"none of the keys of {person.id} may sign decisions"
+            fix = f'Add a line whose namespaces hold "{NAMESPACE}", or that names none'
+            yield Hole(field=_place(index, person), problem=problem, fix=fix)
 
 
-def _shared(station: Station, held: Keys) -> Found:
+def _shared(station: Station, ring: Keyring) -> Found:
     """A key of two people: a signature by it would count as either's word."""
     owners: dict[str, list[str]] = defaultdict(list)
     for index, person in enumerate(station.people):
-        for fingerprint in dict.fromkeys(key.fingerprint for key in held[person.id]):
+        for fingerprint in dict.fromkeys(key.fingerprint for key in ring.get(person.id, ())):
             for other in owners[fingerprint]:
                 problem = f"{person.id} and {other} have the same key, {fingerprint}"
                 yield Hole(field=_place(index, person), problem=problem, fix="Give each a key of their own")
@@ -118,9 +115,9 @@ def _past(station: Station, at: datetime) -> Found:
                 yield Hole(field=field, problem=problem, fix="Take it out")
 
 
-def _ending(station: Station, filed: Keys, at: datetime) -> Found:
+def _ending(station: Station, ring: Keyring, at: datetime) -> Found:
     for index, person in enumerate(station.people):
-        valid = [key for key in _keys(person, filed) if key.valid(at)]
+        valid = [key for key in ring.get(person.id, ()) if key.holds(at)]
         ends = [key.valid_before for key in valid if key.valid_before]
         if ends and len(ends) == len(valid) and max(ends) < at + AHEAD:
             problem = f"the last key of {person.id} ends on {_shown(max(ends))}"

@@ -6,9 +6,11 @@ local time; where the clocks skip that time it begins as much later, and where t
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from firestation.authority import Role, Roster, Station
+from firestation.keyring import Keyring
 from firestation.model import Line, Model, Time
 from firestation.rotation import DAY, Hours, Layer, Rotation, weekday
 from firestation.severity import Severity
@@ -87,11 +89,13 @@ def escalation(station: Station, at: datetime, severity: Severity) -> tuple[str,
     return tuple(dict.fromkeys(person for person in found if person is not None))
 
 
-def roster(station: Station, at: datetime, severity: Severity) -> Roster:
+def roster(
+    station: Station, at: datetime, severity: Severity, keys: Keyring = MappingProxyType({})
+) -> Roster:
     """What an incident that begins at this moment is pinned to. In a gap everybody who may be captain is paged."""
     ranks = escalation(station, at, severity)
     captains = tuple(person.id for person in station.people if Role.CAPTAIN in person.roles)
-    return station.roster(ranks or captains)
+    return station.roster(ranks or captains, keys)
 
 
 def begins(layer: Layer, turn: int) -> datetime:

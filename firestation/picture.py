@@ -3,17 +3,21 @@
 from datetime import datetime
 
 from firestation.after_action import LockProof, Ticket
+from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
+from firestation.legal import LegalRun
+from firestation.legal_course import owners, told
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.plan import Plan, plans, prepared
+from firestation.quorum import quorum
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
-from firestation.state import Duty, Incident, Phase, Rung, Waiver
+from firestation.state import Duty, Incident, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
-from firestation.timeline import Moment, tell
+from firestation.timeline import Moment
 
 
 class Waiting(Model):
@@ -41,8 +45,12 @@ class Picture(Model):
     proposal: Proposal
     guidance: Text | None
     needs: tuple[Line, ...]
+    signers: dict[Id, tuple[AllowedSigner, ...]]
     captain: Id | None
+    tenures: tuple[Tenure, ...]
     scribe: Id | None
+    comms: Id | None
+    investigator: Id | None
     offered_to: Id | None
     opened_at: Time
     as_of: Time
@@ -64,6 +72,7 @@ class Picture(Model):
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
     waivers: tuple[Waiver, ...]
+    legal: tuple[LegalRun, ...]
     trouble: dict[str, Text]
     restored_at: Time | None
     postmortem: ArtifactRef | None
@@ -93,6 +102,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         baseline=tuple(incident.baseline.values()),
         guidance=brief.runbook.guidance,
         needs=brief.runbook.needs,
+        signers={each.id: each.signers for each in brief.roster.people if each.signers},
         steps=brief.runbook.firebreaks,
         manual=brief.runbook.manual,
         plans=plans(incident),
@@ -101,7 +111,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
         waiting=waiting_for(incident),
-        timeline=tuple(Moment(at=event.at, kind=event.kind, text=tell(event)) for event in events),
+        timeline=tuple(Moment(at=event.at, kind=event.kind, text=told(incident, event)) for event in events),
     )
 
 
@@ -134,7 +144,7 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     if incident.ended:
         return ()
     people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
-    return (*people, *engine, *_after(incident))
+    return (*people, *_by_law(incident), *engine, *_after(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -143,9 +153,9 @@ def _people(incident: Incident) -> list[Waiting]:
     if incident.captain is None:
         found.append(
             Waiting(
-                what="a captain: nobody has acknowledged",
+                what=f"a captain: {_vacant(incident)}",
                 who=incident.paged or "anyone on call",
-                since=incident.opened_at,
+                since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],
                 command=f"firestation ack {name}",
             )
@@ -173,12 +183,20 @@ def _people(incident: Incident) -> list[Waiting]:
     return found
 
 
+def _vacant(incident: Incident) -> str:
+    """Why there is no captain."""
+    if not incident.tenures:
+        return "nobody has acknowledged"
+    last = incident.tenures[-1]
+    return f"{last.person} {last.left} at {last.until:%H:%M} UTC"
+
+
 def _decisions(incident: Incident) -> list[Waiting]:
     captain = incident.captain or "a captain"
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
-            who="a second person" if incident.captain in each.approved_by else captain,
+            who=" or ".join(quorum(incident, each).who) or captain,
             since=each.proposed_at,
             due=each.decide_by,
             command=f"firestation approve {incident.id} {each.digest[:12]}",
@@ -215,6 +233,20 @@ def _asked(incident: Incident) -> list[Waiting]:
         if (duty := incident.duties.get(step.id)) and not (duty.confirmed_by or incident.stopped_by)
     ]
     return [*expiring, *duties]
+
+
+def _by_law(incident: Incident) -> list[Waiting]:
+    """The authorities that have to be informed, the first that is due first."""
+    return [
+        Waiting(
+            what=f"{each.clock.authority} to be informed of {each.cause} ({each.clock.source})"[:300],
+            who=", ".join(owners(incident, each))[:300],
+            since=each.started_at,
+            due=each.due,
+            command=f"firestation inform {incident.id} {each.clock.id} --reference '...'",
+        )
+        for each in sorted(incident.counting, key=lambda run: run.due)
+    ]
 
 
 def _engine(incident: Incident) -> list[Waiting]:
@@ -273,7 +305,10 @@ def _after(incident: Incident) -> list[Waiting]:
     if incident.lock_wanted:
         what = "the postmortem to be drafted and the lock to be proved"
         return [*found, Waiting(what=what, who="engine", since=incident.restored_at)]
-    if incident.lock_waiver or (incident.lock and incident.lock.proved):
+    closable = incident.lock_waiver or (incident.lock and incident.lock.proved)
+    if closable and incident.counting:
+        return found
+    if closable:
         what, command = "the incident to be closed", f"firestation close {name}"
     else:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from firestation.firebreak import Action, Firebreak, Lease
+from firestation.legal_course import before_altering
 from firestation.model import Id, Line, Model, Sha256, Text, show_duration
+from firestation.quorum import quorum
 from firestation.state import Incident
 from firestation.system import Place
 from firestation.wording import fill
@@ -37,11 +39,14 @@ class Plan(Model):
     reversible: bool
     way_back: Text
     conflicts: tuple[Text, ...]
+    law: tuple[Text, ...]
     effective: Text
     expiry: Text
     undecided: Text
     approvals_needed: int
     approvals_missing: int
+    approvers: tuple[Id, ...]
+    signed: bool
     drilled: date | None
     validated: date | None
     stale: bool
@@ -54,6 +59,7 @@ def plans(incident: Incident) -> tuple[Plan, ...]:
 
 
 def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
+    missing = quorum(incident, firebreak)
     action, step, brief = firebreak.action, firebreak.step, incident.brief
     lever, runbook = brief.system.lever(action.lever), brief.runbook
     reversible = lever is None or lever.reversible
@@ -70,6 +76,7 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
         reversible=reversible,
         way_back=step.way_back or (back if reversible else "nobody has written how to undo it"),
         conflicts=tuple(_conflicts(incident, action)),
+        law=before_altering(incident),
         effective=f"{probe}; as a rule it takes {usual}" if usual else probe,
         expiry=(
             f"after {show_duration(action.expires_after)}; the captain may lift or adopt it at any time and is asked "
@@ -78,7 +85,9 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
         ),
         undecided=UNDECIDED[step.absence.at(action.severity)],
         approvals_needed=firebreak.approvals_needed,
-        approvals_missing=firebreak.approvals_needed - len(set(firebreak.approved_by)),
+        approvals_missing=missing.missing,
+        approvers=missing.who,
+        signed=step.signed,
         drilled=step.drilled,
         validated=runbook.validated,
         stale=runbook.stale(incident.now.date()),

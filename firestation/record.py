@@ -16,21 +16,26 @@ from firestation.board import Message, Receipt, Word
 from firestation.clock import Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
+from firestation.legal import LegalClock
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.runbook import Runbook
 from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
 
-EDITION = 2
-"""What incidents that are opened today can do beyond those of before, which go on as they began. 2: levers are leased,
-the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and the idempotency keys of
-two incidents of one fire always differ."""
+EDITION = 3
+"""What incidents that are opened today can do beyond those of before, which go on as they began.
+
+2: levers are leased, the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and
+the idempotency keys of two incidents of one fire always differ. 3: people are paged by all their contacts and a page
+that reached nobody goes to the next one at once, a captain who is silent is relieved, and the severity decides who is
+paged and how often a word is due."""
 
 
 class Brief(Model):
     """What an incident is opened with, pinned: a change on disk never changes a running incident.
 
     `alternatives` are the other runbooks of the wall that fit the system; the captain may switch to one of them.
+    `clocks` are the legal clocks that may start, the catalogue's and the system's own.
     """
 
     incident: Id
@@ -40,6 +45,7 @@ class Brief(Model):
     roster: Roster
     alternatives: tuple[Runbook, ...] = ()
     edition: int = Field(default=1, ge=1, le=EDITION)
+    clocks: tuple[LegalClock, ...] = Field(default=(), exclude_if=lambda value: value == ())
 
 
 class _Event(Model):
@@ -103,6 +109,22 @@ class Paged(_Event):
     kind: Literal["paged"] = "paged"
     step: int
     person: Id
+
+
+class Silent(_Event):
+    """Something waits for the captain, who says nothing: are they there? Derived from the clock."""
+
+    kind: Literal["silent"] = "silent"
+    person: Id
+    since: Time
+
+
+class Relieved(_Event):
+    """The captain went on saying nothing, past the limit: the captaincy is free. Derived from the clock."""
+
+    kind: Literal["relieved"] = "relieved"
+    person: Id
+    since: Time
 
 
 class Said(_Event):
@@ -251,6 +273,23 @@ class Missed(_Event):
     milestone: Milestone
 
 
+class Reminded(_Event):
+    """It was time to remind the owner of a legal clock; `cause` is what started it. Derived from the clock."""
+
+    kind: Literal["reminded"] = "reminded"
+    clock: Id
+    cause: Id
+    number: int
+
+
+class Overdue(_Event):
+    """The time of a legal clock passed, and nobody had recorded that the authority was informed. Derived."""
+
+    kind: Literal["overdue"] = "overdue"
+    clock: Id
+    cause: Id
+
+
 class Drafted(_Event):
     """The postmortem was drafted and kept. From the activity `keep`."""
 
@@ -288,6 +327,8 @@ Event = Annotated[
     | Sent
     | Unsent
     | Paged
+    | Silent
+    | Relieved
     | Said
     | Measured
     | SealedUp
@@ -307,6 +348,8 @@ Event = Annotated[
     | Expired
     | Soaked
     | Missed
+    | Reminded
+    | Overdue
     | Drafted
     | TaskOpened
     | LockTried

@@ -13,8 +13,9 @@ from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
+from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
-from firestation.record import EDITION, Brief
+from firestation.record import Brief
 from firestation.severity import Proposal, Severity
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import Position
@@ -65,6 +66,29 @@ class Duty(Model):
     note: Text | None = None
 
 
+Left = Literal["handed it over", "renounced it", "was relieved of it"]
+
+
+class Tenure(Model):
+    """A span in which somebody was the captain, and how it ended."""
+
+    person: Id
+    since: Time
+    until: Time | None = None
+    left: Left | None = None
+
+
+class Altering(Model):
+    """A move that was decided on, or made, while a running clock said not to alter before informing."""
+
+    what: Literal["move", "lift"]
+    decided: bool = False
+    action: Sha256
+    by: Id
+    at: Time
+    clocks: tuple[Id, ...] = ()
+
+
 class Parcel(Model):
     """A message that is still to be sent, under its idempotency key, by a channel."""
 
@@ -84,7 +108,12 @@ class Incident(Model):
     rung: tuple[Rung, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     captain: Id | None = None
+    tenures: tuple[Tenure, ...] = ()
     scribe: Id | None = None
+    comms: Id | None = None
+    investigator: Id | None = None
+    heard: dict[Id, Time] = {}
+    silence_asked_at: Time | None = None
     offered_to: Id | None = None
     severity: Severity | None = None
     proposal: Proposal
@@ -98,6 +127,8 @@ class Incident(Model):
     kept: dict[Id, Time] = {}
     baseline: dict[Id, Reading] = {}
     waivers: tuple[Waiver, ...] = ()
+    legal: tuple[LegalRun, ...] = ()
+    altering: tuple[Altering, ...] = ()
     firebreaks: tuple[Firebreak, ...] = ()
     wanted: tuple[Id, ...] = ()
     skipped: dict[Id, Text] = {}
@@ -126,10 +157,9 @@ class Incident(Model):
         """The incident's id, which is also its workflow id."""
         return self.brief.incident
 
-    @property
-    def modern(self) -> bool:
-        """Whether it was opened by today's edition; older incidents go on as they began."""
-        return self.brief.edition >= EDITION
+    def since(self, edition: int) -> bool:
+        """Whether it was opened by this edition (`record.EDITION`) or a later one; older ones go on as they began."""
+        return self.brief.edition >= edition
 
     @property
     def mark(self) -> str:
@@ -137,7 +167,7 @@ class Incident(Model):
 
         Older incidents go on with its first eight characters, which are a time: within a minute two may share them.
         """
-        return self.run if self.modern else self.run[:8]
+        return self.run if self.since(2) else self.run[:8]
 
     @property
     def late(self) -> tuple[Id, ...]:
@@ -200,6 +230,11 @@ class Incident(Model):
         return next((each for each in self.waivers if each.what == "lock"), None)
 
     @property
+    def counting(self) -> tuple[LegalRun, ...]:
+        """The legal clocks that run: started, and neither informed of nor withdrawn."""
+        return tuple(each for each in self.legal if each.running)
+
+    @property
     def cadence(self) -> timedelta:
         """How long until the next word is due: the runbook's cadence, and a day once only the after-action is left."""
         return timedelta(days=1) if self.phase is Phase.AFTER_ACTION else self.brief.runbook.cadence
@@ -220,7 +255,7 @@ class Incident(Model):
 
     def lift_is_owed(self, firebreak: Firebreak) -> bool:
         """Whether the engine owes this firebreak its way back. Incidents of before finished the probe first."""
-        return self.modern and firebreak.lift_wanted_by is not None and firebreak.state in HOLDING
+        return self.since(2) and firebreak.lift_wanted_by is not None and firebreak.state in HOLDING
 
     def _planned(self, step: FirebreakStep) -> bool:
         if self.latest(step.id) or step.id in self.skipped or self.stopped_by:

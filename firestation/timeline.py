@@ -40,6 +40,10 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"{event.message.purpose} could not be sent: {event.detail}"
         case record.Paged():
             return f"page {event.step} to {event.person}"
+        case record.Silent():
+            return f"{event.person} has said nothing since {event.since:%H:%M:%S} UTC: asked whether they are there"
+        case record.Relieved():
+            return f"{event.person} is relieved as captain: silent since {event.since:%H:%M:%S} UTC"
         case record.Said():
             return f"the engine's word: {event.word.known}"
         case record.Measured():
@@ -96,6 +100,11 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
         case record.Missed():
             return f"overdue: {event.milestone}"
+        case record.Reminded():
+            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
+            return f"the legal clock {event.clock} for {event.cause} {word}"
+        case record.Overdue():
+            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
         case record.Drafted():
             return f"postmortem drafted: {event.artifact.digest[:12]}"
         case record.TaskOpened():
@@ -129,6 +138,10 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"{act.by} offers the captaincy to {act.to}"
         case acts.Accept():
             return f"{act.by} takes the captaincy that was offered"
+        case acts.Decline():
+            return f"{act.by} does not take the captaincy{_because(act.reason)}"
+        case acts.Renounce():
+            return f"{act.by} lays down the role {act.role}{_because(act.reason)}"
         case acts.Lift():
             return f"{act.by} has {act.action[:12]} lifted{_because(act.reason)}"
         case acts.Adopt():
@@ -145,6 +158,15 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case acts.Waive():
             until = f" until {act.until:%Y-%m-%d}" if act.until else ""
             return f"{act.by} waives the {act.what}{until}{_because(act.reason)}"
+        case acts.Categorize():
+            aware = f", known since {act.aware_at:%Y-%m-%d %H:%M:%S} UTC" if act.aware_at else ""
+            return f"{act.by} says that it is {act.category}{aware}{_because(act.reason)}"
+        case acts.Withdraw():
+            return f"{act.by} withdraws that it is {act.category}{_because(act.reason)}"
+        case acts.Inform():
+            when = f" at {act.at:%Y-%m-%d %H:%M:%S} UTC" if act.at else ""
+            whom = act.authority or "the authority"
+            return f"{act.by} records that {whom} was informed{when} ({act.clock}): {act.reference}"
         case acts.Prove():
             return f"{act.by} has the lock tried again"
         case acts.Dismiss():

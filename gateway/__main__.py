@@ -12,6 +12,8 @@ from firestation.drivers import problems
 from firestation.drivers.register import open_register
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError, InvalidFile, NotConfigured
+from firestation.keyring import read_keyring
+from firestation.legal import strangers
 from firestation.loader import load_station, load_system, load_wall
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets
@@ -34,8 +36,18 @@ def read_book(settings: Settings) -> Book:
     for file, system in zip(files, systems, strict=True):
         for wrong in problems(system):
             raise InvalidFile(str(file), 0, wrong.field, wrong.problem, wrong.fix)
+    station = load_station(settings.station)
+    keys, unread = read_keyring(station, settings.station.parent)
+    for hole in unread:
+        raise InvalidFile(str(settings.station), 0, hole.field, hole.problem, hole.fix)
+    people = [person.id for person in station.people]
+    for file, system in zip(files, systems, strict=True):
+        for field, owner in strangers(system.legal, people):
+            problem = f"{owner!r} is neither a role nor one of the station's people"
+            raise InvalidFile(str(file), 0, field, problem, f"Name a role, or one of {', '.join(people)}")
     return Book(
-        station=load_station(settings.station),
+        station=station,
+        keys=dict(keys),
         systems={system.system: system for system in systems},
         wall=tuple(load_wall(settings.runbooks)),
     )

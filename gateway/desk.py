@@ -30,8 +30,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms, incident_id
+from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.legal import clocks
 from firestation.lint import fitting
 from firestation.model import Id, Line, Model, Time
 from firestation.oncall import roster
@@ -89,9 +91,10 @@ class Row(Model):
 
 
 class Book(Model):
-    """What the gateway knows of the world: the station, the systems and the wall of runbooks."""
+    """What the gateway knows of the world: the station with its people's keys, the systems, the wall of runbooks."""
 
     station: Station
+    keys: dict[Id, tuple[AllowedSigner, ...]] = {}
     systems: dict[Id, System]
     wall: tuple[Runbook, ...] = Field(min_length=1)
 
@@ -121,9 +124,10 @@ class Book(Model):
             system=system,
             runbook=runbook,
             matched=matched,
-            roster=roster(self.station, at, propose(runbook.severity).severity),
+            roster=roster(self.station, at, propose(runbook.severity).severity, self.keys),
             alternatives=tuple(each for each in wall if each is not runbook),
             edition=EDITION,
+            clocks=clocks(system.legal),
         )
 
 

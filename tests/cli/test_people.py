@@ -159,7 +159,7 @@ def test_keys_that_are_stale_shared_or_of_nobody(run: Run, file: Path) -> None:
     assert [each["field"] for each in told["warnings"]] == ["people[1].key_files"]
     said = [each["problem"] for each in told["problems"]]
     assert any("allowed_signers has no key of ana" in each for each in said)
-    assert any("allowed_signers, line 2: this is no SSH public key" in each for each in said)
+    assert any("allowed_signers, line 2: there is no key after its options" in each for each in said)
     signers.unlink()
     _, told = linted(run, file)
     assert all("allowed_signers cannot be read: No such file" in each["problem"] for each in told["problems"])

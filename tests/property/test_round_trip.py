@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import firestation
 from firestation.acts import ACTS, Act
+from firestation.allowed_signers import KeyLine
 from firestation.authority import Bell, Member, Role, Roster, Station
 from firestation.contacts import FORMS, Contact, ContactKind
 from firestation.model import Keys, Model
@@ -21,7 +22,6 @@ from firestation.rotation import Clock, Layer, Rotation, Zone
 from firestation.rules import Rule
 from firestation.settings import Settings
 from firestation.severity import Severity
-from firestation.sshkeys import KeyLine
 from firestation.steps import Absence, When
 from firestation.system import Constraint
 from tests.property import values

@@ -1,12 +1,21 @@
 """The allowed_signers file: read as ssh-keygen reads it, and refused where it could mean more than one thing."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firestation.allowed_signers import read_allowed_signers
+from firestation.allowed_signers import (
+    AllowedSigner,
+    read_allowed_signers,
+    read_key_file,
+    read_own_key,
+    write_allowed_signers,
+)
 from firestation.errors import InvalidInput
-from tests.unit.ssh import security_keys
+from tests.unit.ssh import keygen, make_key, public, security_keys
 
 KEY = next(iter(security_keys().values())).public.line
 
@@ -68,3 +77,74 @@ def test_anything_is_read_or_refused(text: str) -> None:
         assert error.field.startswith("allowed_signers:")  # noqa: PT017 - either is right
     else:
         assert all(line.key == KEY for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521"])
+def test_a_key_of_ssh_keygen_has_the_fingerprint_that_it_says(tmp_path: Path, kind: str) -> None:
+    path = make_key(tmp_path, kind)
+    said = keygen("-l", "-f", path).stdout.decode()
+    assert read_own_key(public(path), "ana").fingerprint == said.split()[1]
+
+
+def test_a_private_key_is_refused_and_not_quoted(tmp_path: Path) -> None:
+    text = make_key(tmp_path, "ed25519").read_text()
+    (problem,) = read_key_file(text, "ana")
+    assert isinstance(problem, InvalidInput)
+    assert (problem.field, problem.problem) == ("line 1", "this is a private key")
+    assert not any(word in str(problem) for word in text.split() if len(word) > 20)
+    with pytest.raises(InvalidInput, match="private key"):
+        read_own_key(text, "ana")
+
+
+def test_a_file_of_either_form_gives_a_persons_keys() -> None:
+    text = f"""# the team
+{KEY} ana@laptop
+no-pty,command="x y",expiry-time="20270101Z" {KEY}
+ana,ben {KEY}
+ana@example.org namespaces="git" {KEY}
+ben {KEY}
+nothing
+"""
+    found = list(read_key_file(text, "ana", "ana@example.org"))
+    signers = [each for each in found if isinstance(each, AllowedSigner)]
+    assert [each.principals for each in signers] == [("ana",)] * 4
+    assert [each.valid_before is not None for each in signers] == [False, True, False, False]
+    assert [each.covers("firestation-decision") for each in signers] == [True, True, True, False]
+    assert [each.field for each in found if isinstance(each, InvalidInput)] == ["line 7"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"ana {KEY}", "a principal stands before the key"),
+        (f"{KEY}\n{KEY}", "more than one line"),
+        (f"cert-authority {KEY}", "certificate authorities"),
+        (f'valid-before="20261231" {KEY}', "not a time in UTC"),
+        (f'expiry-time="20271231Z",valid-before="20271231Z" {KEY}', "is empty or there twice"),
+        ("", "no key on this line"),
+    ],
+)
+def test_a_key_of_ones_own_is_one_line_without_a_name(line: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        read_own_key(line, "ana")
+
+
+MOMENTS = st.none() | st.integers(0, 200 * 365 * 86400).map(
+    lambda seconds: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+)
+
+
+@given(
+    after=MOMENTS,
+    before=MOMENTS,
+    names=st.lists(st.sampled_from(["ana", "ben", "ana@example.org"]), min_size=1, unique=True),
+    spaces=st.none() | st.just(("firestation-decision",)) | st.just(("git", "!x y")),
+)
+def test_what_is_written_is_read_again(
+    after: datetime | None, before: datetime | None, names: list[str], spaces: tuple[str, ...] | None
+) -> None:
+    after, before = (None, before) if after and before and after >= before else (after, before)
+    signer = AllowedSigner(
+        principals=tuple(names), key=KEY, namespaces=spaces, valid_after=after, valid_before=before
+    )
+    assert read_allowed_signers(write_allowed_signers([signer])) == (signer,)
