@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
+from firestation.address import Origin
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput, NotConfigured
@@ -26,6 +27,8 @@ class Settings(Model):
     `key` is the local key that seals manifests. With `key_uri` a key management service seals them instead, such as
     `awskms:alias/firestation`, `gcpkms:projects/…`, `azurekms:…`, `hv:…` (Vault) or `hsm:2?label=station`; then
     `key_public` is the PEM file of its public key, and `key_pin` refers to its PIN, where it has one.
+
+    `public_url` is the gateway's address as a browser has it. `access` is where tokens and sessions are kept, hashed.
     """
 
     state: Path = Path(".firestation")
@@ -39,6 +42,9 @@ class Settings(Model):
     key_pin: SecretReference | None = None
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8420, ge=0, le=65535)
+    public_url: Origin | None = None
+    access: str | None = None
+    session_key: SecretReference | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -59,6 +65,11 @@ class Settings(Model):
     def evidence_store(self) -> str:
         """Where evidence goes: a folder or a URL."""
         return self.evidence or str(self.state / "evidence")
+
+    @property
+    def access_store(self) -> str:
+        """Where tokens and sessions are kept, hashed: a folder or a URL."""
+        return self.access or str(self.state / "access")
 
     @property
     def signing_key(self) -> Path:

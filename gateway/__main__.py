@@ -9,8 +9,9 @@ import structlog
 import uvicorn
 
 from firestation.drivers import problems
+from firestation.drivers.register import open_register
 from firestation.drivers.store import open_store
-from firestation.errors import FirestationError, InvalidFile
+from firestation.errors import FirestationError, InvalidFile, NotConfigured
 from firestation.keyring import read_keyring
 from firestation.legal import strangers
 from firestation.loader import load_station, load_system, load_wall
@@ -20,6 +21,7 @@ from firestation.settings import Settings
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Book, Desk
+from gateway.front import open_front
 from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
@@ -55,8 +57,14 @@ async def run(settings: Settings, address: str | None) -> None:
     """Serve until SIGTERM or SIGINT, whether or not Temporal answers yet: /readyz tells."""
     book = read_book(settings)
     client = await connect(address, lazy=True)
-    door = Doorkeeper(book.station, ReferenceSecrets(Path(settings.state)))
-    app = create_app(Desk(client, book, settings.coalesce), door, open_store(settings.evidence_store))
+    secrets = ReferenceSecrets(Path(settings.state))
+    front = open_front(settings, secrets)
+    if book.station.login and not front.public_url:
+        raise NotConfigured(
+            "the station file has a login; set FIRESTATION_PUBLIC_URL, to which it sends people back"
+        )
+    door = Doorkeeper(book.station, secrets, open_register(settings.access_store))
+    app = create_app(Desk(client, book, settings.coalesce), door, open_store(settings.evidence_store), front)
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
     )
