@@ -30,16 +30,19 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class Person(Model):
+class _Someone(Model):
+    id: Id
+    name: Line
+    roles: tuple[Role, ...] = Field(min_length=1)
+    address: Line
+
+
+class Person(_Someone):
     """Somebody who may act. `address` is where the pager channel reaches them; never a secret.
 
     `signers` are the public keys by which this person signs decisions, with the times in which each counts.
     """
 
-    id: Id
-    name: Line
-    roles: tuple[Role, ...] = Field(min_length=1)
-    address: Line
     signers: tuple[AllowedSigner, ...] = Field(default=(), exclude_if=lambda signers: not signers)
 
 
@@ -81,7 +84,7 @@ class Roster(Model):
         return next((each for each in self.people if each.id == name), None)
 
 
-class Member(Person):
+class Member(_Someone):
     """A person as the station file has them. `login` is what the provider's claim says of them, letter by letter.
 
     `token` refers (`env:NAME` or `file:PATH`) to a secret that they bring themselves, besides the tokens that the
