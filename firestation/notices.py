@@ -86,6 +86,8 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
         case record.Expired():
             text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
             return Draft(_again(incident, f"expired-{event.action[:12]}"), "a firebreak expired", text)
+        case record.LeverRead(action=str(digest)):
+            return _void(incident, event, digest)
         case record.Moved() if event.outcome.result != "done":
             title = f"{event.order.purpose} of {event.order.action.lever}: {event.outcome.result}"
             return Draft(f"trouble-{event.order.key.rsplit('/', 1)[-1]}", title, event.outcome.detail)
@@ -98,6 +100,14 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
             return Draft(_again(incident, f"failed-{event.step}"), f"{event.step} failed", event.detail)
         case _:
             return None
+
+
+def _void(incident: Incident, event: record.LeverRead, digest: str) -> Draft | None:
+    """What was decided is void when the lever, read anew, does not stand where it was decided on."""
+    firebreak = incident.firebreak(digest)
+    if firebreak is None or firebreak.state is not Lease.DRIFTED or firebreak.trouble is None:
+        return None
+    return Draft(f"void-{digest[:12]}", f"move of {event.lever}: drifted", firebreak.trouble)
 
 
 def _undecided(incident: Incident, event: record.Lapsed) -> Draft:

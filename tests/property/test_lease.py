@@ -355,6 +355,39 @@ def test_the_second_incident_sees_the_lease_of_the_first() -> None:
     assert second.attempt(acts.Propose(by="ben", step="reranker-on")) is None
 
 
+def let_go(**changes: Any) -> tuple[World, World]:
+    """Two fires: the second read the reranker while the first held it at "on", and the first has let go of it since."""
+    first = taken(**steps(at_expiry="lift"))
+    working(first)
+    approve(first, "reranker-on")
+    working(first)
+    second = World(first, **steps(to="off", **changes))
+    second.baseline()
+    second.seal()
+    second.attempt(acts.Acknowledge(by="ana"))
+    for world in (first, second):
+        world.wait(timedelta(minutes=119))
+    for person in ("ana", "ben"):
+        second.attempt(acts.Approve(by=person, action=latest(second, "reranker-on").digest))
+    approved = latest(second, "reranker-on")
+    assert (approved.state, approved.action.origin.value) == (Lease.AUTHORIZED, "on")
+    for world in (first, second):
+        world.wait(timedelta(minutes=1))
+    working(first)
+    assert (first.levers["reranker"], first.leases) == ("off", {})
+    return first, second
+
+
+@pytest.mark.parametrize("fault", ["dead", "lost", "none"])
+def test_what_was_read_before_another_incident_let_go_is_worth_nothing(fault: str) -> None:
+    _, second = let_go(decide_within=timedelta(hours=3))
+    while second.work("reranker", fault) and latest(second, "reranker-on").state is Lease.AUTHORIZED:
+        pass
+    working(second)
+    way_back(second)
+    assert second.levers["reranker"] == "off", "both have let go of it, and so it stood before the first"
+
+
 def test_steps_come_in_turn_as_fallbacks_and_on_conditions() -> None:
     first, second = worlds.runbook().firebreaks
     after = second.changed(after=("stop-refunds",))
