@@ -191,6 +191,18 @@ async def test_a_page_that_is_turned_keeps_the_lease(stage: Stage) -> None:
     assert report.runs > 1
 
 
+async def test_what_was_read_for_a_waiver_is_handed_on_as_the_audit_makes_it(stage: Stage) -> None:
+    stage.town.evidence.faults.errors.extend([Unreachable("the store is down")] * 10_000)
+    await stage.ring()
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Waive(by="ana", what="snapshot", reason="wrong refunds leave every second"))
+    await stage.until("the tool to be stopped", stands("tool", Lease.EFFECTIVE))
+    stage.town.evidence.faults.errors.clear()
+    await stage.until("the seal", lambda seen: seen.sealed)
+    await stage.turn_page()
+    assert (await stage.proved()).runs > 1
+
+
 async def test_the_captain_is_asked_before_the_expiry_and_silence_has_its_rule(stage: Stage) -> None:
     changed(stage, at_expiry="lift", expires_after=timedelta(seconds=8), ask_before=timedelta(seconds=4))
     await live(stage, until=Phase.OPEN)
