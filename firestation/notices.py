@@ -125,8 +125,11 @@ def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
 def _expiry(incident: Incident, digest: str) -> Draft:
     firebreak = incident.firebreak(digest)
     assert firebreak is not None
-    assert firebreak.expires_at is not None
     name, short = incident.id, digest[:12]
+    if firebreak.expires_at is None:  # it has expired, and its way back failed
+        text = f"{firebreak.trouble}\nfirestation lift {name} {short}, or adopt"
+        title = f"{name}: {firebreak.action.lever} was not put back"
+        return Draft(_again(incident, f"expiry-{short}"), title, text, "decision")
     follows = {"lift": "put back", "keep": "held for another span", "escalate": "put to the next one on call"}
     text = (
         f"{firebreak.action.lever} is at {firebreak.action.to} until {firebreak.expires_at:%H:%M:%S} UTC; without an "

@@ -240,6 +240,22 @@ def test_a_way_back_that_fails_waits_for_a_person_and_does_not_spin() -> None:
     assert world.levers["tool"] == "enabled"
 
 
+def test_a_way_back_that_failed_after_the_expiry_is_put_to_the_captain_who_comes_then() -> None:
+    world = World()
+    world.baseline()
+    world.seal()
+    working(world)
+    world.wait(timedelta(hours=1))
+    world.work("tool", "dead")
+    assert latest(world, "stop-refunds").expires_at is None
+    assert world.attempt(acts.Acknowledge(by="ana")) is None
+    told = [each.message for each in world.incident.outbox if "was not put back" in each.message.title]
+    assert [(each.to, each.text.splitlines()[0]) for each in told] == [
+        ("ana@example.org", "no answer")
+    ] * len(told)
+    assert told
+
+
 def test_stop_everything_puts_back_the_newest_first_each_confirmed() -> None:
     world = taken()
     working(world)
