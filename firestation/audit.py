@@ -23,6 +23,7 @@ from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
 from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed
+from firestation.leases import leased, reading
 from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
@@ -314,9 +315,7 @@ def _read(step: Step, incident: Incident) -> Event | None:
     if order.purpose == "snapshot":
         return None
     position = LeverState.model_validate(step.answer).position if step.kind == "done" else None
-    return record.LeverRead(
-        at=step.at, lever=order.lever.id, position=position, detail="read since it was waived"
-    )
+    return reading(step.at, order, position)
 
 
 def _moved(step: Step, incident: Incident) -> Event | None:
@@ -381,8 +380,8 @@ def _sealed(step: Step, _: Incident) -> Event:
 
 def _leased(step: Step, _: Incident) -> Event:
     order = orders.LeaseOrder.model_validate(step.given)
-    holder = orders.LeaseAnswer.model_validate(step.answer).holder
-    return record.Leased(at=step.at, lever=order.lever, action=order.action, holder=holder)
+    answer = orders.LeaseAnswer.model_validate(step.answer)
+    return leased(step.at, order, answer)
 
 
 def _opened(step: Step, _: Incident) -> Event:

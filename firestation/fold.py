@@ -8,7 +8,7 @@ from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted
-from firestation.leases import compensate, fail_together, lease
+from firestation.leases import compensate, drifted, fail_together, forget, go_on, lease, outdated
 from firestation.legal_course import altered, counted
 from firestation.model import Model, without
 from firestation.notices import notices
@@ -160,7 +160,8 @@ def _(event: record.Measured, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.SealedUp, incident: Incident) -> Incident:
-    read = {state.lever: state for state in event.sealed.levers if state.position is not None}
+    levers = (state for state in event.sealed.levers if state.lever not in incident.freed)
+    read = {state.lever: state for state in levers if state.position is not None}
     positions = {name: state.position for name, state in read.items() if name not in incident.kept}
     return incident.changed(
         sealed=event.sealed,
@@ -183,13 +184,15 @@ def _(event: record.NotSealed, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.LeverRead, incident: Incident) -> Incident:
     if event.position is None:
-        return incident.changed(trouble={**incident.trouble, event.lever: event.detail})
-    trouble = without(incident.trouble, event.lever)
-    return incident.changed(
+        trouble = {**incident.trouble, event.lever: event.detail}
+        return go_on(incident.changed(trouble=trouble), event, incident.freed.get(event.lever))
+    read = incident.changed(
         positions={**incident.positions, event.lever: event.position},
         kept={**incident.kept, event.lever: event.at},
-        trouble=trouble,
+        freed=without(incident.freed, event.lever),
+        trouble=without(incident.trouble, event.lever),
     )
+    return go_on(read, event, incident.freed.get(event.lever))
 
 
 @_apply.register
@@ -235,7 +238,9 @@ def _(event: record.Lapsed, incident: Incident) -> Incident:
 def _(event: record.Leased, incident: Incident) -> Incident:
     if event.holder is None:
         taken = without(incident.taken, event.lever)
-        return incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
+        incident = incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
+        why = outdated(incident, event)
+        return forget(incident, event.lever, why) if why else incident
     incident = incident.changed(taken={**incident.taken, event.lever: event.holder})
     firebreak = incident.firebreak(event.action)
     if firebreak is None or firebreak.state is not Lease.AUTHORIZED:
@@ -283,12 +288,7 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         positions = {**positions, order.action.lever: outcome.found}
     incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
     if outcome.result == "drifted" and order.purpose == "move":
-        # Nothing was overwritten: ask again, with what the lever shows now.
-        firebreak = incident.firebreak(digest)
-        ours = firebreak is not None and firebreak.runbook == incident.brief.runbook.runbook
-        if ours and firebreak and not (incident.stopped_by or firebreak.lift_wanted_by):
-            incident = incident.changed(wanted=(*incident.wanted, order.action.step))
-        return lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
+        return drifted(incident, digest, outcome.detail)
     incident = incident.changed(changed_at=event.at, restored_at=None)
     if outcome.result == "done" and order.purpose == "lift":
         return lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)

@@ -216,8 +216,8 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
     if incident.ended:
         return None
     unread = lever not in incident.positions and lever not in incident.trouble
-    if incident.snapshot_waiver and unread:
-        return "read", None
+    if unread and (incident.snapshot_waiver or lever in incident.freed):
+        return "read", _decided(incident, lever)
     for firebreak in reversed(incident.firebreaks):
         if firebreak.action.lever != lever:
             continue
@@ -231,6 +231,12 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
         if firebreak.state in HOLDING and firebreak.lift_wanted_by:
             return "lift", firebreak
     return None
+
+
+def _decided(incident: Incident, lever: str) -> Firebreak | None:
+    """The firebreak that would be moving this lever now."""
+    decided = (each for each in reversed(incident.firebreaks) if each.state is Lease.AUTHORIZED)
+    return next((each for each in decided if each.action.lever == lever), None)
 
 
 def _is_free(incident: Incident, lever: str) -> bool:

@@ -107,6 +107,8 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
         case record.Expired():
             text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
             return Draft(_again(incident, f"expired-{event.action[:12]}"), "a firebreak expired", text)
+        case record.LeverRead(action=str(digest)):
+            return _void(incident, event, digest)
         case record.Moved() if event.outcome.result != "done":
             title = f"{event.order.purpose} of {event.order.action.lever}: {event.outcome.result}"
             return Draft(f"trouble-{event.order.key.rsplit('/', 1)[-1]}", title, event.outcome.detail)
@@ -119,6 +121,14 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
             return Draft(_again(incident, f"failed-{event.step}"), f"{event.step} failed", event.detail)
         case _:
             return None
+
+
+def _void(incident: Incident, event: record.LeverRead, digest: str) -> Draft | None:
+    """What was decided is void when the lever, read anew, does not stand where it was decided on."""
+    firebreak = incident.firebreak(digest)
+    if firebreak is None or firebreak.state is not Lease.DRIFTED or firebreak.trouble is None:
+        return None
+    return Draft(f"void-{digest[:12]}", f"move of {event.lever}: drifted", firebreak.trouble)
 
 
 def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
@@ -136,8 +146,11 @@ def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
 def _expiry(incident: Incident, digest: str) -> Draft:
     firebreak = incident.firebreak(digest)
     assert firebreak is not None
-    assert firebreak.expires_at is not None
     name, short = incident.id, digest[:12]
+    if firebreak.expires_at is None:  # it has expired, and its way back failed
+        text = f"{firebreak.trouble}\nfirestation lift {name} {short}, or adopt"
+        title = f"{name}: {firebreak.action.lever} was not put back"
+        return Draft(_again(incident, f"expiry-{short}"), title, text, "decision")
     follows = {"lift": "put back", "keep": "held for another span", "escalate": "put to the next one on call"}
     text = (
         f"{firebreak.action.lever} is at {firebreak.action.to} until {firebreak.expires_at:%H:%M:%S} UTC; without an "

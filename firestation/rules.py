@@ -74,6 +74,8 @@ def snapshot_before_mutate(incident: Incident, event: Event) -> str | None:
     if not isinstance(event, record.Ordered) or event.order.purpose != "move":
         return None
     action = event.order.action
+    if action.lever in incident.freed:
+        return f"the lever {action.lever} was not read anew: {incident.freed[action.lever]}"
     if action.lever not in incident.kept:
         return f"the position of the lever {action.lever} was never read and kept"
     if incident.snapshot_waiver:

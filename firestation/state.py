@@ -98,7 +98,10 @@ class Parcel(Model):
 
 
 class Incident(Model):
-    """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree."""
+    """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree.
+
+    `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move.
+    """
 
     brief: Brief
     run: str
@@ -138,6 +141,7 @@ class Incident(Model):
     duties: dict[Id, Duty] = {}
     leased: dict[Id, Sha256] = {}
     taken: dict[Id, Id] = {}
+    freed: dict[Id, Text] = {}
     stopped_by: Id | None = None
     changed_at: Time | None = None
     restored_at: Time | None = None

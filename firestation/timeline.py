@@ -82,7 +82,8 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
         case record.NotSealed():
             return f"the snapshot could not be sealed: {event.detail}"
         case record.LeverRead():
-            return f"lever {event.lever} read: {event.position or event.detail}"
+            again = " anew" if event.action else ""
+            return f"lever {event.lever} read{again}: {event.position or event.detail}"
         case record.Proposed():
             action = event.action
             word = "pre-authorized by the runbook" if event.preauthorized else "put before the captain"
@@ -98,9 +99,11 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
             }
             return f"nobody decided on {event.action[:12]} in time{then[event.then]}"
         case record.Leased():
-            return f"{event.lever}: " + (
-                f"held by {event.holder}" if event.holder else "leased to this incident"
-            )
+            if event.holder:
+                return f"{event.lever}: held by {event.holder}"
+            freed = f"{event.freed_at:%Y-%m-%d %H:%M:%S} UTC" if event.freed_at else None
+            before = f"; another incident let go of it at {freed}" if freed else ""
+            return f"{event.lever}: leased to this incident{before}"
         case record.Released():
             return f"{event.lever}: free for other incidents"
         case record.Called():

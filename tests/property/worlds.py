@@ -224,7 +224,8 @@ def alarm(key: str = "k1", status: str = "firing") -> Alarm:
 class World:
     """One incident with its people, its engine and its clock. `record` is what really happened.
 
-    `levers` and `leases` are the town's: worlds that share them are two incidents in one town.
+    `levers`, `leases` and `freed` (who let go of a lever last, and when) are the town's: worlds that share them are
+    two incidents in one town.
     """
 
     def __init__(
@@ -245,6 +246,7 @@ class World:
         self.refusals: list[Refused] = []
         self.levers: dict[str, Any] = beside.levers if beside else {"tool": "enabled", "reranker": "off"}
         self.leases: dict[str, str] = beside.leases if beside else {}
+        self.freed: dict[str, tuple[str, datetime]] = beside.freed if beside else {}
         self.meddled: set[str] = beside.meddled if beside else set()
         self.happen(record.Rang(at=self.now, alarm=alarm()))
 
@@ -303,20 +305,32 @@ class World:
         match job:
             case None:
                 return False
-            case "read", _:
+            case "read", waiting:
                 position = None if fault == "dead" else Position(value=self.levers[lever])
-                self.happen(record.LeverRead(at=self.now, lever=lever, position=position, detail="read"))
+                action = waiting.digest if waiting else None
+                read = record.LeverRead(
+                    at=self.now, lever=lever, position=position, detail="read", action=action
+                )
+                self.happen(read)
             case "lease", firebreak:
                 assert firebreak is not None
                 other = "refund-agent-00000000" if fault == "taken" else self.leases.get(lever)
                 holder = None if other == self.incident.id else other
                 self.leases.setdefault(lever, holder or self.incident.id)
-                leased = record.Leased(at=self.now, lever=lever, action=firebreak.digest, holder=holder)
+                last, at = self.freed.get(lever, (self.incident.id, None))
+                leased = record.Leased(
+                    at=self.now,
+                    lever=lever,
+                    action=firebreak.digest,
+                    holder=holder,
+                    freed_at=None if holder or last == self.incident.id else at,
+                )
                 self.happen(leased)
                 return holder is not None or self.work(lever, fault)
             case "release", _:
                 if self.leases.get(lever) == self.incident.id:
                     del self.leases[lever]
+                    self.freed[lever] = (self.incident.id, self.now)
                 self.happen(record.Released(at=self.now, lever=lever))
             case "probe", firebreak:
                 assert firebreak is not None
