@@ -81,6 +81,29 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
             return f"{what} {sealed.manifest[:12]}, {held}"
         case record.NotSealed():
             return f"the snapshot could not be sealed: {event.detail}"
+        case record.Soaked():
+            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
+        case record.Missed():
+            return f"overdue: {event.milestone}"
+        case record.Reminded():
+            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
+            return f"the legal clock {event.clock} for {event.cause} {word}"
+        case record.Overdue():
+            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
+        case record.Drafted():
+            return f"postmortem drafted: {event.artifact.digest[:12]}"
+        case record.TaskOpened():
+            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
+        case record.LockTried():
+            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
+        case record.Failed():
+            return f"{event.step} failed: {event.detail}"
+        case _:
+            return _tell_lever(event)
+
+
+def _tell_lever(event: Event) -> str:  # noqa: C901, PLR0912 - the same, of the runbook's steps and their levers
+    match event:
         case record.LeverRead():
             again = " anew" if event.action else ""
             return f"lever {event.lever} read{again}: {event.position or event.detail}"
@@ -122,23 +145,8 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
             return f"probe {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
         case record.Expired():
             return f"firebreak {event.action[:12]} expired: {event.then}"
-        case record.Soaked():
-            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
-        case record.Missed():
-            return f"overdue: {event.milestone}"
-        case record.Reminded():
-            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
-            return f"the legal clock {event.clock} for {event.cause} {word}"
-        case record.Overdue():
-            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
-        case record.Drafted():
-            return f"postmortem drafted: {event.artifact.digest[:12]}"
-        case record.TaskOpened():
-            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
-        case record.LockTried():
-            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
-        case record.Failed():
-            return f"{event.step} failed: {event.detail}"
+        case _:
+            raise TypeError(event.kind)
 
 
 def _tell_act(act: Act, later: str, declared: Severity | None) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
