@@ -58,11 +58,8 @@ class Night:
 
     def word(self, by: str, key: str = "", lever: str = "reranker", **changes: Any) -> Signed:
         """A signed decision, but for the changes."""
-        now = datetime.now(UTC)
-        incident = worlds.World().incident.changed(
-            brief=self.stage.brief, run=self.seen.run
-        )  # only its id and run are asked for
-        made = decision(incident, self.digest(lever), by, now, changes)
+        named = self.seen.incident, self.seen.run, self.digest(lever)
+        made = decision(named, by, datetime.now(UTC), changes)
         return signed(made, STRANGERS_KEY if key == "nobody" else KEYS[key or by])
 
     def approve(self, by: str, lever: str = "reranker", **fields: Any) -> acts.Approve:
