@@ -156,7 +156,7 @@ def load_wall(folder: Path) -> tuple[Runbook, ...]:
 
     Raises `NotConfigured` when there is none, `InvalidFile` also when two have the same id.
     """
-    paths = sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yaml", ".yml"})
+    paths = yaml_files(folder)
     if not paths:
         msg = f"the runbook wall {folder} has no .yaml file; write one, or name another folder"
         raise NotConfigured(msg)
@@ -171,6 +171,14 @@ def load_wall(folder: Path) -> tuple[Runbook, ...]:
         found[runbook.runbook] = path
         wall.append(runbook)
     return tuple(wall)
+
+
+def yaml_files(folder: Path, *suffixes: str) -> list[Path]:
+    """The YAML files of a folder, by name; none that is hidden, such as an editor keeps beside the one it changes."""
+    wanted = suffixes or (".yaml", ".yml")
+    return sorted(
+        path for path in folder.glob("*.y*ml") if path.suffix in wanted and not path.name.startswith(".")
+    )
 
 
 def _load(path: Path, model: type[M]) -> M:

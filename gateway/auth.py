@@ -18,6 +18,7 @@ from firestation.errors import DriverError, NotConfigured
 from firestation.ports import Secrets
 from firestation.tokens import EVERYTHING, RANDOM_BYTES, Held, Kind, Scope, Token
 from gateway.attempts import Attempts, neighbourhood
+from gateway.book import Books
 from gateway.problems import Problem
 
 log = structlog.get_logger()
@@ -76,18 +77,24 @@ class Doorkeeper:
 
     def __init__(
         self,
-        station: Station,
+        books: Books,
         secrets: Secrets,
         register: RegisterPort,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.station, self.secrets, self.register, self.clock = station, secrets, register, clock
+        self.books, self.secrets, self.register, self.clock = books, secrets, register, clock
         self.attempts = Attempts()
         self._seen: OrderedDict[tuple[Kind, str], tuple[float, Held | None]] = OrderedDict()
         self._used: OrderedDict[str, date] = OrderedDict()
 
+    @property
+    def station(self) -> Station:
+        """The station file in force."""
+        return self.books.book.station
+
     async def admit(self, authorization: str | None, address: str) -> Caller:
         """The caller behind this Authorization header. Raises `Problem` 401 or 429; deny is the default."""
+        await self.books.latest()
         if not authorization:
             raise Problem(401, "who are you?", "send Authorization: Bearer with your token")
         scheme, _, text = authorization.partition(" ")
@@ -106,6 +113,7 @@ class Doorkeeper:
 
     async def enter(self, cookie: str, address: str) -> Caller:
         """The caller behind this session. Raises `Problem` 401 or 429."""
+        await self.books.latest()
         given = tokens.read(cookie)
         if given is None or given.kind != "session":
             self.turn_away(address, "a cookie that is no session")

@@ -5,10 +5,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, TypeVar
 
-from pydantic import Field
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -29,22 +27,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act
-from firestation.alarm import MOST_TOGETHER, Alarm, Alarms, incident_id
-from firestation.allowed_signers import AllowedSigner
-from firestation.authority import Station
+from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
-from firestation.legal import clocks
-from firestation.lint import fitting
 from firestation.model import Id, Line, Model, Time
-from firestation.oncall import roster
 from firestation.picture import Picture
-from firestation.record import EDITION, Brief
-from firestation.rules import SECRETS
-from firestation.runbook import Runbook, choose
+from firestation.record import Brief
 from firestation.severity import propose
 from firestation.state import Phase
-from firestation.system import System
 from gateway.batches import Batches
+from gateway.book import Books
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -90,52 +81,11 @@ class Row(Model):
     open: bool
 
 
-class Book(Model):
-    """What the gateway knows of the world: the station with its people's keys, the systems, the wall of runbooks."""
-
-    station: Station
-    keys: dict[Id, tuple[AllowedSigner, ...]] = {}
-    systems: dict[Id, System]
-    wall: tuple[Runbook, ...] = Field(min_length=1)
-
-    @cached_property
-    def walls(self) -> dict[Id, tuple[Runbook, ...]]:
-        """For each system the runbooks that it can follow."""
-        return {name: fitting(self.wall, system) for name, system in self.systems.items()}
-
-    def brief(self, alarm: Alarm, at: datetime) -> Brief:
-        """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
-
-        Whoever is on call at this moment is on its roster, at the severity that the runbook proposes and at the others.
-        """
-        system = self.systems.get(alarm.system)
-        if system is None:
-            known = ", ".join(self.systems) or "none"
-            raise InvalidInput(
-                "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
-            )
-        if SECRETS.search(alarm.model_dump_json()):
-            problem = "a text of this alarm holds a credential"
-            raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
-        wall = self.walls[system.system]
-        runbook, matched = choose(wall, system, alarm.name, alarm.labels)
-        return Brief(
-            incident=incident_id(alarm, system.fire_labels),
-            system=system,
-            runbook=runbook,
-            matched=matched,
-            roster=roster(self.station, at, propose(runbook.severity).severity, self.keys),
-            alternatives=tuple(each for each in wall if each is not runbook),
-            edition=EDITION,
-            clocks=clocks(system.legal),
-        )
-
-
 class Desk:
     """Rings, acts, looks and lists."""
 
-    def __init__(self, client: Client, book: Book, coalesce: timedelta) -> None:
-        self.client, self.book, self.coalesce = client, book, coalesce.total_seconds()
+    def __init__(self, client: Client, books: Books, coalesce: timedelta) -> None:
+        self.client, self.books, self.coalesce = client, books, coalesce.total_seconds()
         self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
         self.batches = Batches[tuple[Alarm, Brief], Rang](self._deliver, MOST_TOGETHER)
 
@@ -144,7 +94,7 @@ class Desk:
 
         Raises `InvalidInput` and `NotConfigured` before Temporal is asked, `Unreachable` when it does not answer.
         """
-        brief = self.book.brief(alarm, datetime.now(UTC))
+        brief = (await self.books.latest()).brief(alarm, datetime.now(UTC))
         delivery = f"{brief.incident}/{alarm.delivery}"
         at, before = self.answered.get(delivery, (float("-inf"), None))
         if before is not None and time.monotonic() - at < self.coalesce:
@@ -300,7 +250,8 @@ class Desk:
         ]
 
     async def ready(self) -> bool:
-        """Whether Temporal answers."""
+        """Whether Temporal answers. Files that are wrong are no reason not to; this looks at them, for the log."""
+        await self.books.latest()
         try:
             return await self.client.service_client.check_health(timeout=CALL)
         except RPCError:

@@ -1,10 +1,12 @@
 """The pages of the entrance: log in, see what burns, log out."""
 
+from functools import lru_cache
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from firestation.authority import Login
 from firestation.errors import FirestationError
 from firestation.tokens import Token
 from gateway.auth import SESSION, Caller, Doorkeeper, address_of
@@ -25,12 +27,11 @@ class Lists(Protocol):
 
 
 def entrance(desk: Lists, door: Doorkeeper, front: Front) -> APIRouter:
-    """The routes `/`, `/login` and `/logout`, and the way through the provider, if the station has one."""
+    """The routes `/`, `/login` and `/logout`, and the way through the provider, while the station has one."""
     router = page_router()
     _add_home(router, desk, door, front)
     _add_login(router, door, front)
-    if door.station.login:
-        _add_provider(router, door, front)
+    _add_provider(router, door, front)
     return router
 
 
@@ -41,15 +42,17 @@ def _add_home(router: APIRouter, desk: Lists, door: Doorkeeper, front: Front) ->
     @router.get("/")
     async def home(request: Request, caller: person) -> Response:
         """Who you are, and what burns; what is yours comes first."""
-        rows, trouble = list[Row](), None
+        rows, trouble, station = list[Row](), None, door.station
+        member = station.person(caller.name)
+        if member is None:  # the book was changed since the door let them in
+            raise Problem(401, "who are you?", f"{caller.name} is not one of the station's people any more")
         try:
             rows = await desk.listing(open_only=True)
         except FirestationError as error:  # who you are is known without Temporal
             trouble = str(error)
         rows.sort(key=lambda row: row.captain != caller.name)
-        member = door.station.person(caller.name)
         return render(
-            request, "home.html", member=member, station=door.station.station, incidents=rows, trouble=trouble
+            request, "home.html", member=member, station=station.station, incidents=rows, trouble=trouble
         )
 
     @router.post("/logout")
@@ -75,6 +78,7 @@ def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
         """The ways in. A cookie that has led here is good for nothing any more."""
         if caller:
             return RedirectResponse("/", SEE_OTHER)
+        await door.books.latest()
         answer = form(request)
         return _without_cookie(answer, front) if front.session_cookie in request.cookies else answer
 
@@ -98,15 +102,24 @@ def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
 
 def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
     anybody = Annotated[Caller | None, Depends(visitor(door, front))]
-    assert door.station.login
-    assert front.public_url  # seen to where the gateway starts
-    provider = Provider(door.station.login, door.secrets, front.public_url)
+
+    @lru_cache(maxsize=1)
+    def made(login: Login) -> Provider:
+        assert front.public_url  # seen to where the book is read
+        return Provider(login, door.secrets, front.public_url)
+
+    async def provider() -> Provider:
+        """The provider of the station file in force. Raises `Problem` 404 when there is none."""
+        login = (await door.books.latest()).station.login
+        if login is None:
+            raise Problem(404, "not found", "this station has no login through a provider")
+        return made(login)
 
     @router.get("/login/provider")
     async def leave(request: Request) -> Response:
         """To the provider."""
         door.slow_down(address_of(request))
-        return await provider.send(request)
+        return await (await provider()).send(request)
 
     @router.get(CALLBACK)
     async def come_back(request: Request, caller: anybody) -> Response:
@@ -114,7 +127,7 @@ def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
         address = address_of(request)
         door.slow_down(address)
         try:
-            claim = await provider.who(request)
+            claim = await (await provider()).who(request)
         except Problem as problem:
             if problem.status in {401, 403}:
                 door.failed(address, f"by the provider: {problem.detail}")

@@ -20,9 +20,10 @@ from firestation.state import Phase
 from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
+from gateway.book import Book
 from gateway.desk import Rang, Row
 from gateway.front import Front
-from tests.property.worlds import World
+from tests.property.worlds import World, brief
 from workflows.messages import Answer
 
 INCIDENT = "refund-agent-1a2b3c4d"
@@ -97,6 +98,22 @@ class Remembering:
             raise Gone(f"there is no incident {incident!r}")
 
 
+class Standing:
+    """Books of one book, which a test may exchange for another."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+
+    async def latest(self) -> Book:
+        return self.book
+
+
+def books_of(station: Station) -> Standing:
+    """The books of a station that protects one system."""
+    known = brief()
+    return Standing(Book(station=station, systems={known.system.system: known.system}, wall=(known.runbook,)))
+
+
 @pytest.fixture
 def desk() -> Remembering:
     return Remembering()
@@ -145,7 +162,7 @@ async def register(tmp_path: Path) -> Register:
 
 @pytest.fixture
 def door(station: Station, bells: Path, register: Register, clock: Clock) -> Doorkeeper:
-    return Doorkeeper(station, ReferenceSecrets(bells.parent), register, clock)
+    return Doorkeeper(books_of(station), ReferenceSecrets(bells.parent), register, clock)
 
 
 @pytest.fixture

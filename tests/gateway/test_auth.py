@@ -15,7 +15,7 @@ from gateway import attempts
 from gateway.attempts import MOST_FAILURES, SECONDS, Attempts, neighbourhood
 from gateway.auth import Caller, Doorkeeper
 from gateway.problems import Problem
-from tests.gateway.conftest import BELL, MINTED, NOW, TOKENS, Clock
+from tests.gateway.conftest import BELL, MINTED, NOW, TOKENS, Clock, books_of
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 STRANGER = f"fst_{'a' * 10}_{'b' * 52}"
@@ -181,7 +181,7 @@ def turning(station: Station, tmp_path: Path, register: Register, clock: Clock) 
     bells = (Bell(id="eval", tokens=("file:new", "file:old")), Bell(id="other", token="file:other"))
     robot = Member(id="robot", name="R", roles=(Role.SCRIBE,), address="r", token="file:robot")
     changed = station.changed(bells=bells, people=(*station.people, robot))
-    return Doorkeeper(changed, ReferenceSecrets(tmp_path), register, clock)
+    return Doorkeeper(books_of(changed), ReferenceSecrets(tmp_path), register, clock)
 
 
 async def test_while_a_bells_secret_is_changed_both_ring_under_its_own_name(turning: Doorkeeper) -> None:
@@ -223,7 +223,7 @@ async def test_whoever_is_no_longer_in_the_station_file_is_nobody(
 ) -> None:
     assert await admitted(door, f"Bearer {TOKENS['cara']}") == ("person", "cara")
     left = station.changed(people=tuple(each for each in station.people if each.id != "cara"))
-    door = Doorkeeper(left, ReferenceSecrets(tmp_path), register, clock)
+    door = Doorkeeper(books_of(left), ReferenceSecrets(tmp_path), register, clock)
     with pytest.raises(Problem, match="who are you") as caught:
         await door.admit(f"Bearer {TOKENS['cara']}", HERE)
     assert "not one of the station's people" in str(caught.value.detail)

@@ -9,7 +9,7 @@ from firestation.errors import InvalidFile
 from firestation.legal import CATALOGUE
 from firestation.record import Brief
 from firestation.settings import Settings
-from gateway.__main__ import read_book
+from gateway.book import Bookkeeper
 from tests.docs.documents import ROOT
 from tests.property import worlds
 
@@ -34,7 +34,7 @@ def settings(folder: Path, legal: str) -> Settings:
 
 def opened(folder: Path, legal: str) -> Brief:
     ringing: Alarm = worlds.alarm()
-    return read_book(settings(folder, legal)).brief(ringing, worlds.START)
+    return Bookkeeper(settings(folder, legal)).book.brief(ringing, worlds.START)
 
 
 def test_an_incident_opens_with_the_catalogue_and_the_systems_own_clocks(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_system_that_says_nothing_has_the_catalogue_and_the_captain_owns_it(tm
 )
 def test_an_owner_whom_nobody_knows_is_named(tmp_path: Path, legal: str, field: str) -> None:
     with pytest.raises(InvalidFile) as told:
-        read_book(settings(tmp_path, legal))
+        Bookkeeper(settings(tmp_path, legal))
     assert told.value.field == field
     assert "'anna' is neither a role nor one of the station's people" in str(told.value)
     assert "Name a role, or one of ana" in str(told.value)

@@ -14,7 +14,9 @@ from firestation.oncall import on_call
 from firestation.rotation import Layer, Rotation
 from firestation.severity import Severity
 from firestation.state import Phase
-from gateway.desk import Book, Desk
+from gateway.book import Book
+from gateway.desk import Desk
+from tests.gateway.conftest import Standing
 from tests.property.worlds import alarm
 from tests.workflows.stage import Stage, real_server, staged
 from workflows import messages
@@ -36,7 +38,7 @@ def book(stage: Stage) -> Book:
 
 
 def a_desk(stage: Stage, coalesce: timedelta = timedelta(minutes=5)) -> Desk:
-    return Desk(stage.environment.client, book(stage), coalesce)
+    return Desk(stage.environment.client, Standing(book(stage)), coalesce)
 
 
 async def events(desk: Desk, incident: str) -> list[str]:
@@ -222,7 +224,7 @@ async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage:
         Severity.SEV1: ("ben", "ana"),
         Severity.SEV2: ("ben",),
     }
-    desk = Desk(stage.environment.client, turning, timedelta())
+    desk = Desk(stage.environment.client, Standing(turning), timedelta())
     before = on_call(rotation, datetime.now(UTC))[0]
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident

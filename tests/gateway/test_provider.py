@@ -26,7 +26,7 @@ from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
-from tests.gateway.conftest import Clock, Remembering
+from tests.gateway.conftest import Clock, Remembering, books_of
 
 KEY, ANOTHER = RSAKey.generate_key(2048, {"kid": "k"}), RSAKey.generate_key(2048, {"kid": "k"})
 SECRET = "the-secret-of-the-client-0123456789abcdef"
@@ -137,7 +137,7 @@ async def browser(
         each.changed(login="ana@example.org") if each.id == "ana" else each for each in station.people
     )
     door = Doorkeeper(
-        station.changed(login=login, people=people),
+        books_of(station.changed(login=login, people=people)),
         ReferenceSecrets(tmp_path),
         register,
         clock,

@@ -22,7 +22,7 @@ from gateway.attempts import MOST_FAILURES
 from gateway.auth import SESSION, Doorkeeper
 from gateway.desk import Row
 from gateway.front import Front, open_front
-from tests.gateway.conftest import BELL, INCIDENT, MINTED, NOW, TOKENS, Clock, Remembering
+from tests.gateway.conftest import BELL, INCIDENT, MINTED, NOW, TOKENS, Clock, Remembering, books_of
 from tests.gateway.test_app import ALARM, GENERIC, NOTE
 from tests.gateway.test_tokens import STRANGER, WRONG, with_scopes
 
@@ -56,7 +56,7 @@ async def other(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Another browser, at another gateway of the same station."""
-    again = Doorkeeper(door.station, door.secrets, door.register, door.clock)
+    again = Doorkeeper(door.books, door.secrets, door.register, door.clock)
     transport = httpx.ASGITransport(create_app(desk, again, store, front), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
@@ -286,24 +286,13 @@ async def test_a_session_ends_with_the_token_that_opened_it(
 
 
 async def test_a_session_ends_when_the_person_is_taken_out_of_the_station_file(
-    http: httpx.AsyncClient,
-    desk: Remembering,
-    door: Doorkeeper,
-    store: MemoryEvidence,
-    front: Front,
-    session: str,
-    station: Station,
+    http: httpx.AsyncClient, door: Doorkeeper, session: str, station: Station
 ) -> None:
-    """The gateway reads the file at its start."""
     assert session
-    left = station.changed(people=tuple(each for each in station.people if each.id != "ana"))
-    again = Doorkeeper(left, door.secrets, door.register, door.clock)
-    transport = httpx.ASGITransport(create_app(desk, again, store, front))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://gateway", cookies=http.cookies
-    ) as later:
-        assert (await later.get("/")).headers["location"] == "/login"
-        assert "not one of the station's people" in (await later.get("/incidents")).json()["detail"]
+    others = tuple(each.changed(id="ben") if each.id == "ana" else each for each in station.people)
+    door.books = books_of(station.changed(people=others, escalation=("ben",)))
+    assert (await http.get("/")).headers["location"] == "/login"
+    assert "not one of the station's people" in (await http.get("/incidents")).json()["detail"]
 
 
 async def test_each_login_has_a_session_of_its_own_and_ends_the_one_before(
