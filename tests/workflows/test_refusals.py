@@ -25,8 +25,10 @@ from firestation.system import Position
 from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
-from gateway.desk import Book, Desk
+from gateway.book import Book
+from gateway.desk import Desk
 from gateway.front import Front
+from tests.gateway.conftest import Standing
 from tests.property import worlds
 from tests.property.signatures import decision, new_key, signed
 from tests.property.worlds import KEYS
@@ -276,8 +278,9 @@ async def _night(environment: WorkflowEnvironment, folder: Path) -> AsyncIterato
         book = Book(
             station=station, systems={"refund-agent": stage.brief.system}, wall=(stage.brief.runbook,)
         )
-        door = Doorkeeper(station, ReferenceSecrets(folder), register)
-        desk = Desk(environment.client, book, timedelta(seconds=30))
+        books = Standing(book)
+        door = Doorkeeper(books, ReferenceSecrets(folder), register)
+        desk = Desk(environment.client, books, timedelta(seconds=30))
         app = create_app(desk, door, MemoryEvidence(), Front("a key for visits"))
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=60
