@@ -1,7 +1,8 @@
 """A raw Temporal history, as exported in its standard JSON, read as plain data: no Temporal is imported here.
 
 `steps` gives what an incident's workflow saw and ordered, one workflow task after the other, in the order in which
-the SDK lets it see them: signals and updates first, then results and timers, then what the workflow ordered.
+the SDK lets it see them: signals and updates first, then results and timers, then what the workflow ordered. Their time
+is that of the workflow's own clock, which stands still during a task: so whoever tells a time from it tells the same.
 """
 
 import base64
@@ -26,6 +27,8 @@ TASK_EVENTS = frozenset(
 
 class Step(NamedTuple):
     """One thing in a history that matters to an incident.
+
+    `at` is when the task began in which the workflow saw or ordered it.
 
     `kind` is signal, update, ordered, done, failed or timer; `name` the signal's, update's or activity's; `given` its
     argument, `answer` its result (for failed: the reason in words). `last` steps reached the run's last workflow task.
@@ -69,13 +72,14 @@ def read_run(history: dict[str, Any]) -> Run:
     if not events or _type(events[0]) != "WORKFLOW_EXECUTION_STARTED":
         raise InvalidInput("events[0]", "a history begins with WorkflowExecutionStarted", "export it whole")
     started = _attributes(events[0])
+    first = next((number for number, each in enumerate(events, start=1) if _type(each) == TASK_COMPLETED), 1)
     closing = _attributes(events[-1])
     ended = _type(events[-1]).removeprefix("WORKFLOW_EXECUTION_")
     over = ended in {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW"}
     return Run(
         run_id=started["originalExecutionRunId"],
         first_run_id=started["firstExecutionRunId"],
-        started_at=_time(events[0]),
+        started_at=_began(events, first),
         start=_only(started.get("input")),
         steps=tuple(_steps(events)),
         ended=ended if over else None,
@@ -91,17 +95,19 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
     final = max((int(event["eventId"]) for event in events if _type(event) == TASK_COMPLETED), default=0)
     seen: list[Step] = []  # what arrived and has not been seen by a workflow task yet
     ordered: list[Step] = []  # what the last workflow task ordered
+    now = _time(events[0])  # what the workflow's own clock shows: the start of its present task
     for event in events:
         kind = _type(event)
         if kind == TASK_COMPLETED:
             # The orders of the task before come first: they were made before this task saw anything.
-            yield from ordered
+            yield from (step._replace(at=now) for step in ordered)
             ordered = []
+            now = _began(events, int(event["eventId"]))
             early = [step for step in seen if step.kind == "signal"]
             last = int(event["eventId"]) == final
             late = [step._replace(last=last) for step in seen if step.kind != "signal"]
             updates = _updates_after(events, int(event["eventId"]), answers)
-            yield from (*early, *updates, *late)
+            yield from (step._replace(at=now) for step in (*early, *updates, *late))
             seen = []
         elif kind in TASK_EVENTS:
             continue
@@ -113,8 +119,14 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
             arrived = _arrived(event, scheduled)
             if arrived:
                 seen.append(arrived)
-    yield from ordered
+    yield from (step._replace(at=now) for step in ordered)
     yield from seen
+
+
+def _began(events: list[dict[str, Any]], completed: int) -> datetime:
+    """When the task began whose completion is the event of this number: its workflow took this for now."""
+    started = (event for event in reversed(events[: completed - 1]) if _type(event) == TASK_STARTED)
+    return _time(next(started, events[0]))
 
 
 def _scheduled(event: dict[str, Any]) -> Step:
