@@ -1,7 +1,7 @@
 """Signed decisions: made with the SSH key that a captain already has, exported, and verified without the station."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,16 +16,13 @@ from cli.plain import plain
 from cli.show import GOOD, command, say
 from cli.teach import teach
 from firestation.allowed_signers import read_allowed_signers, write_allowed_signers
-from firestation.decision import NAMESPACE, Decision, Signed, read_decision
+from firestation.decision import GOOD_FOR, NAMESPACE, Decision, Signed, read_decision
 from firestation.errors import Gone, InvalidInput, NotConfigured
 from firestation.files import create_whole
 from firestation.firebreak import Decided, Firebreak
 from firestation.picture import Picture
 from firestation.ssh_keys import is_locked
 from firestation.sshsig import sign, sign_by_agent, verify
-
-GOOD_FOR = timedelta(minutes=10)
-"""How long a signed decision may be under way before it counts no more."""
 
 LARGEST_BYTES = 1_000_000
 
@@ -139,15 +136,14 @@ def check(
         Path | None, typer.Option("--signature", metavar="FILE", help="Its signature; otherwise FILE.sig.")
     ] = None,
     at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="TIME", help="When the station got it; otherwise when it was made."),
-    ] = None,
+        str, typer.Option("--at", metavar="TIME", help="When the station got it, as the export says.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Verify a signed decision. No station is asked.
 
     Example:
-      firestation decision verify decisions/9f8e7d6c5b4a-approve-ana --signers decisions/allowed_signers
+      firestation decision verify 9f8e7d6c5b4a-approve-ana --signers allowed_signers --at 2026-11-25T03:10:00Z
 
     Next: exit code 1 when it does not hold, with the reason.
     """
@@ -155,7 +151,7 @@ def check(
     content = _text(file).encode()
     read = read_decision(content)
     armored = _text(signature or file.with_name(f"{file.name}.sig"))
-    moment = instant("--at", at) if at else read.at
+    moment = instant("--at", at)
     try:
         signer = verify(armored, content, read_allowed_signers(_text(signers)), at=moment)
     except InvalidInput as error:

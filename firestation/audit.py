@@ -194,7 +194,7 @@ class Auditor:
             if step.kind == "signal":  # nobody could read it then either; it was dropped
                 return
             raise
-        self._settle()
+        self._settle(act.by)
         refused = isinstance(step.answer, dict) and step.answer.get("accepted") is False
         acted = record.Acted(at=step.at, act=act)
         try:
@@ -209,6 +209,9 @@ class Auditor:
             return
         if refused:
             answer = step.answer
+            self._find(
+                "broken", answer["rule"], f"{act.kind} by {act.by} was refused, and no rule forbids it"
+            )
             turned = record.TurnedAway(
                 at=step.at, by=act.by, act=act.kind, rule=answer["rule"], missing=answer["missing"]
             )
@@ -233,8 +236,8 @@ class Auditor:
         self.record.append(event)
         self._settle()
 
-    def _settle(self) -> None:
-        self.incident, happened = settled(self.incident, self.step.at)
+    def _settle(self, hearing: str = "") -> None:
+        self.incident, happened = settled(self.incident, self.step.at, hearing)
         self.record.extend(happened)
 
     def _find(

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from firestation.authority import Role
-from firestation.firebreak import HOLDING
-from firestation.state import Incident, Left, Tenure
+from firestation.firebreak import HOLDING, Firebreak
+from firestation.state import Duty, Incident, Left, Tenure
 
 
 def taken(incident: Incident, person: str) -> Incident:
@@ -54,22 +54,23 @@ def relieved_at(incident: Incident) -> datetime | None:
     return max(since + limit, asked + limit / 2)
 
 
+def expiring(incident: Incident) -> tuple[Firebreak, ...]:
+    """The firebreaks that expire soon, of which the captain was asked what shall follow."""
+    asked = (each for each in incident.firebreaks if each.asked_at and each.expires_at)
+    return tuple(each for each in asked if each.state in HOLDING and not each.lift_wanted_by)
+
+
+def duties(incident: Incident) -> tuple[Duty, ...]:
+    """The manual steps that wait for the captain's word."""
+    ours = [step.id for step in incident.brief.runbook.manual if step.confirmed_by is Role.CAPTAIN]
+    called = (incident.duties[name] for name in ours if name in incident.duties)
+    return () if incident.stopped_by else tuple(each for each in called if not each.confirmed_by)
+
+
 def _owed_since(incident: Incident) -> datetime | None:
-    """Since when the oldest thing waits for the captain's word."""
-    captain = incident.captain
-    owed = [each.proposed_at for each in incident.pending if captain not in each.approved_by]
-    owed += [
-        each.asked_at
-        for each in incident.firebreaks
-        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
-    ]
-    owed += [
-        incident.duties[step.id].called_at
-        for step in incident.brief.runbook.manual
-        if step.confirmed_by is Role.CAPTAIN
-        and step.id in incident.duties
-        and not incident.duties[step.id].confirmed_by
-    ]
-    if incident.severity is None:
-        owed.append(incident.opened_at)
+    """Since when the oldest thing waits for the captain's word: a decision, an expiry, a manual step, the severity."""
+    owed = [each.proposed_at for each in incident.pending if incident.captain not in each.approved_by]
+    owed += [each.asked_at for each in expiring(incident) if each.asked_at]
+    owed += [each.called_at for each in duties(incident)]
+    owed += [] if incident.severity else [incident.opened_at]
     return min(owed, default=None)

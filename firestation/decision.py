@@ -1,5 +1,6 @@
 """A decision as its maker signs it: one person's yes or no to one exact action of one run of one incident."""
 
+from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -12,6 +13,9 @@ NAMESPACE = "firestation-decision"
 """What its signatures are for: one that was made for git, a file or a login is none."""
 
 LARGEST_BYTES = 65_536
+
+GOOD_FOR = timedelta(minutes=10)
+"""How long a signed decision may be under way before it counts no more."""
 
 
 class Signed(Model):

@@ -49,8 +49,10 @@ def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Missed(at=now, milestone=deadline.milestone)
     for firebreak in incident.firebreaks:
         if has_lapsed(firebreak, now):
-            weighed = incident.weight if incident.since(2) else firebreak.action.severity
-            policy = firebreak.step.absence.at(weighed)
+            absence = firebreak.step.absence
+            policy = absence.at(incident.weight if incident.since(2) else firebreak.action.severity)
+            if policy == "apply" and incident.since(3) and not incident.covered(absence.severities):
+                policy = "deny"
             yield record.Lapsed(at=now, action=firebreak.digest, then=policy)
         ask = asks_at(firebreak)
         if incident.since(2) and ask and now >= ask:
@@ -91,13 +93,27 @@ def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
         yield record.Said(at=now, word=_own_word(incident, now))
 
 
-def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, ...]]:
-    """The state when everything due by `now` has happened, and what happened."""
+def settled(incident: Incident, now: datetime, hearing: str = "") -> tuple[Incident, tuple[Event, ...]]:
+    """The state when everything due by `now` has happened, and what happened.
+
+    A captain who is just being heard is not silent, however late the worker is that hears them.
+    """
     happened: list[Event] = []
-    while event := next(settle(incident, now), None):
+    while event := next((each for each in settle(incident, now) if not _answered(each, hearing)), None):
         incident = follow(incident, event)
         happened.append(event)
     return incident, tuple(happened)
+
+
+def spoken_by(event: Event) -> str:
+    """Who says this: an act that is taken, or turned away; empty for anything else."""
+    if isinstance(event, record.Acted):
+        return event.act.by
+    return event.by if isinstance(event, record.TurnedAway) else ""
+
+
+def _answered(event: Event, hearing: str) -> bool:
+    return isinstance(event, record.Silent | record.Relieved) and event.person == hearing
 
 
 def next_page(incident: Incident) -> datetime:
@@ -184,7 +200,7 @@ def _due_step(
         action=action,
         decide_within=step.decide_within,
         approvals=step.approvals,
-        preauthorized=latest is None and incident.weight in step.preauthorized,
+        preauthorized=latest is None and incident.covered(step.preauthorized),
     )
 
 

@@ -46,13 +46,19 @@ class InvalidFile(InvalidInput):
         return f"{self.file}:{self.line}: {self.field}: {self.problem}. {self.fix}"
 
 
+LONGEST_REFUSAL = 2000
+
+
 class Refused(FirestationError):
     """A rule of the house, or the state of the incident, forbids this.
 
-    `rule` is 1 to 11, or 0 where it is no rule but the order of things (an act in the wrong phase).
+    `rule` is 1 to 11, or 0 where it is no rule but the order of things (an act in the wrong phase). What is missing may
+    quote what people wrote, so it is cut to `LONGEST_REFUSAL` characters: it goes on the record.
     """
 
     def __init__(self, rule: int, title: str, missing: str) -> None:
+        if len(missing) > LONGEST_REFUSAL:
+            missing = f"{missing[: LONGEST_REFUSAL - 1]}…"
         super().__init__(f"refused by rule {rule}, {title}: {missing}" if rule else f"refused: {missing}")
         self.rule, self.title, self.missing = rule, title, missing
 

@@ -77,10 +77,11 @@ ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.TAKEN, Leas
 
 
 class Decided(Model):
-    """One person's word on an action, as it stands on the record; signed, where they did."""
+    """One person's word on an action, as it stands on the record; signed, where they did. `captain`: if they were it."""
 
     kind: Literal["approve", "refuse"]
     by: Id
+    captain: bool
     at: Time
     reason: Text | None = None
     signed: Signed | None = None
@@ -90,6 +91,8 @@ class Firebreak(Model):
     """One action and what became of it. `digest` is the action's, `step` the pinned runbook's, as it was then.
 
     `mark` stands in the idempotency keys of its moves.
+
+    `uncovered_at`: when the word that was written beforehand did not cover it any more, so that it needs the captain's.
 
     `compensating`: it is put back because the move failed, or because another of its group did.
     """
@@ -109,6 +112,7 @@ class Firebreak(Model):
     effective_at: Time | None = None
     expires_at: Time | None = None
     asked_at: Time | None = None
+    uncovered_at: Time | None = None
     escalations: int = 0
     lift_wanted_by: Id | None = None
     compensating: bool = False

@@ -10,6 +10,7 @@ from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.legal_course import start, worded
 from firestation.model import Model
+from firestation.quorum import enough
 from firestation.severity import Assessment, Axis, Declaration, Weighing, propose
 from firestation.state import Incident, Waiver
 
@@ -49,11 +50,10 @@ def _covered(incident: Incident) -> Incident:
     """What waits to be moved on a word that was written beforehand, and not for this weight, is put to the captain."""
     for firebreak in incident.firebreaks:
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
-        if beforehand and incident.weight not in firebreak.written_beforehand:
+        if beforehand and not incident.covered(firebreak.written_beforehand):
             decide_by = incident.now + firebreak.step.decide_within
-            incident = lease(
-                incident, firebreak.digest, state=Lease.PROPOSED, authority=None, decide_by=decide_by
-            )
+            fields = {"authority": None, "decide_by": decide_by, "uncovered_at": incident.now}
+            incident = lease(incident, firebreak.digest, state=Lease.PROPOSED, **fields)
     return incident
 
 
@@ -89,9 +89,9 @@ def _(act: acts.Approve, incident: Incident) -> Incident:
     if firebreak is None:
         return incident
     decisions = (*firebreak.decisions, _decided(act, incident))
-    enough = len({*firebreak.approved_by, act.by}) >= firebreak.approvals_needed
-    state = Lease.AUTHORIZED if enough else firebreak.state
-    authority = "captain" if enough else None
+    decided = enough(incident, firebreak, decisions)
+    state = Lease.AUTHORIZED if decided else firebreak.state
+    authority = "captain" if decided else None
     return lease(incident, act.action, decisions=decisions, state=state, authority=authority)
 
 
@@ -104,7 +104,10 @@ def _(act: acts.Refuse, incident: Incident) -> Incident:
 
 
 def _decided(act: acts.Approve | acts.Refuse, incident: Incident) -> Decided:
-    return Decided(kind=act.kind, by=act.by, at=incident.now, reason=act.reason, signed=act.signed)
+    captains = act.by == incident.captain
+    return Decided(
+        kind=act.kind, by=act.by, captain=captains, at=incident.now, reason=act.reason, signed=act.signed
+    )
 
 
 @acted.register

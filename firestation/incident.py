@@ -108,7 +108,8 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
 
 
 def _holder(incident: Incident, role: Role) -> str | None:
-    return getattr(incident, role) if role in {Role.CAPTAIN, *POSTS} else None
+    held = POSTS if incident.since(3) else {Role.SCRIBE}
+    return getattr(incident, role) if role in {Role.CAPTAIN, *held} else None
 
 
 def _cannot_take(incident: Incident, act: acts.Acknowledge) -> str | None:
@@ -130,8 +131,9 @@ def _ahead_of_time(event: Acted) -> str | None:
 def _cannot_establish(incident: Incident, act: acts.Establish) -> str | None:
     entry = incident.entry(act.entry)
     if entry is None:
-        known = ", ".join(str(each.number) for each in incident.entries) or "none yet"
-        return f"there is no note {act.entry}; there is {known}"
+        many = len(incident.entries)
+        known = f"they are numbered from 1 to {many}" if many else "nobody has noted anything yet"
+        return f"there is no note {act.entry}; {known}"
     if entry.standing == "refuted":
         last = entry.vouchers[-1]
         return f"{last.by} has refuted note {act.entry} already; if it holds after all, note it anew"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from firestation import legal_course, record
+from firestation import captaincy, legal_course, record
 from firestation.acts import (
     Accept,
     Acknowledge,
@@ -18,15 +18,19 @@ from firestation.acts import (
     Switch,
     Update,
 )
+from firestation.authority import Role
 from firestation.board import Message, Word, render
 from firestation.briefing import briefing
 from firestation.clock import Milestone
-from firestation.firebreak import HOLDING, Firebreak, Lease
+from firestation.firebreak import Firebreak, Lease
 from firestation.model import Line, Model, show_duration
 from firestation.picture import picture
 from firestation.record import Acted, Event
 from firestation.severity import Declaration, Weighing
 from firestation.state import Incident
+
+LONGEST = 4000
+"""Characters of a message; a word with all its parts may be longer."""
 
 
 class Notice(Model):
@@ -55,13 +59,13 @@ def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case record.Said() | Acted(act=Update()):
             return (_word(incident, incident.words[-1]),)
         case Acted(act=Declare() | Assess() | Switch() as act) if incident.since(3):
-            return tuple(_graver(incident, act))
+            return (*_graver(incident, act), *_uncovered(incident))
         case record.Missed():
             return (_to_captain(incident, _overdue(incident, event)),)
         case record.Lapsed(then="escalate") | record.Expired(then="escalate"):
             return (_to_the_next(incident, event.action),)
         case record.Called():
-            return (_to_captain(incident, _duty(incident, event)),)
+            return (_to_captain(incident, _duty(incident, event.step)),)
         case Acted(act=Close() | Dismiss() | Merge()):
             return (_ended(incident),)
         case _:
@@ -74,7 +78,7 @@ def _captaincy(incident: Incident, event: Event) -> tuple[Notice, ...]:
     match event:
         case Acted(act=Handover() as act):
             return (_offer(incident, act),)
-        case Acted(act=Acknowledge() | Accept()) if incident.since(3):
+        case Acted(act=Acknowledge(role=Role.CAPTAIN) | Accept()) if incident.since(3):
             return _readdressed(incident, event.at)
         case Acted(act=Decline() as act):
             return (_to_captain(incident, _declined(incident, act)),)
@@ -138,7 +142,8 @@ def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
         return Draft(_again(incident, f"undecided-{short}"), "a decision waits", text)
     if event.then == "apply":
         text = f"nobody decided on {short} in time; the engine does it, as the runbook says"
-        return Draft(f"absence-{short}", "a firebreak moves without anybody's word", text)
+        step = _again(incident, f"absence-{short}") if incident.since(3) else f"absence-{short}"
+        return Draft(step, "a firebreak moves without anybody's word", text)
     text = f"nobody decided on {short} in time; ask again with: firestation propose"
     return Draft(f"lapsed-{short}", "a decision lapsed", text)
 
@@ -159,8 +164,8 @@ def _expiry(incident: Incident, digest: str) -> Draft:
     return Draft(_again(incident, f"expiry-{short}"), f"{name}: a firebreak expires soon", text, "decision")
 
 
-def _duty(incident: Incident, event: record.Called) -> Draft:
-    step = incident.brief.runbook.duty(event.step)
+def _duty(incident: Incident, name: str) -> Draft:
+    step = incident.brief.runbook.duty(name)
     assert step is not None
     text = f"{step.do}\nWhen it is done ({step.confirmed_by}): firestation confirm {incident.id} {step.id}"
     return Draft(_again(incident, f"duty-{step.id}"), f"{incident.id}: {step.title}", text, "decision")
@@ -212,22 +217,30 @@ def _readdressed(incident: Incident, at: datetime) -> tuple[Notice, ...]:
     """What was put to somebody else and still waits is put to the captain who has just taken it."""
     if not incident.captain or incident.tenures[-1].since != at:
         return ()
-    waits = [
-        each
-        for each in incident.firebreaks
-        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
-    ]
+    waits = captaincy.expiring(incident)
     drafts = [
         _ask(incident, each)._replace(step=_again(incident, f"decide-{each.digest[:12]}"))
         for each in incident.pending
     ]
     drafts += [_expiry(incident, each.digest) for each in waits]
+    drafts += [_duty(incident, each.step) for each in captaincy.duties(incident)]
     return tuple(_to(incident, incident.captain, draft) for draft in drafts)
+
+
+def _uncovered(incident: Incident) -> Iterator[Notice]:
+    """What the runbook's word covered until now, and what needs the captain's from now on."""
+    for each in incident.pending:
+        if each.uncovered_at == incident.now:
+            ask = _ask(incident, each)
+            yield _to_captain(incident, ask._replace(step=_again(incident, f"decide-{each.digest[:12]}")))
 
 
 def _declined(incident: Incident, act: Decline) -> Draft:
     title = f"{act.by} does not take the captaincy of {incident.id}"
-    text = f"{act.reason}\nIt is still yours; offer it to another: firestation handover {incident.id} NAME"
+    text = f"It is still yours; offer it to another: firestation handover {incident.id} NAME"
+    if incident.captain is None:
+        text = f"There is no captain; take it: firestation ack {incident.id}"
+    text = f"{act.reason}\n{text}"
     return Draft(_again(incident, "declined"), title, text)
 
 
@@ -329,8 +342,13 @@ def _overdue(incident: Incident, event: record.Missed) -> Draft:
 
 def _word(incident: Incident, word: Word) -> Notice:
     title = f"{incident.brief.system.title}: {incident.phase}"
-    message = Message(incident=incident.id, purpose="update", title=title, text=render(word))
+    message = Message(incident=incident.id, purpose="update", title=title, text=_cut(render(word)))
     return Notice(step=f"word-{len(incident.words)}", audience=word.audience, message=message)
+
+
+def _cut(text: str) -> str:
+    """A text that a message can carry; whoever needs the rest finds it with `firestation show`."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _ended(incident: Incident) -> Notice:
@@ -353,7 +371,7 @@ def _to(incident: Incident, person: str, draft: Draft) -> Notice:
         incident=incident.id,
         purpose=draft.purpose,
         title=draft.title[:300],
-        text=draft.text[:4000],
+        text=_cut(draft.text),
         to=found.address if found else None,
     )
     return Notice(step=draft.step, audience="pager", message=message)

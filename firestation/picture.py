@@ -198,11 +198,10 @@ def _vacant(incident: Incident) -> str:
 
 
 def _decisions(incident: Incident) -> list[Waiting]:
-    captain = incident.captain or "a captain"
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
-            who=" or ".join(quorum(incident, each).who) or captain,
+            who=quorum(incident, each).wanted()[:300],
             since=each.proposed_at,
             due=each.decide_by,
             command=f"firestation approve {incident.id} {each.digest[:12]}",

@@ -125,12 +125,20 @@ def authority(incident: Incident, event: Event) -> str | None:
         return "nobody was ever asked about this action"
     if order.purpose == "lift":
         return _may_lift(firebreak, order)
+    return _may_move(incident, firebreak, order)
+
+
+def _may_move(incident: Incident, firebreak: Firebreak, order: MoveOrder) -> str | None:
     if order.authority in {"preauthorized", "absence"}:
-        now = {order.action.severity, incident.weight} if incident.since(2) else {order.action.severity}
-        covered = firebreak.authority == order.authority and now <= set(firebreak.written_beforehand)
+        words = firebreak.written_beforehand
+        covered = firebreak.authority == order.authority and order.action.severity in words
+        covered = covered and (incident.covered(words) or not incident.since(2))
         if covered and firebreak.step.lever == order.action.lever:
             return None
         return f"the pinned runbook does not pre-authorize {order.action.step} at {order.action.severity}"
+    captains = any(each.captain for each in firebreak.decisions if each.kind == "approve")
+    if not captains and incident.since(3):
+        return "no captain has said yes to this"
     if order.authority != "captain" or len(set(firebreak.approved_by)) < firebreak.approvals_needed:
         return (
             f"{count(firebreak.approvals_needed, 'approval')} needed, {len(set(firebreak.approved_by))} given"

@@ -6,14 +6,15 @@ Both are rules of the house (3 and 4), so they are pure: the key, its times and 
 from datetime import datetime, timedelta
 
 from firestation.acts import Approve, Refuse
-from firestation.decision import read_decision
+from firestation.decision import GOOD_FOR, read_decision
 from firestation.errors import InvalidInput
 from firestation.firebreak import Firebreak
+from firestation.model import show_duration
 from firestation.sshsig import verify
 from firestation.state import Incident
 
-CLOCK_SKEW = timedelta(minutes=2)
-"""How far a signer's clock may be ahead of the server's."""
+SIGNERS_SKEW = timedelta(minutes=2)
+"""How far the clock of whoever signs and the server's may be apart."""
 
 
 def unproven(
@@ -43,19 +44,28 @@ def misdirected(incident: Incident, act: Approve | Refuse, at: datetime) -> str 
     """What the signed decision says otherwise than this act, in this run of this incident, at this moment."""
     if act.signed is None:
         return None
-    decision = read_decision(act.signed.decision.encode())
+    try:
+        decision = read_decision(act.signed.decision.encode())
+    except InvalidInput as error:
+        return f"the signed decision cannot be read: {error}"
     names = {
         "incident": (decision.incident, incident.id),
         "run": (decision.run, incident.run),
         "decision": (decision.kind, act.kind),
-        "action": (decision.action[:12], act.action[:12]),
+        "action": (decision.action, act.action),
         "reason": (decision.reason, act.reason),
     }
     for name, (signed, given) in names.items():
         if signed != given:
-            return f"the signed decision names another {name}: {signed}, not {given}"
+            return f"the signed decision names another {name}: {_short(signed)}, not {_short(given)}"
     if at >= decision.expires_at:
         return f"the signed decision was good until {decision.expires_at:%H:%M:%S} UTC; sign a new one"
-    if decision.at > at + CLOCK_SKEW:
+    if at > decision.at + GOOD_FOR + SIGNERS_SKEW:
+        return f"the signed decision is older than {show_duration(GOOD_FOR)}; sign a new one"
+    if decision.at > at + SIGNERS_SKEW:
         return f"the signed decision is from the future ({decision.at:%H:%M:%S} UTC); set the clock and sign again"
     return None
+
+
+def _short(text: str | None) -> str:
+    return f"{text[:80]}…" if text and len(text) > 80 else text or "none"  # noqa: PLR2004 - a line of a terminal

@@ -3,6 +3,7 @@
 `fold.py` makes it from the record, `rules.py` judges by it, `incident.py` says what may come next, `due.py` what must.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -16,7 +17,7 @@ from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
-from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing
+from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing, propose
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import Position
 
@@ -224,6 +225,17 @@ class Incident(Model):
         if self.severity is None or not self.since(3):
             return False
         return self.proposal.severity not in {self.severity, self.declarations[-1].proposed}
+
+    def covered(self, severities: Collection[Severity]) -> bool:
+        """Whether a word that the runbook has for these severities holds now.
+
+        Before anybody has declared, an assessment may take such a word away; it cannot add one, for whoever assesses is
+        not the captain.
+        """
+        weighs = {self.weight}
+        if self.severity is None and self.since(3):
+            weighs.add(propose(self.brief.runbook.severity).severity)
+        return weighs <= set(severities)
 
     @property
     def holding(self) -> tuple[Firebreak, ...]:

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from firestation.acts import Act
-from firestation.due import settled
+from firestation.due import settled, spoken_by
 from firestation.errors import Refused
 from firestation.fold import fold
 from firestation.incident import advance
@@ -51,7 +51,7 @@ class House:
 
         Raises `Refused`, and then the event has not happened.
         """
-        self.settle(event.at)
+        self.settle(event.at, spoken_by(event))
         self.incident = advance(self.incident, event)
         self.record.append(event)
         self.settle(event.at)
@@ -59,9 +59,9 @@ class House:
         if info.is_continue_as_new_suggested() or info.get_current_history_length() > self._events_per_run:
             self.turning = True
 
-    def settle(self, now: datetime) -> None:
-        """Let happen what time and the runbook alone have made due."""
-        self.incident, happened = settled(self.incident, now)
+    def settle(self, now: datetime, hearing: str = "") -> None:
+        """Let happen what time and the runbook alone have made due, while this person is being heard."""
+        self.incident, happened = settled(self.incident, now, hearing)
         self.record.extend(happened)
 
     def take(self, act: Act) -> Answer:

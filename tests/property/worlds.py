@@ -18,7 +18,7 @@ from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
 from firestation.clock import FirstFifteen, Times
-from firestation.due import settled
+from firestation.due import settled, spoken_by
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
@@ -251,13 +251,13 @@ class World:
         self.happen(record.Rang(at=self.now, alarm=alarm()))
 
     def happen(self, event: Event) -> None:
-        self.settle()
+        self.settle(spoken_by(event))
         self.incident = advance(self.incident, event)
         self.record.append(event)
         self.settle()
 
-    def settle(self) -> None:
-        self.incident, happened = settled(self.incident, self.now)
+    def settle(self, hearing: str = "") -> None:
+        self.incident, happened = settled(self.incident, self.now, hearing)
         self.record.extend(happened)
 
     def attempt(self, act: acts.Act) -> Refused | None:
