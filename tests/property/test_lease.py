@@ -276,6 +276,7 @@ def test_stop_everything_puts_back_the_newest_first_each_confirmed() -> None:
     world.wait(timedelta(hours=1))
     assert not world.incident.pending, "nothing is proposed by itself any more"
     assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    assert world.work("reranker"), "nobody held it for an hour, so it is read anew"
     assert latest(world, "reranker-on").state is Lease.PROPOSED
 
 
@@ -370,6 +371,56 @@ def test_the_second_incident_sees_the_lease_of_the_first() -> None:
     first.attempt(acts.Stop(by="ana", reason="over"))
     working(first)
     assert second.attempt(acts.Propose(by="ben", step="reranker-on")) is None
+
+
+def test_a_step_that_was_skipped_since_another_incident_held_its_lever_there_is_not_lost() -> None:
+    first = taken()
+    working(first)
+    second = taken(beside=first)
+    assert second.incident.skipped["stop-refunds"] == "tool stands at disabled already"
+    first.attempt(acts.Stop(by="ana", reason="it was no fire"))
+    working(first)
+    assert (second.levers["tool"], second.leases) == ("enabled", {})
+    assert second.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    working(second)
+    assert second.levers["tool"] == "disabled"
+
+
+@pytest.mark.parametrize(("edition", "job"), [(2, None), (3, ("read", None))])
+def test_incidents_of_before_go_on_by_what_they_read_once(edition: int, job: object) -> None:
+    world = taken(edition=edition)
+    world.attempt(acts.Refuse(by="ana", action=latest(world, "reranker-on").digest, reason="not yet"))
+    assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    assert next_job(world.incident, "reranker") == job
+    working(world)
+    assert latest(world, "reranker-on").state is Lease.PROPOSED
+
+
+def test_what_this_incident_holds_alone_is_not_read_anew() -> None:
+    world = taken()
+    working(world)
+    world.attempt(acts.Lift(by="ana", action=latest(world, "stop-refunds").digest, reason="over"))
+    world.work("tool")
+    assert next_job(world.incident, "tool") == ("release", None)
+    assert world.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    again = latest(world, "stop-refunds")
+    assert (again.state, again.action.origin.value) == (Lease.PROPOSED, "enabled")
+
+
+def test_a_step_that_is_asked_for_while_its_lever_cannot_be_read_says_so_and_is_read_when_asked_again() -> (
+    None
+):
+    world = taken()
+    world.attempt(acts.Refuse(by="ana", action=latest(world, "reranker-on").digest, reason="not yet"))
+    world.attempt(acts.Propose(by="ana", step="reranker-on"))
+    world.work("reranker", "dead")
+    assert world.incident.skipped["reranker-on"].startswith("reranker cannot be read")
+    assert not world.work("reranker"), "it is not read again and again"
+    world.levers["reranker"] = "half"
+    assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    working(world)
+    again = latest(world, "reranker-on")
+    assert (again.state, again.action.origin.value) == (Lease.PROPOSED, "half")
 
 
 def let_go(**changes: Any) -> tuple[World, World]:
