@@ -56,54 +56,22 @@ def way_back(world: World) -> None:
     raise AssertionError([(each.action.step, each.state, each.trouble) for each in world.incident.firebreaks])
 
 
-class TwoFires(RuleBasedStateMachine):
-    """Two incidents in one town, with the same levers; people, faults, crashes and expiries as they come."""
-
-    @initialize(
-        absence=st.sampled_from(
-            [
-                Absence(),
-                Absence(undecided="escalate"),
-                Absence(undecided="keep"),
-                Absence(undecided="apply", severities=(Severity.SEV1, Severity.SEV2)),
-            ]
-        ),
-        at_expiry=st.sampled_from(["lift", "keep", "escalate"]),
-        group=st.sampled_from([None, "together"]),
-        if_ineffective=st.sampled_from(["hold", "put-back"]),
+def two_fires(*, group: str | None, if_ineffective: str, **second_step: Any) -> tuple[World, World]:
+    """Two incidents in one town: what the first moves to off and on, the second moves to limited and off."""
+    first, second = worlds.runbook().firebreaks
+    plan = (
+        first.changed(group=group, if_ineffective=if_ineffective),
+        second.changed(group=group, **second_step),
     )
-    def open(self, absence: Absence, at_expiry: str, group: str | None, if_ineffective: str) -> None:
-        first, second = worlds.runbook().firebreaks
-        alone = {"approvals": 1} if absence.severities else {}
-        plan = (
-            first.changed(group=group, if_ineffective=if_ineffective),
-            second.changed(absence=absence, at_expiry=at_expiry, group=group, **alone),
-        )
-        one = World(firebreaks=plan)
-        other = (plan[0].changed(to="limited", preauthorized=()), plan[1].changed(to="off"))
-        self.worlds = [one, World(one, firebreaks=other)]
+    one = World(firebreaks=plan)
+    other = (plan[0].changed(to="limited", preauthorized=()), plan[1].changed(to="off"))
+    return one, World(one, firebreaks=other)
 
-    @rule(data=st.data(), which=st.integers(0, 1))
-    def somebody_tries_something(self, data: Any, which: int) -> None:
-        self.worlds[which].attempt(data.draw(tries(self.worlds[which])))
 
-    @rule(which=st.integers(0, 1), times=st.integers(1, 6))
-    def the_house_does_what_is_waited_for(self, which: int, times: int) -> None:
-        for _ in range(times):
-            move_forward(self.worlds[which])
+class OneTown(RuleBasedStateMachine):
+    """Two incidents with the same levers: what holds at every moment, and what is left of them in the end."""
 
-    @rule(minutes=st.integers(1, 300))
-    def time_passes(self, minutes: int) -> None:
-        for world in self.worlds:
-            world.wait(timedelta(minutes=minutes))
-
-    @rule(which=st.integers(0, 1), lever=st.sampled_from(["tool", "reranker"]), fault=st.sampled_from(FAULTS))
-    def the_engine_works(self, which: int, lever: str, fault: str) -> None:
-        self.worlds[which].work(lever, fault)
-
-    @rule(which=st.integers(0, 1))
-    def the_words_go_out(self, which: int) -> None:
-        self.worlds[which].deliver()
+    worlds: tuple[World, World]
 
     @invariant()
     def no_lever_has_two_incidents(self) -> None:
@@ -142,6 +110,51 @@ class TwoFires(RuleBasedStateMachine):
                     if each.action.lever == lever
                 ]
                 assert self.worlds[0].levers[lever] == origin, (lever, stands)
+
+
+class TwoFires(OneTown):
+    """People, faults, crashes and expiries as they come."""
+
+    @initialize(
+        absence=st.sampled_from(
+            [
+                Absence(),
+                Absence(undecided="escalate"),
+                Absence(undecided="keep"),
+                Absence(undecided="apply", severities=(Severity.SEV1, Severity.SEV2)),
+            ]
+        ),
+        at_expiry=st.sampled_from(["lift", "keep", "escalate"]),
+        group=st.sampled_from([None, "together"]),
+        if_ineffective=st.sampled_from(["hold", "put-back"]),
+    )
+    def open(self, absence: Absence, at_expiry: str, group: str | None, if_ineffective: str) -> None:
+        alone = {"approvals": 1} if absence.severities else {}
+        self.worlds = two_fires(
+            group=group, if_ineffective=if_ineffective, absence=absence, at_expiry=at_expiry, **alone
+        )
+
+    @rule(data=st.data(), which=st.integers(0, 1))
+    def somebody_tries_something(self, data: Any, which: int) -> None:
+        self.worlds[which].attempt(data.draw(tries(self.worlds[which])))
+
+    @rule(which=st.integers(0, 1), times=st.integers(1, 6))
+    def the_house_does_what_is_waited_for(self, which: int, times: int) -> None:
+        for _ in range(times):
+            move_forward(self.worlds[which])
+
+    @rule(minutes=st.integers(1, 300))
+    def time_passes(self, minutes: int) -> None:
+        for world in self.worlds:
+            world.wait(timedelta(minutes=minutes))
+
+    @rule(which=st.integers(0, 1), lever=st.sampled_from(["tool", "reranker"]), fault=st.sampled_from(FAULTS))
+    def the_engine_works(self, which: int, lever: str, fault: str) -> None:
+        self.worlds[which].work(lever, fault)
+
+    @rule(which=st.integers(0, 1))
+    def the_words_go_out(self, which: int) -> None:
+        self.worlds[which].deliver()
 
 
 def every_move_had_a_word(world: World) -> None:
@@ -191,7 +204,10 @@ TestTwoFires = TwoFires.TestCase
 
 def taken(**changes: Any) -> World:
     """An incident that ana has taken and declared, its evidence sealed."""
-    world = World(**changes)
+    return take(World(**changes))
+
+
+def take(world: World) -> World:
     world.baseline()
     world.seal()
     world.attempt(acts.Acknowledge(by="ana"))
