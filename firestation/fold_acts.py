@@ -7,7 +7,7 @@ from firestation.authority import Role
 from firestation.board import Entry, Voucher, Word
 from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
-from firestation.leases import fail_together, lease, withdraw
+from firestation.leases import asked_for, fail_together, lease, withdraw
 from firestation.legal_course import start, worded
 from firestation.model import Model
 from firestation.quorum import enough
@@ -80,7 +80,8 @@ def _weighed(incident: Incident, by: str, reason: str) -> Incident:
 def _(act: acts.Propose, incident: Incident) -> Incident:
     step = incident.brief.runbook.step(act.step)
     trouble = {name: text for name, text in incident.trouble.items() if step is None or name != step.lever}
-    return incident.changed(wanted=(*incident.wanted, act.step), trouble=trouble)
+    incident = incident.changed(wanted=(*incident.wanted, act.step), trouble=trouble)
+    return asked_for(incident, step.lever) if step else incident
 
 
 @acted.register

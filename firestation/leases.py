@@ -87,6 +87,16 @@ def forget(incident: Incident, lever: str, why: str) -> Incident:
     )
 
 
+def asked_for(incident: Incident, lever: str) -> Incident:
+    """The incident in which a step that moves this lever is asked for: only what we hold alone stands as we read it.
+
+    No time is compared: however short ago it was read, another incident may have moved it or let go of it since.
+    """
+    if not incident.since(3) or lever in incident.leased or lever not in incident.positions:
+        return incident
+    return forget(incident, lever, "it was read while this incident did not hold it")
+
+
 def leased(at: datetime, order: LeaseOrder, answer: LeaseAnswer) -> Leased:
     """The event of an answer to the asking for a lever."""
     return Leased(

@@ -24,7 +24,7 @@ class ReadOrder(Model):
     """Read this lever. Answer: `LeverState`.
 
     For the snapshot, because the snapshot was waived, or because another incident may have let go of the lever since
-    it was read (`freed`), for the `action` that is decided and waits for it.
+    it was read (`freed`): for the `action` that is decided and waits for it, or for a step that is asked for again.
     """
 
     lever: LeverFitting

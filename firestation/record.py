@@ -28,7 +28,8 @@ EDITION = 3
 2: levers are leased, the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and
 the idempotency keys of two incidents of one fire always differ. 3: people are paged by all their contacts and a page
 that reached nobody goes to the next one at once, a captain who is silent is relieved, the severity decides who is
-paged and how often a word is due, and a lever is read anew before a move when another incident let go of it since."""
+paged and how often a word is due, and a lever is read anew before a move when another incident let go of it since, and
+before a step that moves it is put to the captain again."""
 
 
 class Brief(Model):

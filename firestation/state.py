@@ -101,7 +101,8 @@ class Parcel(Model):
 class Incident(Model):
     """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree.
 
-    `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move.
+    `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move
+    and before a step that moves them is put to the captain again.
     """
 
     brief: Brief

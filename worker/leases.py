@@ -25,7 +25,8 @@ class TemporalLeases:
     retention of its namespace, a day or more. We look before we take, since a running workflow hides the one before it.
     An incident that takes the lever and lets go of it between our look and our taking stays unseen. Within those few
     milliseconds a captain would have to adopt its move to leave the lever elsewhere, and then the comparison before
-    our move finds it, as it finds a stranger's.
+    our move finds it, as it finds a stranger's. It does not where the target gives our first attempt no answer and the
+    lever was adopted just where we move it, or on the way there: that is then taken for our own work and put back.
     """
 
     def __init__(self, client: Client, task_queue: str) -> None:

@@ -104,7 +104,8 @@ async def _probe(house: House, firebreak: Firebreak) -> None:
 async def _keep_position(house: House, lever: LeverFitting, waiting: Firebreak | None) -> None:
     """The lever's own position is read and kept before it moves, when there is none that is worth anything.
 
-    The snapshot was waived, or another incident has let go of the lever since it was read.
+    The snapshot was waived, or another incident has let go of the lever since it was read, or may have: then it is
+    read before the step that moves it is put to the captain again.
     """
     freed = lever.id in house.incident.freed
     order = ReadOrder(

@@ -56,54 +56,22 @@ def way_back(world: World) -> None:
     raise AssertionError([(each.action.step, each.state, each.trouble) for each in world.incident.firebreaks])
 
 
-class TwoFires(RuleBasedStateMachine):
-    """Two incidents in one town, with the same levers; people, faults, crashes and expiries as they come."""
-
-    @initialize(
-        absence=st.sampled_from(
-            [
-                Absence(),
-                Absence(undecided="escalate"),
-                Absence(undecided="keep"),
-                Absence(undecided="apply", severities=(Severity.SEV1, Severity.SEV2)),
-            ]
-        ),
-        at_expiry=st.sampled_from(["lift", "keep", "escalate"]),
-        group=st.sampled_from([None, "together"]),
-        if_ineffective=st.sampled_from(["hold", "put-back"]),
+def two_fires(*, group: str | None, if_ineffective: str, **second_step: Any) -> tuple[World, World]:
+    """Two incidents in one town: what the first moves to off and on, the second moves to limited and off."""
+    first, second = worlds.runbook().firebreaks
+    plan = (
+        first.changed(group=group, if_ineffective=if_ineffective),
+        second.changed(group=group, **second_step),
     )
-    def open(self, absence: Absence, at_expiry: str, group: str | None, if_ineffective: str) -> None:
-        first, second = worlds.runbook().firebreaks
-        alone = {"approvals": 1} if absence.severities else {}
-        plan = (
-            first.changed(group=group, if_ineffective=if_ineffective),
-            second.changed(absence=absence, at_expiry=at_expiry, group=group, **alone),
-        )
-        one = World(firebreaks=plan)
-        other = (plan[0].changed(to="limited", preauthorized=()), plan[1].changed(to="off"))
-        self.worlds = [one, World(one, firebreaks=other)]
+    one = World(firebreaks=plan)
+    other = (plan[0].changed(to="limited", preauthorized=()), plan[1].changed(to="off"))
+    return one, World(one, firebreaks=other)
 
-    @rule(data=st.data(), which=st.integers(0, 1))
-    def somebody_tries_something(self, data: Any, which: int) -> None:
-        self.worlds[which].attempt(data.draw(tries(self.worlds[which])))
 
-    @rule(which=st.integers(0, 1), times=st.integers(1, 6))
-    def the_house_does_what_is_waited_for(self, which: int, times: int) -> None:
-        for _ in range(times):
-            move_forward(self.worlds[which])
+class OneTown(RuleBasedStateMachine):
+    """Two incidents with the same levers: what holds at every moment, and what is left of them in the end."""
 
-    @rule(minutes=st.integers(1, 300))
-    def time_passes(self, minutes: int) -> None:
-        for world in self.worlds:
-            world.wait(timedelta(minutes=minutes))
-
-    @rule(which=st.integers(0, 1), lever=st.sampled_from(["tool", "reranker"]), fault=st.sampled_from(FAULTS))
-    def the_engine_works(self, which: int, lever: str, fault: str) -> None:
-        self.worlds[which].work(lever, fault)
-
-    @rule(which=st.integers(0, 1))
-    def the_words_go_out(self, which: int) -> None:
-        self.worlds[which].deliver()
+    worlds: tuple[World, World]
 
     @invariant()
     def no_lever_has_two_incidents(self) -> None:
@@ -142,6 +110,51 @@ class TwoFires(RuleBasedStateMachine):
                     if each.action.lever == lever
                 ]
                 assert self.worlds[0].levers[lever] == origin, (lever, stands)
+
+
+class TwoFires(OneTown):
+    """People, faults, crashes and expiries as they come."""
+
+    @initialize(
+        absence=st.sampled_from(
+            [
+                Absence(),
+                Absence(undecided="escalate"),
+                Absence(undecided="keep"),
+                Absence(undecided="apply", severities=(Severity.SEV1, Severity.SEV2)),
+            ]
+        ),
+        at_expiry=st.sampled_from(["lift", "keep", "escalate"]),
+        group=st.sampled_from([None, "together"]),
+        if_ineffective=st.sampled_from(["hold", "put-back"]),
+    )
+    def open(self, absence: Absence, at_expiry: str, group: str | None, if_ineffective: str) -> None:
+        alone = {"approvals": 1} if absence.severities else {}
+        self.worlds = two_fires(
+            group=group, if_ineffective=if_ineffective, absence=absence, at_expiry=at_expiry, **alone
+        )
+
+    @rule(data=st.data(), which=st.integers(0, 1))
+    def somebody_tries_something(self, data: Any, which: int) -> None:
+        self.worlds[which].attempt(data.draw(tries(self.worlds[which])))
+
+    @rule(which=st.integers(0, 1), times=st.integers(1, 6))
+    def the_house_does_what_is_waited_for(self, which: int, times: int) -> None:
+        for _ in range(times):
+            move_forward(self.worlds[which])
+
+    @rule(minutes=st.integers(1, 300))
+    def time_passes(self, minutes: int) -> None:
+        for world in self.worlds:
+            world.wait(timedelta(minutes=minutes))
+
+    @rule(which=st.integers(0, 1), lever=st.sampled_from(["tool", "reranker"]), fault=st.sampled_from(FAULTS))
+    def the_engine_works(self, which: int, lever: str, fault: str) -> None:
+        self.worlds[which].work(lever, fault)
+
+    @rule(which=st.integers(0, 1))
+    def the_words_go_out(self, which: int) -> None:
+        self.worlds[which].deliver()
 
 
 def every_move_had_a_word(world: World) -> None:
@@ -191,7 +204,10 @@ TestTwoFires = TwoFires.TestCase
 
 def taken(**changes: Any) -> World:
     """An incident that ana has taken and declared, its evidence sealed."""
-    world = World(**changes)
+    return take(World(**changes))
+
+
+def take(world: World) -> World:
     world.baseline()
     world.seal()
     world.attempt(acts.Acknowledge(by="ana"))
@@ -276,6 +292,7 @@ def test_stop_everything_puts_back_the_newest_first_each_confirmed() -> None:
     world.wait(timedelta(hours=1))
     assert not world.incident.pending, "nothing is proposed by itself any more"
     assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    assert world.work("reranker"), "nobody held it for an hour, so it is read anew"
     assert latest(world, "reranker-on").state is Lease.PROPOSED
 
 
@@ -370,6 +387,56 @@ def test_the_second_incident_sees_the_lease_of_the_first() -> None:
     first.attempt(acts.Stop(by="ana", reason="over"))
     working(first)
     assert second.attempt(acts.Propose(by="ben", step="reranker-on")) is None
+
+
+def test_a_step_that_was_skipped_since_another_incident_held_its_lever_there_is_not_lost() -> None:
+    first = taken()
+    working(first)
+    second = taken(beside=first)
+    assert second.incident.skipped["stop-refunds"] == "tool stands at disabled already"
+    first.attempt(acts.Stop(by="ana", reason="it was no fire"))
+    working(first)
+    assert (second.levers["tool"], second.leases) == ("enabled", {})
+    assert second.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    working(second)
+    assert second.levers["tool"] == "disabled"
+
+
+@pytest.mark.parametrize(("edition", "job"), [(2, None), (3, ("read", None))])
+def test_incidents_of_before_go_on_by_what_they_read_once(edition: int, job: object) -> None:
+    world = taken(edition=edition)
+    world.attempt(acts.Refuse(by="ana", action=latest(world, "reranker-on").digest, reason="not yet"))
+    assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    assert next_job(world.incident, "reranker") == job
+    working(world)
+    assert latest(world, "reranker-on").state is Lease.PROPOSED
+
+
+def test_what_this_incident_holds_alone_is_not_read_anew() -> None:
+    world = taken()
+    working(world)
+    world.attempt(acts.Lift(by="ana", action=latest(world, "stop-refunds").digest, reason="over"))
+    world.work("tool")
+    assert next_job(world.incident, "tool") == ("release", None)
+    assert world.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    again = latest(world, "stop-refunds")
+    assert (again.state, again.action.origin.value) == (Lease.PROPOSED, "enabled")
+
+
+def test_a_step_that_is_asked_for_while_its_lever_cannot_be_read_says_so_and_is_read_when_asked_again() -> (
+    None
+):
+    world = taken()
+    world.attempt(acts.Refuse(by="ana", action=latest(world, "reranker-on").digest, reason="not yet"))
+    world.attempt(acts.Propose(by="ana", step="reranker-on"))
+    world.work("reranker", "dead")
+    assert world.incident.skipped["reranker-on"].startswith("reranker cannot be read")
+    assert not world.work("reranker"), "it is not read again and again"
+    world.levers["reranker"] = "half"
+    assert world.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    working(world)
+    again = latest(world, "reranker-on")
+    assert (again.state, again.action.origin.value) == (Lease.PROPOSED, "half")
 
 
 def let_go(**changes: Any) -> tuple[World, World]:

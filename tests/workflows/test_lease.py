@@ -65,11 +65,15 @@ async def test_two_fires_never_fight_over_one_lever(stage: Stage) -> None:
         "both to be free", lambda seen: [each.kind for each in seen.timeline].count("released") == 2
     )
     assert (stage.town.reranker.position.value, stage.town.tool.position.value) == ("off", "enabled")
+    await other.do(acts.Propose(by="ana", step="stop-refunds"))
+    await other.until("the step that was skipped", stands("tool", Lease.EFFECTIVE))
+    assert [move.to for move in stage.town.tool.log] == ["disabled", "enabled", "disabled"]
     await other.do(acts.Propose(by="ana", step="reranker-on"))
     await approve(other)
     seen = await other.until("the move of the second", stands("reranker", Lease.EFFECTIVE))
     moments = [moment.text for moment in seen.timeline]
-    assert "lever reranker read anew: off" in moments, "the first has moved it since the second had read it"
+    assert "lever tool read: enabled" in moments, "the first has moved it since the second had read it"
+    assert "lever reranker read: off" in moments
     assert not [each for each in seen.firebreaks if each.state is Lease.DRIFTED], (
         "nobody is asked again for nothing"
     )
