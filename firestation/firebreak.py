@@ -77,7 +77,7 @@ ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.TAKEN, Leas
 
 
 class Decided(Model):
-    """One person's word on an action, as it stands on the record; signed, where they did. `captain`: if they were it."""
+    """One person's word on an action, as it stands on the record; signed, where they did. `captain`: they were it."""
 
     kind: Literal["approve", "refuse"]
     by: Id
