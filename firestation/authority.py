@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from firestation.allowed_signers import AllowedSigner, KeyLine
 from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
+from firestation.pagers import Pager, Way
 from firestation.rotation import Rotation
 from firestation.severity import Severity
 
@@ -30,15 +31,17 @@ class Role(StrEnum):
 
 
 class Person(Model):
-    """Somebody who may act. `address` is where the pager channel reaches them; never a secret.
+    """Somebody who may act. `address` is where a system's pager channel reaches them; never a secret.
 
-    `signers` are the public keys by which this person signs decisions, with the times in which each counts.
+    `contacts` are where the station's own pagers reach them. `signers` are the public keys by which this person signs
+    decisions, with the times in which each counts.
     """
 
     id: Id
     name: Line
     roles: tuple[Role, ...] = Field(min_length=1)
     address: Line
+    contacts: tuple[Contact, ...] = Field(default=(), exclude_if=lambda contacts: not contacts)
     signers: tuple[AllowedSigner, ...] = Field(default=(), exclude_if=lambda signers: not signers)
 
 
@@ -53,6 +56,7 @@ class Roster(Model):
     escalation: tuple[Id, ...] = Field(min_length=1)
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     silence: Duration | None = Field(default=None, gt=timedelta(), exclude_if=lambda span: span is None)
+    pagers: tuple[Pager, ...] = Field(default=(), exclude_if=lambda pagers: not pagers)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -71,6 +75,16 @@ class Roster(Model):
         """The person of this id."""
         return next((each for each in self.people if each.id == name), None)
 
+    def ways(self, name: str) -> tuple[Way, ...]:
+        """Every way in which the station's pagers reach this person; none when no pager fits a contact of theirs."""
+        person, found = self.person(name), list[Way]()
+        contacts = person.contacts if person else ()
+        for pager in self.pagers:
+            fitting = [each for each in contacts if each.kind is pager.reaches]
+            for number, contact in enumerate(fitting, start=1):
+                found.append(Way(pager.id if number == 1 else f"{pager.id}:{number}", pager, contact.to))
+        return tuple(found)
+
 
 class Member(Person):
     """A person as the station file has them. `token` is a reference, `env:NAME` or `file:PATH`, never the token.
@@ -80,7 +94,6 @@ class Member(Person):
     """
 
     token: SecretReference | None = None
-    contacts: tuple[Contact, ...] = ()
     keys: tuple[KeyLine, ...] = ()
     key_files: tuple[Line, ...] = ()
 
@@ -121,6 +134,16 @@ class Station(Model):
         description="how long a captain for whom something waits may say nothing before they are relieved",
     )
     bells: tuple[Bell, ...] = Field(min_length=1)
+    pagers: tuple[Pager, ...] = Field(default=(), description="the station's own ways to reach its people")
+
+    @model_validator(mode="after")
+    def _pagers_told_apart(self) -> Self:
+        for index, pager in enumerate(self.pagers):
+            if pager.id in [each.id for each in self.pagers[:index]]:
+                raise wrong_at(
+                    "pagers", index, "id", says=f"{pager.id!r} is already a pager; give each its own id"
+                )
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -176,6 +199,7 @@ class Station(Model):
                 name=each.name,
                 roles=each.roles,
                 address=each.address,
+                contacts=each.contacts,
                 signers=keys.get(each.id, ()),
             )
             for each in self.people
@@ -186,6 +210,7 @@ class Station(Model):
             escalation=escalation,
             page_every=self.page_every,
             silence=self.silence,
+            pagers=self.pagers,
         )
 
 

@@ -5,24 +5,21 @@ auditor derives it again.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from firestation import record
 from firestation.board import Word
-from firestation.clock import Milestone
+from firestation.clock import NEVER, Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
 from firestation.incident import standing_in_the_way
 from firestation.model import count, show_duration
+from firestation.paging import due_pages, next_page
 from firestation.plan import prepared
 from firestation.record import Event
 from firestation.state import Incident
 from firestation.steps import FirebreakStep, Standing, Turn
 from firestation.system import Position
-
-NEVER = datetime.max.replace(tzinfo=UTC)
-ROUNDS_BEFORE_SLOWING = 2
-SLOWER = 5
 
 
 def settle(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -37,7 +34,9 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
         )
         yield from _due_duties(incident, now)
-        yield from _due_words(incident, now)
+        yield from due_pages(incident, now)
+        if now >= next_word(incident):
+            yield record.Said(at=now, word=_own_word(incident, now))
 
 
 def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -68,14 +67,6 @@ def _due_duties(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Called(at=now, step=step.id, times=duty.times + 1)
 
 
-def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
-    if now >= next_page(incident):
-        ranks = incident.brief.roster.escalation
-        yield record.Paged(at=now, step=incident.pages + 1, person=ranks[incident.pages % len(ranks)])
-    if now >= next_word(incident):
-        yield record.Said(at=now, word=_own_word(incident, now))
-
-
 def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, ...]]:
     """The state when everything due by `now` has happened, and what happened."""
     happened: list[Event] = []
@@ -83,16 +74,6 @@ def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, .
         incident = follow(incident, event)
         happened.append(event)
     return incident, tuple(happened)
-
-
-def next_page(incident: Incident) -> datetime:
-    """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds."""
-    if incident.captain or incident.ended:
-        return NEVER
-    if incident.paged_at is None:
-        return incident.opened_at
-    every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
-    return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
 
 
 def next_word(incident: Incident) -> datetime:

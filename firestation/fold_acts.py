@@ -9,7 +9,7 @@ from firestation.firebreak import Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
 from firestation.severity import propose
-from firestation.state import Incident, Waiver
+from firestation.state import Incident, Page, Waiver
 
 
 @singledispatch
@@ -18,8 +18,16 @@ def acted(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fal
     raise TypeError(type(act).__name__)
 
 
+def with_page(incident: Incident, page: Page) -> Incident:
+    """The state with this page in the place of the one of its number."""
+    paging = tuple(page if each.step == page.step else each for each in incident.paging)
+    return incident.changed(paging=paging)
+
+
 @acted.register
 def _(act: acts.Acknowledge, incident: Incident) -> Incident:
+    page = incident.page(act.page) if act.page else None
+    incident = with_page(incident, page.changed(answered=True)) if page else incident
     if act.role is Role.CAPTAIN:
         return incident.changed(captain=act.by)
     return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident

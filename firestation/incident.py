@@ -71,7 +71,7 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
         case acts.Acknowledge():
             holds = {Role.CAPTAIN: incident.captain, Role.SCRIBE: incident.scribe}.get(act.role)
             already = f"{act.by} is the {act.role} already" if holds == act.by else None
-            return _lacks(act.by, person.roles, act.role) or already
+            return _lacks(act.by, person.roles, act.role) or _not_theirs(incident, act) or already
         case acts.Declare():
             same = incident.severity is act.severity
             return f"it is declared {act.severity} already" if same else None
@@ -102,6 +102,18 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
 
 def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:
     return None if role in roles else f"{name} does not hold the role {role}"
+
+
+def _not_theirs(incident: Incident, act: acts.Acknowledge) -> str | None:
+    """Why the page that is answered cannot be answered so."""
+    if act.page is None:
+        return None
+    page = incident.page(act.page)
+    if page is None:
+        return f"no page {act.page} was sent"
+    if page.person != act.by:
+        return f"page {act.page} was sent to {page.person}, not to {act.by}"
+    return f"page {act.page} is answered already" if page.answered else None
 
 
 def _cannot_propose(incident: Incident, name: str) -> str | None:

@@ -8,10 +8,11 @@ from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
+from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
-from firestation.state import Duty, Incident, Phase, Rung, Waiver
+from firestation.state import Duty, Incident, Page, Phase, Rung, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, tell
 
@@ -44,6 +45,7 @@ class Picture(Model):
     captain: Id | None
     scribe: Id | None
     offered_to: Id | None
+    paging: tuple[Page, ...] = ()
     opened_at: Time
     as_of: Time
     alarms: tuple[Rung, ...]
@@ -143,7 +145,7 @@ def _people(incident: Incident) -> list[Waiting]:
     if incident.captain is None:
         found.append(
             Waiting(
-                what="a captain: nobody has acknowledged",
+                what=want_of_captain(incident)[:300],
                 who=incident.paged or "anyone on call",
                 since=incident.opened_at,
                 due=due["ACKNOWLEDGED"],

@@ -108,6 +108,14 @@ class Paged(_Event):
     person: Id
 
 
+class Unreached(_Event):
+    """A page came to nobody: every way of it had failed. Derived from what became of its messages."""
+
+    kind: Literal["unreached"] = "unreached"
+    step: int
+    person: Id
+
+
 class Said(_Event):
     """It was time for the engine to put a word on the board by itself. Derived from the clock."""
 
@@ -291,6 +299,7 @@ Event = Annotated[
     | Sent
     | Unsent
     | Paged
+    | Unreached
     | Said
     | Measured
     | SealedUp

@@ -7,14 +7,16 @@ Temporal's own configuration; see `workflows/client.py`.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Duration, Model
+
+PublicUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 PREFIX = "FIRESTATION_"
 RUNBOOKS = Path(__file__).parent.parent / "runbooks"
@@ -26,6 +28,9 @@ class Settings(Model):
     `key` is the local key that seals manifests. With `key_uri` a key management service seals them instead, such as
     `awskms:alias/firestation`, `gcpkms:projects/…`, `azurekms:…`, `hv:…` (Vault) or `hsm:2?label=station`; then
     `key_public` is the PEM file of its public key, and `key_pin` refers to its PIN, where it has one.
+
+    `public_url` is where people's phones reach the gateway: the links of pages begin so. `link_key` refers to the key
+    that signs these links, for a worker and a gateway that do not share the state folder.
     """
 
     state: Path = Path(".firestation")
@@ -39,6 +44,8 @@ class Settings(Model):
     key_pin: SecretReference | None = None
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8420, ge=0, le=65535)
+    public_url: PublicUrl | None = None
+    link_key: SecretReference | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -54,6 +61,11 @@ class Settings(Model):
         except ValidationError as error:
             first = invalid_inputs(error, cls)[0]
             raise InvalidInput(PREFIX + first.field.upper(), first.problem, first.fix) from None
+
+    @property
+    def gateway_url(self) -> str:
+        """The start of every link into the gateway, without a slash at its end."""
+        return (self.public_url or f"http://{self.gateway_host}:{self.gateway_port}").rstrip("/")
 
     @property
     def evidence_store(self) -> str:

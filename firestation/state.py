@@ -17,7 +17,7 @@ from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
 from firestation.severity import Proposal, Severity
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
-from firestation.system import Position
+from firestation.system import ChannelFitting, Position
 
 
 class Phase(StrEnum):
@@ -65,12 +65,29 @@ class Duty(Model):
     note: Text | None = None
 
 
+class Page(Model):
+    """One page: whom, when, and what came of it. `sent` counts the ways in which it went out, `unsent` says why not."""
+
+    step: int
+    person: Id
+    at: Time
+    sent: int = 0
+    unsent: tuple[Text, ...] = ()
+    unreached: bool = False
+    answered: bool = False
+
+
 class Parcel(Model):
-    """A message that is still to be sent, under its idempotency key, by a channel."""
+    """A message that is still to be sent, under its idempotency key, by a channel.
+
+    `pager` says that the channel is one of the station's; `page` is the number of the page that this belongs to.
+    """
 
     key: Line
     channel: Id
     message: Message
+    pager: bool = False
+    page: int | None = None
 
 
 class Incident(Model):
@@ -91,6 +108,7 @@ class Incident(Model):
     pages: int = 0
     paged: Id | None = None
     paged_at: Time | None = None
+    paging: tuple[Page, ...] = ()
     sealed: Sealed | None = None
     supplements: tuple[Sealed, ...] = ()
     seal_trouble: Text | None = None
@@ -137,6 +155,16 @@ class Incident(Model):
         Older incidents go on with its first eight characters, which are a time: within a minute two may share them.
         """
         return self.run if self.since(2) else self.run[:8]
+
+    def page(self, step: int) -> Page | None:
+        """The page of this number."""
+        return self.paging[step - 1] if 0 < step <= len(self.paging) else None
+
+    def carrier(self, parcel: Parcel) -> ChannelFitting:
+        """The channel that a parcel goes by: one of the station's pagers, or one of the system's channels."""
+        if parcel.pager:
+            return next(each for each in self.brief.roster.pagers if each.id == parcel.channel).fitting()
+        return next(each for each in self.brief.system.channels if each.id == parcel.channel)
 
     @property
     def late(self) -> tuple[Id, ...]:

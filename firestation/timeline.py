@@ -37,9 +37,12 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case record.Sent():
             return f"{event.message.purpose} sent through {event.receipt.channel}: {event.message.title}"
         case record.Unsent():
-            return f"{event.message.purpose} could not be sent: {event.detail}"
+            by = event.key.rpartition("/")[2]
+            return f"{event.message.purpose} by {by} could not be sent: {event.detail}"
         case record.Paged():
             return f"page {event.step} to {event.person}"
+        case record.Unreached():
+            return f"page {event.step} reached nobody: there was no way to {event.person}"
         case record.Said():
             return f"the engine's word: {event.word.known}"
         case record.Measured():
@@ -109,7 +112,8 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
 def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
     match act:
         case acts.Acknowledge():
-            return f"{act.by} takes it as {act.role}"
+            by = f", by the link of page {act.page}" if act.page else ""
+            return f"{act.by} takes it as {act.role}{by}"
         case acts.Declare():
             return f"{act.by} declares {act.severity}: {act.reason}"
         case acts.Propose():

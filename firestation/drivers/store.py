@@ -51,9 +51,9 @@ class ObstoreEvidence:
             await self.get(digest)
             return Stored(digest=digest, size=len(content), version=await self._version(digest))
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
         if self._folder is not None:
-            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+            await asyncio.to_thread(make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=len(content), version=made.get("version"))
 
     async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
@@ -71,9 +71,9 @@ class ObstoreEvidence:
         except (BaseError, OSError) as error:
             if isinstance(counting.trouble, Exception):  # the source broke off, not the store
                 raise counting.trouble from None
-            raise _ours(error, incoming) from error
+            raise our_error(error, incoming) from error
         if self._folder is not None:
-            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+            await asyncio.to_thread(make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=counting.size, version=await self._version(digest))
 
     async def _settle(self, incoming: str, digest: str) -> bool:
@@ -103,7 +103,7 @@ class ObstoreEvidence:
         try:
             return (await self._store.head_async(_key(digest))).get("version")
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
 
     async def protection(self, digest: str) -> str:
         """What really keeps these bytes: asked of the bucket itself, about this very object."""
@@ -126,7 +126,7 @@ class ObstoreEvidence:
             async with httpx.AsyncClient(timeout=10) as client:
                 headers = (await client.get(url, headers={"Range": "bytes=0-0"})).headers
         except (BaseError, OSError, httpx.HTTPError) as error:
-            raise _ours(OSError(type(error).__name__), digest) from error
+            raise our_error(OSError(type(error).__name__), digest) from error
         mode, until = (headers.get(f"x-amz-object-lock-{name}") for name in ("mode", "retain-until-date"))
         return f"object lock: {mode} until {until}" if mode and until else None
 
@@ -146,7 +146,7 @@ class ObstoreEvidence:
                 found.update(piece)
                 yield bytes(piece)
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
         if found.hexdigest() != digest:
             msg = (
                 f"the evidence {digest} was altered: its bytes have another digest; restore it from a backup"
@@ -163,14 +163,19 @@ def open_store(where: str | Path) -> ObstoreEvidence:
 
     Raises `NotConfigured` when there can be no store.
     """
+    return ObstoreEvidence(*reach(where))
+
+
+def reach(where: str | Path) -> tuple[ObjectStore, str, Path | None]:
+    """The store at a folder or URL, where it is, and its folder when it is local. Raises as `open_store`."""
     text = str(where)
     local = text.removeprefix("file://") if text.startswith("file://") or "://" not in text else None
     try:
         if local is None:
-            return ObstoreEvidence(from_url(text), text)
+            return from_url(text), text, None
         folder = Path(local).expanduser().resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        return ObstoreEvidence(LocalStore(str(folder)), str(folder), folder)
+        return LocalStore(str(folder)), str(folder), folder
     except (BaseError, OSError, ValueError) as error:
         said = _first_line(error)
         msg = f"there can be no evidence store at {text}: {said}; name a writable folder or a bucket's URL"
@@ -181,7 +186,8 @@ def _key(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest[2:]}"
 
 
-def _make_durable(path: Path) -> None:
+def make_durable(path: Path) -> None:
+    """See that a file, and its name, outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -190,7 +196,8 @@ def _make_durable(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _ours(error: Exception, digest: str) -> DriverError:
+def our_error(error: Exception, digest: str) -> DriverError:
+    """The store's error as ours."""
     said = _first_line(error)
     if isinstance(error, FileNotFoundError):
         return Gone(f"there is no evidence {digest} in the store", digest=digest)

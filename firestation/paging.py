@@ -1,0 +1,88 @@
+"""Paging: whom next, when, and in which words. It climbs the ranks until a captain has it, and begins anew.
+
+A page that reached nobody is no reason to wait for its answer: the next one is paged at once, but no more than one
+whole round of the ranks without a pause.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import takewhile
+
+from firestation import record
+from firestation.clock import NEVER
+from firestation.state import Incident, Page
+
+ROUNDS_BEFORE_SLOWING = 2
+SLOWER = 5
+
+
+def due_pages(incident: Incident, now: datetime) -> Iterator[record.Unreached | record.Paged]:
+    """What is to be said of pages by now: that one reached nobody, and that it is time for the next."""
+    for page in _lost(incident) if incident.since(3) else ():
+        yield record.Unreached(at=now, step=page.step, person=page.person)
+    if now >= next_page(incident):
+        yield record.Paged(at=now, step=incident.pages + 1, person=next_person(incident))
+
+
+def next_person(incident: Incident) -> str:
+    """Whose turn it is: one after the other, and after the last one the first."""
+    ranks = incident.brief.roster.escalation
+    return ranks[incident.pages % len(ranks)]
+
+
+def next_page(incident: Incident) -> datetime:
+    """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds.
+
+    After a page that reached nobody it is due already, unless a whole round has reached nobody.
+    """
+    if incident.captain or incident.ended:
+        return NEVER
+    if incident.paged_at is None:
+        return incident.opened_at
+    every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
+    in_vain = sum(1 for _ in takewhile(lambda page: page.unreached, reversed(incident.paging)))
+    if in_vain % ranks:
+        return incident.paged_at
+    return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
+
+
+def _lost(incident: Incident) -> Iterator[Page]:
+    """The pages whose every message has failed, or that had none, and that are not known as such yet."""
+    under_way = {parcel.page for parcel in incident.outbox}
+    for page in incident.paging:
+        if not (page.sent or page.unreached or page.step in under_way):
+            yield page
+
+
+def want_of_captain(incident: Incident) -> str:
+    """What a captainless incident waits for, and who of those on call could not be reached, and why."""
+    latest = {page.person: page for page in incident.paging if page.sent or page.unreached}
+    lost = [page for page in latest.values() if page.unreached]
+    if not lost:
+        return "a captain: nobody has acknowledged"
+    names = ", ".join(page.person for page in lost)
+    why = (
+        lost[-1].unsent[-1]
+        if lost[-1].unsent
+        else "the station has no pager, and the system no channel, for them"
+    )
+    if len(lost) == len(latest):
+        return f"a captain: nobody could be reached: {names} ({why})"
+    return f"a captain: nobody has acknowledged; not reached: {names} ({why})"
+
+
+def page_title(incident: Incident) -> str:
+    """How bad, where, and what rang."""
+    alarm = incident.rung[0].alarm if incident.rung else None
+    return f"{incident.weight} {incident.brief.system.title}: {alarm.name if alarm else incident.id}"
+
+
+def page_text(incident: Incident, step: int) -> str:
+    """What rang, and how to take it. The page's own link is added when it is sent: it is a secret."""
+    summary = incident.rung[0].alarm.summary if incident.rung else "no alarm text"
+    if not incident.since(3):
+        return f"{summary}\nTake it: firestation ack {incident.id}"
+    return (
+        f"{summary[:3000]}\nNo captain yet; this is page {step}. Take it: firestation ack {incident.id}, "
+        f"or POST /incidents/{incident.id}/acknowledge"
+    )
