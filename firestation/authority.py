@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from firestation.address import Address
 from firestation.allowed_signers import AllowedSigner, KeyLine
 from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
@@ -87,32 +88,54 @@ class Roster(Model):
 
 
 class Member(Person):
-    """A person as the station file has them. `token` is a reference, `env:NAME` or `file:PATH`, never the token.
+    """A person as the station file has them. `login` is what the provider's claim says of them, letter by letter.
 
+    `token` refers (`env:NAME` or `file:PATH`) to a secret that they bring themselves, besides the tokens that the
+    station made for them; it is for machines that act in their name, and is good for everything until it is changed.
     `keys` are SSH public keys as `authorized_keys` has them; `key_files` are files of them, or of allowed signers,
     relative to the station file.
     """
 
+    login: Line | None = None
     token: SecretReference | None = None
     keys: tuple[KeyLine, ...] = ()
     key_files: tuple[Line, ...] = ()
 
-    @property
-    def token_reference(self) -> str:
-        """Where this person's access token is kept; without a setting, in the station's own state folder."""
-        return self.token or f"file:tokens/{self.id}"
-
 
 class Bell(Model):
-    """A machine that may ring: an alert system and the reference of its bearer token."""
+    """A machine that may ring: an alert system, and the reference of its secret.
+
+    While the secret is changed there are two, `tokens`, the newest first; each of them is taken.
+    """
 
     id: Id
     token: SecretReference | None = None
+    tokens: tuple[SecretReference, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.token and self.tokens:
+            raise wrong_at("token", says="token and tokens both stand there; write all of them into tokens")
+        return self
 
     @property
-    def token_reference(self) -> str:
-        """Where this bell's token is kept."""
-        return self.token or f"file:tokens/bell-{self.id}"
+    def token_references(self) -> tuple[str, ...]:
+        """Where this bell's secrets are kept; without a setting, in the station's own state folder."""
+        return self.tokens or (self.token or f"file:tokens/bell-{self.id}",)
+
+
+class Login(Model):
+    """The organization's own OpenID Connect provider. Whose `claim` is the `login` of one of the people is that person.
+
+    Everybody else is refused. `email` counts only where the provider says that it is verified. `title` names it to
+    people.
+    """
+
+    issuer: Address
+    client_id: Line
+    client_secret: SecretReference
+    claim: Literal["email", "sub", "preferred_username"] = "email"
+    title: Line = "single sign-on"
 
 
 class Station(Model):
@@ -134,6 +157,7 @@ class Station(Model):
         description="how long a captain for whom something waits may say nothing before they are relieved",
     )
     bells: tuple[Bell, ...] = Field(min_length=1)
+    login: Login | None = None
     pagers: tuple[Pager, ...] = Field(default=(), description="the station's own ways to reach its people")
 
     @model_validator(mode="after")
@@ -151,6 +175,11 @@ class Station(Model):
         if len(set(ids)) != len(ids):
             msg = "two people have the same id; give each their own"
             raise ValueError(msg)
+        logins = [person.login for person in self.people]
+        for index, login in enumerate(logins):
+            if login and login in logins[:index]:
+                says = f"two people have the login {login!r}; nobody could tell who of them came"
+                raise wrong_at("people", index, "login", says=says)
         for index, rotation in enumerate(self.rotations):
             if rotation.id in ids + [each.id for each in self.rotations[:index]]:
                 says = f"{rotation.id!r} is already a person or a rotation; give it a name of its own"
@@ -185,6 +214,10 @@ class Station(Model):
                     yield ("rotations", index, "layers", number, "people", which), rotation.id, name
             for number, override in enumerate(rotation.overrides):
                 yield ("rotations", index, "overrides", number, "person"), rotation.id, override.person
+
+    def person(self, name: str) -> Member | None:
+        """The person of this id."""
+        return next((each for each in self.people if each.id == name), None)
 
     def roster(
         self, escalation: tuple[Id, ...], keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({})

@@ -46,7 +46,7 @@ FEWEST_READINGS = 2
 SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|"
     r"\bsk-[A-Za-z0-9_-]{20,}\b|\bxox[abposr]-[A-Za-z0-9-]{10,}\b|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}|"
-    r"(?i:\bbearer\s+[\w.~+/-]{20,})"
+    r"\bfs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}\b|(?i:\bbearer\s+[\w.~+/-]{20,})"
 )
 """Forms that are a credential and nothing else. A rule must not cry wolf: the fine sieve is the snapshot's."""
 

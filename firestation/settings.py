@@ -7,16 +7,15 @@ Temporal's own configuration; see `workflows/client.py`.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError
 
+from firestation.address import Address
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Duration, Model
-
-PublicUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 PREFIX = "FIRESTATION_"
 RUNBOOKS = Path(__file__).parent.parent / "runbooks"
@@ -29,8 +28,9 @@ class Settings(Model):
     `awskms:alias/firestation`, `gcpkms:projects/…`, `azurekms:…`, `hv:…` (Vault) or `hsm:2?label=station`; then
     `key_public` is the PEM file of its public key, and `key_pin` refers to its PIN, where it has one.
 
-    `public_url` is where people's phones reach the gateway: the links of pages begin so. `link_key` refers to the key
-    that signs these links, for a worker and a gateway that do not share the state folder.
+    `public_url` is the gateway's address as a browser has it; the links of pages begin so. `link_key` refers to the key
+    that signs these links, for a worker and a gateway that do not share the state folder. `access` is where tokens and
+    sessions are kept, hashed.
     """
 
     state: Path = Path(".firestation")
@@ -44,7 +44,9 @@ class Settings(Model):
     key_pin: SecretReference | None = None
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8420, ge=0, le=65535)
-    public_url: PublicUrl | None = None
+    public_url: Address | None = None
+    access: str | None = None
+    session_key: SecretReference | None = None
     link_key: SecretReference | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
@@ -71,6 +73,11 @@ class Settings(Model):
     def evidence_store(self) -> str:
         """Where evidence goes: a folder or a URL."""
         return self.evidence or str(self.state / "evidence")
+
+    @property
+    def access_store(self) -> str:
+        """Where tokens and sessions are kept, hashed: a folder or a URL."""
+        return self.access or str(self.state / "access")
 
     @property
     def signing_key(self) -> Path:

@@ -8,17 +8,19 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from firestation.drivers import problems
+from firestation.drivers import pager_problems, problems
+from firestation.drivers.register import open_register
 from firestation.drivers.store import open_store
-from firestation.errors import FirestationError, InvalidFile
+from firestation.errors import FirestationError, InvalidFile, NotConfigured
 from firestation.keyring import read_keyring
 from firestation.loader import load_station, load_system, load_wall
 from firestation.logging import set_up
-from firestation.secrets import ReferenceSecrets
+from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Book, Desk
+from gateway.front import open_front
 from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ def read_book(settings: Settings) -> Book:
         for wrong in problems(system):
             raise InvalidFile(str(file), 0, wrong.field, wrong.problem, wrong.fix)
     station = load_station(settings.station)
+    for wrong in pager_problems(station):
+        raise InvalidFile(str(settings.station), 0, wrong.field, wrong.problem, wrong.fix)
     keys, unread = read_keyring(station, settings.station.parent)
     for hole in unread:
         raise InvalidFile(str(settings.station), 0, hole.field, hole.problem, hole.fix)
@@ -49,8 +53,20 @@ async def run(settings: Settings, address: str | None) -> None:
     """Serve until SIGTERM or SIGINT, whether or not Temporal answers yet: /readyz tells."""
     book = read_book(settings)
     client = await connect(address, lazy=True)
-    door = Doorkeeper(book.station, ReferenceSecrets(Path(settings.state)))
-    app = create_app(Desk(client, book, settings.coalesce), door, open_store(settings.evidence_store))
+    secrets = ReferenceSecrets(Path(settings.state))
+    front = open_front(settings, secrets)
+    if book.station.login and not front.public_url:
+        raise NotConfigured(
+            "the station file has a login; set FIRESTATION_PUBLIC_URL, to which it sends people back"
+        )
+    door = Doorkeeper(book.station, secrets, open_register(settings.access_store))
+    app = create_app(
+        Desk(client, book, settings.coalesce),
+        door,
+        open_store(settings.evidence_store),
+        front,
+        link_key(settings, secrets),
+    )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
     )

@@ -8,7 +8,8 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.staticfiles import StaticFiles
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
@@ -18,14 +19,21 @@ from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.model import Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
-from gateway.auth import Caller, Doorkeeper
+from firestation.tokens import Scope
+from gateway.ack import acknowledging
+from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.csrf import check_call
 from gateway.desk import Rang, Row
+from gateway.entrance import entrance
+from gateway.front import Front
+from gateway.guard import Guard
+from gateway.pages import STATIC
 from gateway.problems import Problem, install, unusable
 from workflows.messages import Answer
 
 log = structlog.get_logger()
 
-LARGEST_BODY = 1024 * 1024
+VISIT_SECONDS = 3600
 BYTES = "application/octet-stream"
 PICKS_ACTION = frozenset(kind for kind, act in ACTS.items() if "action" in act.model_fields)
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
@@ -35,12 +43,6 @@ KeyHeader = Annotated[
         pattern=r"^[\w.-]{8,100}$", description="send the same act again under the same key: it is done once"
     ),
 ]
-HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-store",
-}
 
 
 class DeskPort(Protocol):
@@ -67,8 +69,10 @@ class Listing(Model):
     incidents: tuple[Row, ...]
 
 
-def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> FastAPI:
-    """The gateway."""
+def create_app(
+    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+) -> FastAPI:
+    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -78,19 +82,39 @@ def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> FastAP
     )
     install(app)
     app.include_router(_health(desk))
-    app.include_router(_alarms(desk, door))
-    app.include_router(_incidents(desk, door))
-    app.include_router(_evidence(desk, door, store))
+    app.include_router(_alarms(desk, door, front))
+    app.include_router(_incidents(desk, door, front))
+    app.include_router(_evidence(desk, door, front, store))
+    app.include_router(entrance(desk, door, front))
+    if link_key:
+        app.include_router(acknowledging(desk, door, link_key))
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_middleware(
+        SessionMiddleware,  # of a visit before the login; a session itself is in the register
+        secret_key=front.key,
+        session_cookie=front.visit_cookie,
+        max_age=VISIT_SECONDS,
+        https_only=front.secure,
+    )
     app.add_middleware(Guard)
     return app
 
 
-def _caller(door: Doorkeeper) -> Callable[[Request], Awaitable[Caller]]:
-    async def caller(request: Request) -> Caller:
-        address = request.client.host if request.client else "unknown"
-        return door.admit(request.headers.get("authorization"), address)
+def _caller(door: Doorkeeper, front: Front, scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency: who calls, by a bearer token or by a session, and may do this. Raises `Problem` 401, 403, 429."""
 
-    return caller
+    async def find(request: Request) -> Caller:
+        authorization = request.headers.get("authorization")
+        cookie = request.cookies.get(front.session_cookie)
+        if authorization is None and cookie:
+            caller = await door.enter(cookie, address_of(request))
+            check_call(request, caller, front)
+        else:
+            caller = await door.admit(authorization, address_of(request))
+        caller.need(scope)
+        return caller
+
+    return find
 
 
 def _health(desk: DeskPort) -> APIRouter:
@@ -111,9 +135,9 @@ def _health(desk: DeskPort) -> APIRouter:
     return router
 
 
-def _alarms(desk: DeskPort, door: Doorkeeper) -> APIRouter:
+def _alarms(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     router = APIRouter(prefix="/alarms", tags=["alarms"])
-    authenticated = Annotated[Caller, Depends(_caller(door))]
+    authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.RING))]
 
     @router.post("/alertmanager", status_code=202)
     async def alertmanager(request: Request, caller: authenticated) -> Bell:
@@ -163,30 +187,31 @@ async def _ring(
     return bell
 
 
-def _incidents(desk: DeskPort, door: Doorkeeper) -> APIRouter:
+def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     router = APIRouter(prefix="/incidents", tags=["incidents"])
-    authenticated = Annotated[Caller, Depends(_caller(door))]
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+    acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
 
     @router.get("")
-    async def listing(caller: authenticated, open: bool = False) -> Listing:  # noqa: A002, FBT001, FBT002 - HTTP's
+    async def listing(caller: looks, open: bool = False) -> Listing:  # noqa: A002, FBT001, FBT002 - HTTP's
         """The incidents, without waking one of them."""
         _person(caller)
         return Listing(incidents=tuple(await desk.listing(open_only=open)))
 
     @router.get("/{incident}")
-    async def picture(incident: str, caller: authenticated) -> Picture:
+    async def picture(incident: str, caller: looks) -> Picture:
         """Everything that is known of one incident."""
         _person(caller)
         return await desk.picture(incident)
 
     for kind, model in ACTS.items():
-        _add_act(router, desk, authenticated, kind, model)
+        _add_act(router, desk, acts, kind, model)
     return router
 
 
-def _evidence(desk: DeskPort, door: Doorkeeper, store: EvidenceStore) -> APIRouter:
+def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceStore) -> APIRouter:
     router = APIRouter(prefix="/incidents/{incident}/evidence", tags=["evidence"])
-    authenticated = Annotated[Caller, Depends(_caller(door))]
+    authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
 
     @router.get("/{digest}", response_class=Response)
     async def exhibit(incident: str, digest: str, caller: authenticated) -> Response:
@@ -274,37 +299,3 @@ async def _json(request: Request) -> Any:
         return await request.json()
     except (ValueError, RecursionError):
         raise Problem(400, "the body is not JSON", "send one JSON object in UTF-8") from None
-
-
-class Guard:
-    """Limits the size of bodies before anybody reads them, and sets the headers that every answer has."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        read = 0
-
-        async def bounded() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > LARGEST_BODY:
-                raise Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
-            return message
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
-            await send(message)
-
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            problem = Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
-            await problem.response()(scope, receive, with_headers)
-            return
-        await self.app(scope, bounded, with_headers)

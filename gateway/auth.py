@@ -1,76 +1,260 @@
-"""Who is calling? People and bells have bearer tokens; everybody else is nobody."""
+"""Who is calling? People by a token or a session, bells by a secret of their own; everybody else is nobody."""
 
 import hashlib
 import hmac
+import os
 import time
 from collections import OrderedDict
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 import structlog
+from fastapi import Request
 
+from firestation import tokens
 from firestation.authority import Station
-from firestation.errors import NotConfigured
+from firestation.errors import DriverError, NotConfigured
 from firestation.ports import Secrets
+from firestation.tokens import EVERYTHING, RANDOM_BYTES, Held, Kind, Scope, Token
+from gateway.attempts import Attempts, neighbourhood
 from gateway.problems import Problem
 
 log = structlog.get_logger()
 
-MOST_FAILURES = 10
-FAILURE_SECONDS = 60.0
-MOST_ADDRESSES = 10_000
+FRESH_SECONDS = 2.0
+"""How long the register's answer is believed: so soon a revocation counts at every gateway."""
+
+MOST_REMEMBERED = 10_000
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+SESSION = timedelta(hours=12)
+NOBODY = Token(
+    id="a" * 10,
+    person="nobody",
+    scopes=(Scope.LOOK,),
+    created=datetime(2000, 1, 1, tzinfo=UTC),
+    expires=datetime(2000, 1, 1, tzinfo=UTC),
+    digest="0" * 64,
+)
+"""Stands where the register knows none of this id, so that the same is done for it."""
+
+
+class RegisterPort(Protocol):
+    """What the door asks of the register of tokens."""
+
+    async def add(self, token: Token) -> bool: ...  # noqa: D102 - see Register
+    async def find(self, kind: Kind, number: str) -> Held | None: ...  # noqa: D102
+    async def revoke(self, number: str, now: datetime) -> bool: ...  # noqa: D102
+    async def used(self, number: str, day: date) -> None: ...  # noqa: D102
+    async def sweep(self, now: datetime) -> None: ...  # noqa: D102
 
 
 class Caller(NamedTuple):
-    """An authenticated caller: one of the station's people, or one of its bells."""
+    """An authenticated caller: one of the station's people, or one of its bells; and what their token is good for."""
 
     kind: Literal["person", "bell"]
     name: str
+    scopes: frozenset[Scope] = frozenset()
+    token: Token | None = None
+    """The token or the session that they showed; None for a secret that is kept by reference."""
+    csrf: str | None = None
+    """Of a session: what each of its forms must bring."""
+
+    def need(self, scope: Scope) -> None:
+        """Raises `Problem` 403 naming the scope that is missing."""
+        if self.kind == "bell" and scope not in self.scopes:
+            raise Problem(403, "not allowed", f"{self.name} is a bell; only people look and act")
+        if scope not in self.scopes:
+            has = ", ".join(sorted(self.scopes)) or "none"
+            detail = f"your token has not the scope {scope} (it has {has}); ask for one that has"
+            raise Problem(403, "not allowed", detail, scope=str(scope))
 
 
 class Doorkeeper:
-    """Knows everybody by their token, and turns away who guesses too often."""
+    """Knows everybody by what they show, and turns away who guesses too often."""
 
-    def __init__(self, station: Station, secrets: Secrets) -> None:
-        self.station, self.secrets = station, secrets
-        self.failures: OrderedDict[str, list[float]] = OrderedDict()
+    def __init__(
+        self,
+        station: Station,
+        secrets: Secrets,
+        register: RegisterPort,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.station, self.secrets, self.register, self.clock = station, secrets, register, clock
+        self.attempts = Attempts()
+        self._seen: OrderedDict[tuple[Kind, str], tuple[float, Held | None]] = OrderedDict()
+        self._used: OrderedDict[str, date] = OrderedDict()
 
-    def admit(self, authorization: str | None, address: str) -> Caller:
+    async def admit(self, authorization: str | None, address: str) -> Caller:
         """The caller behind this Authorization header. Raises `Problem` 401 or 429; deny is the default."""
-        self._slow_down(address)
-        scheme, _, token = (authorization or "").partition(" ")
-        given = hashlib.sha256(token.strip().encode()).digest()
-        found: Caller | None = None
-        # Every entry is compared, in constant time, whether or not one has matched already.
-        for caller, known in self._known():
-            if hmac.compare_digest(given, known) and scheme.lower() == "bearer" and token.strip():
-                found = caller
-        if found is None:
-            self._remember_failure(address)
-            log.warning("an unknown caller was turned away", address=address)
+        if not authorization:
             raise Problem(401, "who are you?", "send Authorization: Bearer with your token")
-        return found
+        self.slow_down(address)
+        scheme, _, text = authorization.partition(" ")
+        text = text.strip()
+        if scheme.lower() != "bearer" or not text:
+            self.turn_away(address, "no bearer token")
+        given = tokens.read(text)
+        if given is None:
+            return self._by_reference(text, address)
+        if given.kind != "token":
+            self.turn_away(address, "a session's cookie instead of a token", id=given.id)
+        token = await self._good(given, address)
+        return Caller("person", token.person, frozenset(token.scopes), token)
 
-    def _known(self) -> list[tuple[Caller, bytes]]:
-        """Everybody with the digest of their token, read anew each time so that a rotation needs no restart."""
-        people = [(Caller("person", each.id), each.token_reference) for each in self.station.people]
-        bells = [(Caller("bell", each.id), each.token_reference) for each in self.station.bells]
-        found = []
-        for caller, reference in (*people, *bells):
-            try:
-                token = self.secrets.resolve(reference)
-            except NotConfigured:
-                continue  # somebody without a token cannot come in
-            found.append((caller, hashlib.sha256(token.encode()).digest()))
-        return found
+    async def enter(self, cookie: str, address: str) -> Caller:
+        """The caller behind this session. Raises `Problem` 401 or 429."""
+        self.slow_down(address)
+        given = tokens.read(cookie)
+        if given is None or given.kind != "session":
+            self.turn_away(address, "a cookie that is no session")
+        token = await self._good(given, address)
+        return Caller("person", token.person, frozenset(token.scopes), token, csrf_of(given.secret))
 
-    def _slow_down(self, address: str) -> None:
-        recent = [at for at in self.failures.get(address, []) if at > time.monotonic() - FAILURE_SECONDS]
-        if len(recent) >= MOST_FAILURES:
-            detail = f"more than {MOST_FAILURES} wrong tokens from your address; wait a minute"
-            raise Problem(429, "too many attempts", detail, headers={"Retry-After": "60"})
+    async def open_session(self, person: str, opened_with: Token | None = None) -> str:
+        """Open a new session; the text of its cookie."""
+        now = self.clock()
+        await self.register.sweep(now)
+        token, text = tokens.mint(
+            os.urandom(RANDOM_BYTES),
+            kind="session",
+            person=person,
+            now=now,
+            lifetime=SESSION,
+            scopes=EVERYTHING,
+            opened_with=opened_with,
+        )
+        await self.register.add(token)
+        log.info("a session was opened", id=token.id, person=person, until=token.expires.isoformat())
+        return text
 
-    def _remember_failure(self, address: str) -> None:
-        recent = self.failures.pop(address, [])[-MOST_FAILURES:]
-        self.failures[address] = [*recent, time.monotonic()]
-        while len(self.failures) > MOST_ADDRESSES:
-            self.failures.popitem(last=False)
+    async def close_session(self, token: Token) -> None:
+        """End a session, at every gateway."""
+        await self.register.revoke(token.id, self.clock())
+        self._seen.pop((token.kind, token.id), None)
+        log.info("a session was closed", id=token.id, person=token.person)
+
+    def slow_down(self, address: str) -> None:
+        """Raises `Problem` 429 when there were too many failures from this address."""
+        self._wait(self.attempts.wait(f"from {neighbourhood(address)}"), "from your address")
+
+    def turn_away(
+        self,
+        address: str,
+        why: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the log's word
+        person: str | None = None,
+    ) -> NoReturn:
+        """Remember a failure, and raise `Problem` 401; 429 when this token or person is tried too often.
+
+        Whoever has the right secret still comes in: else everybody could lock everybody out.
+        """
+        wait = self.failed(address, why, id=id, person=person)
+        self._wait(wait, "with this token")
+        raise Problem(401, "who are you?", "send Authorization: Bearer with your token")
+
+    def failed(self, address: str, why: str, **about: str | None) -> int:
+        """Remember and log a failure, without what was shown; how long whoever it is `about` should wait."""
+        names = [f"{kind} {name}" for kind, name in about.items() if name]
+        wait = max((self.attempts.wait(name) for name in names), default=0)
+        self.attempts.failed(f"from {neighbourhood(address)}", *names)
+        log.warning("an unknown caller was turned away", address=address, why=why, **about)
+        return wait
+
+    @staticmethod
+    def _wait(seconds: int, where: str) -> None:
+        if seconds:
+            detail = f"too many wrong tokens {where}; wait {seconds} s"
+            raise Problem(429, "too many attempts", detail, headers={"Retry-After": str(seconds)})
+
+    async def _good(self, given: tokens.Given, address: str) -> Token:
+        """The token that was shown, if it is good now. Only who has the right secret learns why it is not."""
+        held = await self._find(given.kind, given.id)
+        right = (held.token if held else NOBODY).belongs_to(given.secret)
+        if held is None or not right:
+            self.turn_away(address, "a wrong token", id=given.id, person=held.token.person if held else None)
+        token, now = held.token, self.clock()
+        why = held.ended(now)
+        if why is None and token.opened_with:
+            parent = await self._find("token", token.opened_with)
+            why = parent.ended(now) if parent else "revoked"
+        if why:
+            self._end(token, address, f"your {token.kind} is {why}; get another")
+        if self.station.person(token.person) is None:
+            self._end(token, address, f"{token.person} is not one of the station's people any more")
+        await self._remember_use(token, now.date())
+        return token
+
+    @staticmethod
+    def _end(token: Token, address: str, detail: str) -> NoReturn:
+        log.warning("an ended token", address=address, id=token.id, person=token.person, why=detail)
+        raise Problem(401, "who are you?", detail)
+
+    async def _find(self, kind: Kind, number: str) -> Held | None:
+        """What the register says, or has just said; also that there is none of this id."""
+        at, held = self._seen.get((kind, number), (float("-inf"), None))
+        if time.monotonic() - at < FRESH_SECONDS:
+            return held
+        held = await self.register.find(kind, number)
+        _keep(self._seen, (kind, number), (time.monotonic(), held))
+        return held
+
+    async def _remember_use(self, token: Token, day: date) -> None:
+        if token.kind != "token" or self._used.get(token.id) == day:
+            return
+        _keep(self._used, token.id, day)
+        try:
+            await self.register.used(token.id, day)
+        except DriverError as error:  # nobody is kept out because of a note in the margin
+            log.warning("the use of a token was not written down", id=token.id, problem=str(error))
+
+    def _by_reference(self, text: str, address: str) -> Caller:
+        """A bell, or a person's own secret. Every entry is compared, whether or not one has matched already."""
+        given, found = hashlib.sha256(text.encode()).digest(), list[tuple[Caller, int]]()
+        for caller, number, known in self._referenced():
+            if hmac.compare_digest(given, known):
+                found.append((caller, number))
+        people = {caller.name for caller, _ in found if caller.kind == "person"}
+        if not found or len(people) > 1 or (people and len(found) > 1):
+            why = "a secret of several at once" if found else "a wrong token"
+            self.turn_away(address, why, person=next(iter(sorted(people)), None))
+        caller, number = found[0]
+        if number:
+            log.info("a bell's older secret is still in use", bell=caller.name, number=number + 1)
+        return caller
+
+    def _referenced(self) -> Iterator[tuple[Caller, int, bytes]]:
+        """Everybody whose secret is kept by reference, read anew each time so that a change needs no restart."""
+        people = [(each.id, 0, each.token) for each in self.station.people if each.token]
+        bells = [
+            (each.id, number, reference)
+            for each in self.station.bells
+            for number, reference in enumerate(each.token_references)
+        ]
+        for kind, scopes, known in (("person", EVERYTHING, people), ("bell", (Scope.RING,), bells)):
+            for name, number, reference in known:
+                try:
+                    secret = self.secrets.resolve(reference)
+                except NotConfigured:
+                    continue  # somebody without a secret cannot come in
+                caller = Caller("person" if kind == "person" else "bell", name, frozenset(scopes))
+                yield caller, number, hashlib.sha256(secret.encode()).digest()
+
+
+def csrf_of(secret: str) -> str:
+    """What a form must bring to be of the session, or the visit, that has this secret; it tells nothing of it."""
+    return hmac.new(secret.encode(), b"firestation form", hashlib.sha256).hexdigest()
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else "unknown"
+
+
+def _keep(memory: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    memory.pop(key, None)
+    memory[key] = value
+    while len(memory) > MOST_REMEMBERED:
+        memory.popitem(last=False)

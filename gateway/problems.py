@@ -33,16 +33,26 @@ TITLES = {
 class Problem(Exception):
     """An answer that is not success."""
 
-    def __init__(self, status: int, title: str, detail: str | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(title)
         self.status, self.title, self.detail, self.more = status, title, detail, more
+        self.headers = headers or {}
 
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
         """As HTTP says it."""
         body = {"type": "about:blank", "status": self.status, "title": self.title, **self.more}
         if self.detail:
             body["detail"] = self.detail
-        return JSONResponse(body, self.status, headers, media_type="application/problem+json")
+        told = {**self.headers, **(headers or {})}
+        return JSONResponse(body, self.status, told, media_type="application/problem+json")
 
 
 def unusable(errors: Sequence[InvalidInput | NotConfigured], **more: Any) -> Problem:
@@ -53,7 +63,28 @@ def unusable(errors: Sequence[InvalidInput | NotConfigured], **more: Any) -> Pro
         if isinstance(error, InvalidInput)
     ]
     detail = "; ".join(str(error) for error in errors)
-    return Problem(422, "this cannot be used", detail, **({"errors": found} if found else {}), **more)
+    told: dict[str, Any] = {"errors": found} if found else {}
+    return Problem(422, "this cannot be used", detail, **told, **more)
+
+
+def problem_of(error: Problem | FirestationError) -> Problem:
+    """An error of ours as an answer."""
+    match error:
+        case Problem():
+            return error
+        case InvalidInput() | NotConfigured():
+            return unusable([error])
+        case Refused():
+            return Problem(409, error.title, error.missing, rule=error.rule, missing=error.missing)
+        case Gone():
+            return Problem(404, "not found", str(error))
+        case Nonsense() | Denied():
+            return Problem(502, "what lies behind the station cannot be used", str(error))
+        case Unreachable():
+            return Problem(503, "the station cannot do it now", str(error), headers={"Retry-After": "2"})
+        case _:
+            log.error("an error that nobody foresaw", exc_info=error)
+            return Problem(500, "something went wrong here", "it is in the gateway's log; nothing was lost")
 
 
 def install(app: FastAPI) -> None:
@@ -68,23 +99,12 @@ def install(app: FastAPI) -> None:
 async def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
     assert isinstance(error, Problem)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's number
-    return error.response({**headers, **error.more.pop("headers", {})})
+    return error.response(headers)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
-    match error:
-        case InvalidInput() | NotConfigured():
-            return unusable([error]).response()
-        case Refused():
-            return Problem(409, error.title, error.missing, rule=error.rule, missing=error.missing).response()
-        case Gone():
-            return Problem(404, "not found", str(error)).response()
-        case Nonsense() | Denied():
-            return Problem(502, "what lies behind the station cannot be used", str(error)).response()
-        case Unreachable():
-            return Problem(503, "the station cannot do it now", str(error)).response({"Retry-After": "2"})
-        case _:
-            return await _unforeseen(request, error)
+async def _ours(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
+    assert isinstance(error, FirestationError)
+    return problem_of(error).response()
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form

@@ -13,24 +13,25 @@ import ctypes
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 import structlog
 
-from firestation.authority import Station
+from firestation.drivers.register import open_register
 from firestation.errors import FirestationError, NotConfigured, Unreachable
 from firestation.loader import load_station
 from firestation.logging import set_up
 from firestation.settings import Settings
 from firestation.signing import ensure_key
+from worker.access import make_tokens
 from workflows.client import connect, forward_logs
 from workflows.search import KEYS
 
@@ -117,25 +118,6 @@ def temporal_command(settings: Settings, address: str, ui_port: int) -> list[str
     for key in KEYS:
         command += ["--search-attribute", f"{key.name}=Keyword"]
     return command
-
-
-def make_tokens(station: Station, state: Path) -> list[str]:
-    """Make the access tokens that the station file leaves to us; the names of those that are new."""
-    people = [person.token_reference for person in station.people]
-    references = people + [bell.token_reference for bell in station.bells]
-    made = []
-    for reference in references:
-        if not reference.startswith("file:"):
-            continue
-        path = state / reference.removeprefix("file:")
-        if path.exists():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        made.append(path.name)
-    return made
 
 
 def hold(state: Path) -> IO[str]:
@@ -311,9 +293,10 @@ async def _main(arguments: argparse.Namespace) -> None:
     set_up(settings.log)
     forward_logs()
     settings.state.mkdir(parents=True, exist_ok=True)
-    made = make_tokens(load_station(settings.station), settings.state)
+    register = open_register(settings.access_store)
+    made = await make_tokens(load_station(settings.station), settings.state, register, datetime.now(UTC))
     if made:
-        log.info("access tokens made", names=made, folder=str(settings.state / "tokens"))
+        log.info("made for their owners", names=made, folder=str(settings.state / "tokens"))
     if settings.key_uri is None:
         ensure_key(settings.signing_key)
     stop = asyncio.Event()

@@ -62,7 +62,9 @@ class AppriseChannel:
             url = self.kit.secrets.resolve(reference).replace("{to}", quote(message.to or "", safe=""))
         except NotConfigured as error:
             raise Denied(str(error)) from error
-        made = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # in this thread, which is listened to
+        made = apprise.Apprise(
+            asset=apprise.AppriseAsset(async_mode=False)
+        )  # in this thread, which is listened to
         with LISTENER.listening() as heard:
             if not made.add(url):
                 raise Denied(f"apprise cannot use the URL of {reference}; see apprise's own list of services")

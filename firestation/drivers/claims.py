@@ -15,7 +15,8 @@ from obstore.store import ObjectStore
 from pydantic import ValidationError
 
 from firestation.board import Receipt
-from firestation.drivers.store import make_durable, our_error, reach
+from firestation.drivers.place import open_place
+from firestation.drivers.store import make_durable, our_error
 from firestation.errors import Doubtful, DriverError, FirestationError, NotConfigured
 from firestation.ports import Claims
 
@@ -72,8 +73,8 @@ class ObstoreClaims:
 
 def open_claims(where: str | Path) -> ObstoreClaims:
     """The claims beside the evidence at this folder or URL. Raises `NotConfigured` when there can be none."""
-    store, _, folder = reach(where)
-    return ObstoreClaims(store, folder)
+    place = open_place(where, "evidence store")
+    return ObstoreClaims(place.store, place.folder)
 
 
 async def at_most_once(claims: Claims | None, key: str, send: Callable[[], Awaitable[Receipt]]) -> Receipt:

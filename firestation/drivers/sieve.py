@@ -15,6 +15,7 @@ from detect_secrets.plugins.softlayer import SoftlayerDetector
 
 FORMS = {
     "API key": re.compile(r"sk-[A-Za-z0-9_-]{20,}"),
+    "Firestation token": re.compile(r"fs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}"),
     "Bearer token": re.compile(r"[Bb](?:earer|EARER)\s+[\w.~+/-]{20,}"),
 }
 """Forms that rule 11 knows and those detectors do not."""

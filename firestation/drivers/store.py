@@ -22,9 +22,10 @@ from obstore.exceptions import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from obstore.store import LocalStore, ObjectStore, S3Store, from_url
+from obstore.store import ObjectStore, S3Store
 
-from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
+from firestation.drivers.place import first_line, open_place
+from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
 from firestation.files import sync_folder
 from firestation.pieces import Counting
 from firestation.ports import Content, Stored
@@ -163,23 +164,7 @@ def open_store(where: str | Path) -> ObstoreEvidence:
 
     Raises `NotConfigured` when there can be no store.
     """
-    return ObstoreEvidence(*reach(where))
-
-
-def reach(where: str | Path) -> tuple[ObjectStore, str, Path | None]:
-    """The store at a folder or URL, where it is, and its folder when it is local. Raises as `open_store`."""
-    text = str(where)
-    local = text.removeprefix("file://") if text.startswith("file://") or "://" not in text else None
-    try:
-        if local is None:
-            return from_url(text), text, None
-        folder = Path(local).expanduser().resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        return LocalStore(str(folder)), str(folder), folder
-    except (BaseError, OSError, ValueError) as error:
-        said = _first_line(error)
-        msg = f"there can be no evidence store at {text}: {said}; name a writable folder or a bucket's URL"
-        raise NotConfigured(msg) from error
+    return ObstoreEvidence(*open_place(where, "evidence store"))
 
 
 def _key(digest: str) -> str:
@@ -198,13 +183,9 @@ def make_durable(path: Path) -> None:
 
 def our_error(error: Exception, digest: str) -> DriverError:
     """The store's error as ours."""
-    said = _first_line(error)
+    said = first_line(error)
     if isinstance(error, FileNotFoundError):
         return Gone(f"there is no evidence {digest} in the store", digest=digest)
     if isinstance(error, (PermissionError, PermissionDeniedError, UnauthenticatedError)):
         return Denied(f"the evidence store refuses {digest}: {said}", digest=digest)
     return Unreachable(f"the evidence store cannot serve {digest}: {said}", digest=digest)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,14 +1,18 @@
 """The gateway's routes before a desk that only remembers what it was asked."""
 
+import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from firestation import tokens
 from firestation.acts import Act
 from firestation.alarm import Alarm
 from firestation.authority import Bell, Member, Role, Station
+from firestation.drivers.register import Register, open_register
 from firestation.errors import Gone, InvalidInput, Refused
 from firestation.picture import Picture, picture
 from firestation.secrets import ReferenceSecrets
@@ -17,12 +21,23 @@ from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Rang, Row
+from gateway.front import Front
 from tests.property.worlds import World
 from workflows.messages import Answer
 
 INCIDENT = "refund-agent-1a2b3c4d"
 DIGEST = "ab" * 32
-TOKENS = {"ana": "token-of-ana-0123456789", "cara": "token-of-cara-012345678"}
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MINTED = {
+    name: tokens.mint(
+        hashlib.sha512(name.encode()).digest()[: tokens.RANDOM_BYTES],
+        person=name,
+        now=NOW,
+        lifetime=timedelta(days=90),
+    )
+    for name in ("ana", "cara")
+}
+TOKENS = {name: text for name, (_, text) in MINTED.items()}
 BELL = "token-of-the-bell-01234"
 
 
@@ -97,18 +112,45 @@ def station() -> Station:
 
 
 @pytest.fixture
-def tokens(tmp_path: Path) -> Path:
+def bells(tmp_path: Path) -> Path:
+    """The folder of the bells' secrets."""
     folder = tmp_path / "tokens"
     folder.mkdir(mode=0o700)
-    for name, token in {**TOKENS, "bell-alertmanager": BELL}.items():
-        (folder / name).write_text(f"{token}\n")
-        (folder / name).chmod(0o600)
+    (folder / "bell-alertmanager").write_text(f"{BELL}\n")
     return folder
 
 
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 @pytest.fixture
-def door(station: Station, tokens: Path) -> Doorkeeper:
-    return Doorkeeper(station, ReferenceSecrets(tokens.parent))
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def register(tmp_path: Path) -> Register:
+    found = open_register(tmp_path / "access")
+    for token, _ in MINTED.values():
+        assert await found.add(token)
+    return found
+
+
+@pytest.fixture
+def door(station: Station, bells: Path, register: Register, clock: Clock) -> Doorkeeper:
+    return Doorkeeper(station, ReferenceSecrets(bells.parent), register, clock)
+
+
+@pytest.fixture
+def front() -> Front:
+    return Front("a key for visits")
 
 
 @pytest.fixture
@@ -118,9 +160,9 @@ def store() -> MemoryEvidence:
 
 @pytest.fixture
 async def http(
-    desk: Remembering, door: Doorkeeper, store: MemoryEvidence
+    desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front
 ) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(desk, door, store), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create_app(desk, door, store, front), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
 

@@ -3,14 +3,12 @@
 import asyncio
 import os
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from firestation.authority import Bell, Member, Role, Station
 from firestation.errors import NotConfigured
 from firestation.settings import Settings
 from worker import station
@@ -39,19 +37,6 @@ async def test_a_port_that_is_let_go_is_taken() -> None:
         await asyncio.sleep(0)
         assert not claimed.done()
     await claimed
-
-
-def test_tokens_are_made_once_and_only_for_their_owner(tmp_path: Path) -> None:
-    ana = Member(id="ana", name="Ana", roles=(Role.CAPTAIN,), address="ana")
-    bo = Member(id="bo", name="Bo", roles=(Role.SCRIBE,), address="bo", token="env:BO_TOKEN")
-    told = Station(station="demo", people=(ana, bo), escalation=("ana",), bells=(Bell(id="prometheus"),))
-    assert station.make_tokens(told, tmp_path) == ["ana", "bell-prometheus"]
-    token = tmp_path / "tokens" / "ana"
-    assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    first = token.read_text()
-    assert len(first.strip()) >= 32
-    assert station.make_tokens(told, tmp_path) == []
-    assert token.read_text() == first
 
 
 def test_without_the_temporal_binary_the_fix_is_named(

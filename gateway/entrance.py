@@ -1,0 +1,156 @@
+"""The pages of the entrance: log in, see what burns, log out."""
+
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+
+from firestation.errors import FirestationError
+from firestation.tokens import Token
+from gateway.auth import SESSION, Caller, Doorkeeper, address_of
+from gateway.csrf import read_form
+from gateway.desk import Row
+from gateway.front import Front
+from gateway.pages import SEE_OTHER, page_router, render, signed_in, visitor
+from gateway.problems import Problem
+from gateway.provider import CALLBACK, Provider
+
+FAILED = frozenset({401, 429})
+
+
+class Lists(Protocol):
+    """What the first page asks of the desk."""
+
+    async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102 - see Desk
+
+
+def entrance(desk: Lists, door: Doorkeeper, front: Front) -> APIRouter:
+    """The routes `/`, `/login` and `/logout`, and the way through the provider, if the station has one."""
+    router = page_router()
+    _add_home(router, desk, door, front)
+    _add_login(router, door, front)
+    if door.station.login:
+        _add_provider(router, door, front)
+    return router
+
+
+def _add_home(router: APIRouter, desk: Lists, door: Doorkeeper, front: Front) -> None:
+    person = Annotated[Caller, Depends(signed_in(door, front))]
+    anybody = Annotated[Caller | None, Depends(visitor(door, front))]
+
+    @router.get("/")
+    async def home(request: Request, caller: person) -> Response:
+        """Who you are, and what burns; what is yours comes first."""
+        rows, trouble = list[Row](), None
+        try:
+            rows = await desk.listing(open_only=True)
+        except FirestationError as error:  # who you are is known without Temporal
+            trouble = str(error)
+        rows.sort(key=lambda row: row.captain != caller.name)
+        member = door.station.person(caller.name)
+        return render(
+            request, "home.html", member=member, station=door.station.station, incidents=rows, trouble=trouble
+        )
+
+    @router.post("/logout")
+    async def logout(request: Request, caller: anybody) -> Response:
+        """End the session, here and at every gateway."""
+        await read_form(request, front)
+        if caller and caller.token:
+            await door.close_session(caller.token)
+        answer = RedirectResponse("/login", SEE_OTHER)
+        answer.delete_cookie(
+            front.session_cookie, path="/", secure=front.secure, httponly=True, samesite="lax"
+        )
+        return answer
+
+
+def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
+    anybody = Annotated[Caller | None, Depends(visitor(door, front))]
+
+    def form(request: Request, status: int = 200, wrong: str | None = None) -> Response:
+        login, name = door.station.login, door.station.station
+        return render(
+            request, "login.html", status, wrong=wrong, station=name, provider=login and login.title
+        )
+
+    @router.get("/login")
+    async def login(request: Request, caller: anybody) -> Response:
+        """The ways in."""
+        return RedirectResponse("/", SEE_OTHER) if caller else form(request)
+
+    @router.post("/login")
+    async def enter(request: Request, caller: anybody) -> Response:
+        """Open a session with an access token."""
+        text = (await read_form(request, front)).get("token", "").strip()
+        try:
+            found = await door.admit(f"Bearer {text}", address_of(request))
+        except Problem as problem:
+            if problem.status not in FAILED:
+                raise
+            wrong = problem.detail if problem.detail and "Bearer" not in problem.detail else None
+            answer = form(request, problem.status, wrong or "Nobody here has this token.")
+            answer.headers.update(problem.headers)
+            return answer
+        if found.kind != "person" or found.token is None:
+            return form(request, 403, "This is a machine's secret; log in with an access token of your own.")
+        return await _open(request, door, front, found.name, before=caller, opened_with=found.token)
+
+
+def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
+    anybody = Annotated[Caller | None, Depends(visitor(door, front))]
+    assert door.station.login
+    assert front.public_url  # seen to where the gateway starts
+    provider = Provider(door.station.login, door.secrets, front.public_url)
+
+    @router.get("/login/provider")
+    async def leave(request: Request) -> Response:
+        """To the provider."""
+        door.slow_down(address_of(request))
+        return await provider.send(request)
+
+    @router.get(CALLBACK)
+    async def come_back(request: Request, caller: anybody) -> Response:
+        """Back from the provider."""
+        address = address_of(request)
+        door.slow_down(address)
+        try:
+            claim = await provider.who(request)
+        except Problem as problem:
+            if problem.status in {401, 403}:
+                door.failed(address, f"by the provider: {problem.detail}")
+                return render(request, "problem.html", problem.status, problem=problem)
+            raise
+        person = next((each for each in door.station.people if each.login == claim), None)
+        if person is None:
+            door.failed(address, "the provider knows them, the station file does not", login=claim)
+            detail = f"the provider knows you as {claim}, but nobody of this station has that login"
+            raise Problem(403, "not allowed", f"{detail}; whoever keeps the station file can add it")
+        return await _open(request, door, front, person.id, before=caller)
+
+
+async def _open(
+    request: Request,
+    door: Doorkeeper,
+    front: Front,
+    person: str,
+    *,
+    before: Caller | None,
+    opened_with: Token | None = None,
+) -> Response:
+    """A new session, under an id that nobody knew before; the one that was open here is ended."""
+    if before and before.token:
+        await door.close_session(before.token)
+    request.session.clear()
+    text = await door.open_session(person, opened_with)
+    answer = RedirectResponse("/", SEE_OTHER)
+    answer.set_cookie(
+        front.session_cookie,
+        text,
+        max_age=int(SESSION.total_seconds()),
+        path="/",
+        secure=front.secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer

@@ -1,0 +1,52 @@
+"""What holds for every answer, whoever gives it: how much is read, and the headers that it has."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import Problem
+
+LARGEST_BODY = 1024 * 1024
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+}
+
+
+class Guard:
+    """Limits the size of bodies before anybody reads them, and sets the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        read = 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > LARGEST_BODY:
+                raise Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+            return message
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                told = message.get("headers", [])
+                have = {name.lower() for name, _ in told}
+                message["headers"] = [
+                    *told,
+                    *((name, value) for name, value in HEADERS.items() if name not in have),
+                ]
+            await send(message)
+
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            problem = Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+            await problem.response()(scope, receive, with_headers)
+            return
+        await self.app(scope, bounded, with_headers)
