@@ -62,7 +62,7 @@ def acknowledging(desk: Acts, door: Doorkeeper, key: bytes) -> APIRouter:
             status,
             seen=seen,
             link=link,
-            name=member.name if member else link.person,
+            reader=member.name if member else link.person,
             taken=taken,
             refusal=refusal,
         )

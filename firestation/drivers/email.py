@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from email import policy
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -160,7 +161,7 @@ def _address(text: str) -> Address | None:
         return None
     try:
         return Address(addr_spec=text) if text.isascii() else Address(*("", *text.split("@")))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, MessageError):
         return None
 
 

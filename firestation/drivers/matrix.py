@@ -6,7 +6,7 @@ Rooms are not encrypted: the homeserver's operator can read a page.
 """
 
 import hashlib
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NoReturn
 
 from pydantic import Field, StringConstraints
 
@@ -16,7 +16,7 @@ from firestation.drivers.exchange import Answer, Auth, Connection, ask
 from firestation.drivers.harvest import one_line
 from firestation.drivers.kit import Kit
 from firestation.drivers.template import HttpUrl, Request, Values
-from firestation.errors import Gone, Nonsense
+from firestation.errors import Denied, Gone, Nonsense, Unreachable
 from firestation.model import Duration, Line, Model
 from firestation.system import ChannelFitting
 
@@ -101,16 +101,32 @@ class MatrixChannel:
             try:
                 return _room_in(await self._ask(CREATE, alias=alias, name="Firestation", user=user))
             except Nonsense as error:
-                if "M_ROOM_IN_USE" not in str(error):
-                    raise
-            room = _room_in(await self._ask(FIND, room=whole))  # another worker was faster
+                await self._made_by_another(whole, error)
+        else:
+            await self._see_them_in(room, user)
+            return room
+
+    async def _made_by_another(self, alias: str, error: Nonsense) -> NoReturn:
+        """Raises `Unreachable` when another worker was faster and is still at it, else the error itself."""
+        try:
+            await self._ask(FIND, room=alias)
+        except Gone:
+            raise error from None
+        raise Unreachable(f"another worker makes the room {alias} just now; try again") from error
+
+    async def _see_them_in(self, room: str, user: str) -> None:
+        """Invite them, unless they are there or invited. Raises `Unreachable` while we are not in the room ourselves.
+
+        Another worker may be making it just now. If it is somebody else's, no page ever goes there.
+        """
         try:
             present = (await self._ask(MEMBER, room=room, user=user)).at("$.membership") in PRESENT
         except Gone:
             present = False
+        except Denied as error:
+            raise Unreachable(f"we are not in the direct room of {user} (yet): {error}") from error
         if not present:
             await self._ask(INVITE, room=room, user=user)
-        return room
 
     async def _ask(self, request: Request, **values: str) -> Answer:
         given: Values = values
