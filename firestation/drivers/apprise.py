@@ -8,9 +8,6 @@ the message is not sent again.
 import asyncio
 import logging
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -62,44 +59,27 @@ class AppriseChannel:
             url = self.kit.secrets.resolve(reference).replace("{to}", quote(message.to or "", safe=""))
         except NotConfigured as error:
             raise Denied(str(error)) from error
-        made = apprise.Apprise(
-            asset=apprise.AppriseAsset(async_mode=False)
-        )  # in this thread, which is listened to
-        with LISTENER.listening() as heard:
-            if not made.add(url):
-                raise Denied(f"apprise cannot use the URL of {reference}; see apprise's own list of services")
-            if made.notify(message.text, title=message.title, body_format=apprise.NotifyFormat.TEXT):
-                return
-        if any(NOBODY.search(each) for each in heard):
+        made = apprise.Apprise()
+        if not made.add(url):
+            raise Denied(f"apprise cannot use the URL of {reference}; see apprise's own list of services")
+        for service in made:
+            service.retry = 0  # also where the URL asks for more: at most once
+        result = made.notify(
+            message.text,
+            title=message.title,
+            body_format=apprise.NotifyFormat.TEXT,
+            log_level=logging.DEBUG,
+        )
+        if result:
+            return
+        attempts = [attempt for each in result.results for attempt in each.attempts]
+        if attempts and all(any(NOBODY.search(log.message) for log in each.logs) for each in attempts):
             raise Unreachable(f"apprise could not connect to the service of {reference}")
         raise Doubtful(
             f"it may have been sent; not sent again: the service of {reference} did not confirm it"
         )
 
 
-class _Listener(logging.Handler):
-    """Hears what apprise says in this thread, for the reason of a failure; nobody else does: it tells secrets."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self._heard: dict[int, list[str]] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if (heard := self._heard.get(record.thread or 0)) is not None:
-            heard.append(record.getMessage())
-
-    @contextmanager
-    def listening(self) -> Iterator[list[str]]:
-        me = threading.get_ident()
-        heard: list[str] = []
-        self._heard[me] = heard
-        try:
-            yield heard
-        finally:
-            del self._heard[me]
-
-
-LISTENER = _Listener()
 _log = logging.getLogger("apprise")
-_log.handlers, _log.propagate = [LISTENER], False
+_log.propagate = False  # what it says holds its URLs, which are secrets; we read it from the result alone
 _log.setLevel(logging.DEBUG)

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import time
 from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import StringConstraints
 
@@ -68,11 +69,18 @@ class WebhookChannel:
         named = self.config.url or to or ""
         secret = named.startswith(("env:", "file:"))
         url = self.kit.secrets.resolve(named) if secret else named
-        if not WEBHOOK.fullmatch(url) or not url.startswith("http"):
+        if not _is_url(url):
             shown = named if secret else "what stands there"
             msg = f"{shown} is no webhook; write https://host/path, or env:NAME when that is a secret"
             raise Gone(msg)
         return url, named if secret else "/".join(url.split("/")[:3])
+
+
+def _is_url(url: str) -> bool:
+    try:
+        return bool(WEBHOOK.fullmatch(url) and url.startswith("http") and urlsplit(url).port != 0)
+    except ValueError:  # the port is no port
+        return False
 
 
 def signature(secret: str, at: str, body: bytes) -> str:
