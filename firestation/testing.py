@@ -15,6 +15,7 @@ from firestation.board import Message, Receipt
 from firestation.conformance import (
     ChannelConformance,
     CheckConformance,
+    ClaimsConformance,
     EvidenceStoreConformance,
     LeverConformance,
     SourceConformance,
@@ -48,6 +49,7 @@ from firestation.system import (
 __all__ = [
     "ChannelConformance",
     "CheckConformance",
+    "ClaimsConformance",
     "EvidenceStoreConformance",
     "Faults",
     "LeverConformance",
