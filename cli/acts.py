@@ -1,10 +1,12 @@
 """What people do in an incident, one command an act, in the order in which an incident needs them."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.decisions import sign_fields
 from cli.desk import As, Desk, Incident, Json
 from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
@@ -23,6 +25,14 @@ Reason = Annotated[
 ]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
+]
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY",
+        help="Sign it with your SSH key: the private key's file, or the .pub file of one that the ssh-agent holds.",
+    ),
 ]
 
 
@@ -97,6 +107,7 @@ def approve(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, if you want to say.")
     ] = None,
+    sign: Sign = None,
     plan: Annotated[
         bool,
         typer.Option("--plan", help="Only show what it would do, for whom, at what cost. Touches nothing."),
@@ -109,6 +120,7 @@ def approve(
     Example:
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a --plan
       firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a
+      firestation approve refund-agent-1a2b3c4d 9f8e7d6c5b4a --sign ~/.ssh/id_ed25519
 
     Next: the engine moves the lever, reads it back, and probes whether the harm has stopped.
     """
@@ -116,7 +128,8 @@ def approve(
     if plan:
         show_plan(desk, incident, digest(action))
         return
-    perform(desk, incident, "approve", action=digest(action), reason=reason)
+    named = sign_fields(desk, incident, "approve", digest(action), reason=reason, key=sign)
+    perform(desk, incident, "approve", **named, reason=reason)
 
 
 def refuse(
@@ -125,6 +138,7 @@ def refuse(
     action: Digest,
     *,
     reason: Reason,
+    sign: Sign = None,
     who: As = None,
     as_json: Json = False,
 ) -> None:
@@ -135,7 +149,9 @@ def refuse(
 
     Next: the lever stays where it is; `firestation propose` asks again.
     """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "refuse", action=digest(action), reason=reason)
+    desk = Desk.of(ctx, who, as_json=as_json)
+    named = sign_fields(desk, incident, "refuse", digest(action), reason=reason, key=sign)
+    perform(desk, incident, "refuse", **named, reason=reason)
 
 
 def note(
@@ -211,7 +227,7 @@ def handover(
     Example:
       firestation handover refund-agent-1a2b3c4d ben
 
-    Next: ben is paged, and types `firestation accept refund-agent-1a2b3c4d`.
+    Next: ben gets the briefing, and types `firestation accept refund-agent-1a2b3c4d`.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "handover", to=to)
 
@@ -225,6 +241,38 @@ def accept(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: J
     Next: you are the captain, and decide what is waited for.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "accept")
+
+
+def decline(
+    ctx: typer.Context, incident: Incident, *, reason: Reason, who: As = None, as_json: Json = False
+) -> None:
+    """Not take the captaincy that was offered to you.
+
+    Example:
+      firestation decline refund-agent-1a2b3c4d --reason 'I am on a train' --as ben
+
+    Next: whoever offered it is told, and is still the captain.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "decline", reason=reason)
+
+
+def renounce(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    role: Annotated[Role, typer.Option("--role", help="The part that you lay down.")] = Role.CAPTAIN,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Lay down the captaincy, or another role, with nobody to take it. A handover is better.
+
+    Example:
+      firestation renounce refund-agent-1a2b3c4d --reason 'I must leave at once'
+
+    Next: without a captain the paging begins again, until somebody acknowledges.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "renounce", role=role, reason=reason)
 
 
 def lift(
@@ -423,6 +471,6 @@ PANELS = {
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
     TELL: (note, update),
     END: (lift, adopt, extend, waive, prove, close),
-    HAND: (handover, accept, dismiss, merge),
+    HAND: (handover, accept, decline, renounce, dismiss, merge),
 }
 """Every act under the heading that it has in the help."""

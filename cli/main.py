@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, evidence, files, people, runbooks, station, watch
+from cli import acts, bell, decisions, evidence, files, people, runbooks, station, watch
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -73,6 +73,7 @@ def firestation(
 
 teach(app, "incidents", watch.incidents, SEE)
 teach(app, "show", watch.show_incident, SEE)
+teach(app, "briefing", watch.brief, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)
@@ -82,6 +83,7 @@ teach(app, "demo", demo, RUN)
 teach(app, "ring", bell.ring, RUN)
 teach(app, "replay", station.replay, RUN)
 app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
+app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(people.station, name="station", rich_help_panel=RUN)

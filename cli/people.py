@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
+from cli.clockface import instant
 from cli.desk import Desk, Json
 from cli.lint import in_lines, report
 from cli.plain import plain
@@ -15,17 +15,14 @@ from cli.show import say
 from cli.teach import teach
 from firestation.authority import Station
 from firestation.drivers import pager_problems
-from firestation.errors import InvalidFile, InvalidInput
+from firestation.errors import InvalidFile
 from firestation.keyring import read_keyring
 from firestation.loader import at_lines, load_station, problems_in
-from firestation.model import Time
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import Shift, roster, watch
 from firestation.severity import Severity
 
 FILE = Path("station.yaml")
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Time)
-FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 station = typer.Typer(no_args_is_help=True, help="The station's people, and who of them is on call.")
 
@@ -81,7 +78,7 @@ def oncall(
     Next: `firestation station lint` tells the gaps of the next 30 days.
     """
     desk = Desk.of(ctx, as_json=as_json)
-    moment, read = _moment(at), load_station(file)
+    moment, read = instant("--at", at) if at else datetime.now(UTC), load_station(file)
     watches = {rotation.id: watch(rotation, moment) for rotation in read.rotations}
     paged = {each: roster(read, moment, each).escalation for each in Severity}
     if desk.json:
@@ -96,21 +93,6 @@ def oncall(
         say(desk.console, _line(name, now, then), indent=2)
     for severity, names in paged.items():
         say(desk.console, Text(f"paged at {severity}: {', '.join(names)}"), indent=2)
-
-
-def _moment(at: str | None) -> datetime:
-    """The moment that is asked about, in UTC. Raises `InvalidInput`."""
-    if at is None:
-        return datetime.now(UTC)
-    try:
-        moment = MOMENT.validate_python(datetime.fromisoformat(at).astimezone())
-    except (ValueError, OverflowError, ValidationError):
-        moment = LAST
-    if not FIRST <= moment < LAST:
-        raise InvalidInput(
-            "--at", f"{at[:80]!r} is no time", "Write it like 2026-12-24T18:00, or with an offset"
-        )
-    return moment
 
 
 def _shift(shift: Shift) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cli.desk import Desk
 from cli.plain import plain
-from cli.show import waiting
+from cli.show import ASK, say, waiting
 from firestation.errors import FirestationError, InvalidInput
 from firestation.model import parse_duration
 
@@ -57,6 +57,8 @@ def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:
         ("done ", "green"), f"{act} of {incident}; phase {plain(answer.get('phase', 'unknown'))}"
     )
     desk.console.print(said)
+    if answer.get("missing"):
+        say(desk.console, Text(plain(answer["missing"]), style=ASK), indent=2)
 
 
 def digest(text: str) -> str:

@@ -50,7 +50,9 @@ def tell(console: Console, plan: Plan) -> None:
     _line(console, "undecided", plan.undecided)
     if plan.approvals_needed > 1:
         needs = f"{plan.approvals_missing} of {plan.approvals_needed} approvals, each of another person"
-        _line(console, "needs", needs, ASK)
+        _line(console, "needs", f"{needs}: {' or '.join(plan.approvers)}", ASK)
+    if plan.signed:
+        _line(console, "signature", "each approval is signed: firestation approve ... --sign KEY", ASK)
     drilled = f"drilled on {plan.drilled}" if plan.drilled else "never drilled"
     validated = (
         f"the runbook was gone through on {plan.validated}" if plan.validated else "never gone through"

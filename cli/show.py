@@ -15,7 +15,7 @@ from cli.plain import SHORT, plain
 from firestation.board import Word
 from firestation.clock import Deadline
 from firestation.firebreak import ENDED as LEASE_ENDED
-from firestation.firebreak import HOLDING, Firebreak, Lease
+from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
 from firestation.model import show_duration
 from firestation.picture import Picture, Waiting
 from firestation.state import Phase
@@ -175,7 +175,7 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
         f"  {each.digest[:12]}",
     )
     word = {
-        "captain": f"decided by {', '.join(each.approved_by)}",
+        "captain": f"decided by {', '.join(map(_by, each.decisions))}",
         "preauthorized": "pre-authorized by the runbook",
         "absence": "nobody decided, and the runbook says to do it",
     }
@@ -193,6 +193,10 @@ def _firebreak(each: Firebreak, seen: Picture) -> Iterator[Text]:
     told = "; ".join(filter(None, said))
     if told:
         yield Text(f"  {told}")
+
+
+def _by(each: Decided) -> str:
+    return f"{each.by} (signed)" if each.signed else each.by
 
 
 def _evidence(seen: Picture) -> Iterator[Text]:

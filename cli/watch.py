@@ -12,7 +12,8 @@ from cli.client import Gateway
 from cli.clockface import clock
 from cli.desk import As, Desk, Incident, Json
 from cli.plain import SHORT, plain
-from cli.show import ENDED, command, moment, show, waiting
+from cli.show import ENDED, command, moment, say, show, waiting
+from firestation.briefing import briefing
 from firestation.errors import Unreachable
 from firestation.picture import Picture
 
@@ -64,6 +65,29 @@ def _time(said: object, now: datetime) -> str | None:
         return clock(datetime.fromisoformat(str(said)), now) if said else None
     except ValueError:
         return None
+
+
+def brief(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
+    """Brief whoever takes over, on one screen: what happened, what holds, what waits, what is not known.
+
+    Example:
+      firestation briefing refund-agent-1a2b3c4d
+
+    Next: `firestation handover INCIDENT NAME` offers the captaincy, with this briefing.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    gateway = desk.gateway()
+    seen = gateway.picture(gateway.find(incident))
+    now = datetime.now(UTC)
+    found = briefing(seen, lambda at: clock(at, now))
+    if desk.json:
+        desk.answer(found.model_dump(mode="json"))
+        return
+    for line in found.lines():
+        heading = not line.startswith(" ")
+        say(
+            desk.console, Text(plain(line.strip(), 300), style="bold" if heading else ""), 0 if heading else 2
+        )
 
 
 def show_incident(

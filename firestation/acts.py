@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from firestation.authority import Role
+from firestation.decision import Signed
 from firestation.model import Id, Model, Sha256, Text, Time
 from firestation.severity import Severity
 
@@ -17,7 +18,10 @@ class _Act(Model):
 
 
 class Acknowledge(_Act):
-    """I have the page, and I take this role. `page` is its number, when it is answered by its own link."""
+    """I have the page, and I take this role; or, when I am asked whether I am still there, I am.
+
+    `page` is its number, when it is answered by its own link.
+    """
 
     kind: Literal["acknowledge"] = "acknowledge"
     role: Role = Role.CAPTAIN
@@ -45,6 +49,7 @@ class Approve(_Act):
     kind: Literal["approve"] = "approve"
     action: Sha256
     reason: Text | None = None
+    signed: Signed | None = None
 
 
 class Refuse(_Act):
@@ -53,6 +58,7 @@ class Refuse(_Act):
     kind: Literal["refuse"] = "refuse"
     action: Sha256
     reason: Text
+    signed: Signed | None = None
 
 
 class Note(_Act):
@@ -85,6 +91,21 @@ class Accept(_Act):
     """Take the captaincy that was offered to me."""
 
     kind: Literal["accept"] = "accept"
+
+
+class Decline(_Act):
+    """Not take the captaincy that was offered to me."""
+
+    kind: Literal["decline"] = "decline"
+    reason: Text
+
+
+class Renounce(_Act):
+    """Lay down a role that I have here. Without a captain the paging begins again."""
+
+    kind: Literal["renounce"] = "renounce"
+    role: Role = Role.CAPTAIN
+    reason: Text
 
 
 class Lift(_Act):
@@ -181,6 +202,8 @@ Act = Annotated[
     | Update
     | Handover
     | Accept
+    | Decline
+    | Renounce
     | Lift
     | Adopt
     | Extend

@@ -29,7 +29,20 @@ from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
 
 DERIVED = frozenset(
-    {"missed", "lapsed", "asked", "expired", "called", "paged", "unreached", "said", "proposed", "skipped"}
+    {
+        "missed",
+        "lapsed",
+        "asked",
+        "expired",
+        "called",
+        "paged",
+        "unreached",
+        "silent",
+        "relieved",
+        "said",
+        "proposed",
+        "skipped",
+    }
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""
 

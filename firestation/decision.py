@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput
@@ -12,6 +12,13 @@ NAMESPACE = "firestation-decision"
 """What its signatures are for: one that was made for git, a file or a login is none."""
 
 LARGEST_BYTES = 65_536
+
+
+class Signed(Model):
+    """A decision with its maker's word for it: the canonical bytes as text, and the armored SSH signature of them."""
+
+    decision: str = Field(min_length=2, max_length=LARGEST_BYTES)
+    signature: str = Field(min_length=1, max_length=16_384)
 
 
 class Decision(Model):

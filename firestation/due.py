@@ -7,8 +7,9 @@ auditor derives it again.
 from collections.abc import Iterator
 from datetime import datetime
 
-from firestation import record
+from firestation import captaincy, record
 from firestation.board import Word
+from firestation.captaincy import silent_since
 from firestation.clock import NEVER, Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
@@ -34,6 +35,7 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
             None, (_due_step(incident, step, now) for step in incident.brief.runbook.firebreaks)
         )
         yield from _due_duties(incident, now)
+        yield from _due_relief(incident, now)
         yield from due_pages(incident, now)
         if now >= next_word(incident):
             yield record.Said(at=now, word=_own_word(incident, now))
@@ -65,6 +67,18 @@ def _due_duties(incident: Incident, now: datetime) -> Iterator[Event]:
             yield record.Called(at=now, step=step.id)
         elif duty and not duty.confirmed_by and now >= duty.due:
             yield record.Called(at=now, step=step.id, times=duty.times + 1)
+
+
+def _due_relief(incident: Incident, now: datetime) -> Iterator[Event]:
+    """A captain for whom something waits, and who says nothing, is asked; and in the end relieved."""
+    since, captain = silent_since(incident), incident.captain
+    if since is None or captain is None:
+        return
+    ask, relief = captaincy.asks_at(incident), captaincy.relieved_at(incident)
+    if ask and now >= ask:
+        yield record.Silent(at=now, person=captain, since=since)
+    if relief and now >= relief:
+        yield record.Relieved(at=now, person=captain, since=since)
 
 
 def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, ...]]:
@@ -101,6 +115,7 @@ def next_wake(incident: Incident) -> datetime:
     ]
     if incident.since(2):
         moments += filter(None, map(asks_at, incident.firebreaks))
+    moments += filter(None, (captaincy.asks_at(incident), captaincy.relieved_at(incident)))
     if not incident.stopped_by:
         moments += [each.due for each in incident.duties.values() if not each.confirmed_by]
     return min(moments)

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from firestation.authority import Authority
+from firestation.decision import Signed
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.severity import Severity
 from firestation.steps import AtExpiry, FirebreakStep
@@ -75,6 +76,16 @@ ENDED = frozenset({Lease.REFUSED, Lease.LAPSED, Lease.DRIFTED, Lease.TAKEN, Leas
 """Nothing of this firebreak is left to do. Taken: another incident holds the lever, so it never moved."""
 
 
+class Decided(Model):
+    """One person's word on an action, as it stands on the record; signed, where they did."""
+
+    kind: Literal["approve", "refuse"]
+    by: Id
+    at: Time
+    reason: Text | None = None
+    signed: Signed | None = None
+
+
 class Firebreak(Model):
     """One action and what became of it. `digest` is the action's, `step` the pinned runbook's, as it was then.
 
@@ -92,7 +103,7 @@ class Firebreak(Model):
     proposed_at: Time
     decide_by: Time
     approvals_needed: int
-    approved_by: tuple[Id, ...] = ()
+    decisions: tuple[Decided, ...] = ()
     authority: Authority | None = None
     moved_at: Time | None = None
     effective_at: Time | None = None
@@ -104,6 +115,11 @@ class Firebreak(Model):
     lifts: int = 0
     found: Position | None = None
     trouble: Text | None = None
+
+    @property
+    def approved_by(self) -> tuple[Id, ...]:
+        """Everybody who has said yes, in their order."""
+        return tuple(each.by for each in self.decisions if each.kind == "approve")
 
     @property
     def written_beforehand(self) -> tuple[Severity, ...]:

@@ -5,6 +5,7 @@ from functools import reduce, singledispatch
 
 from firestation import record
 from firestation.board import Message
+from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted, with_page
@@ -106,12 +107,23 @@ def _(event: record.Rang, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Acted, incident: Incident) -> Incident:
-    return acted(event.act, incident.changed(now=event.at))
+    heard = {**incident.heard, event.act.by: event.at}
+    return acted(event.act, incident.changed(now=event.at, heard=heard))
 
 
 @_apply.register
-def _(event: record.TurnedAway, incident: Incident) -> Incident:  # noqa: ARG001 - it stays on the record only
-    return incident
+def _(event: record.TurnedAway, incident: Incident) -> Incident:
+    return incident.changed(heard={**incident.heard, event.by: event.at})  # whoever is refused is there
+
+
+@_apply.register
+def _(event: record.Silent, incident: Incident) -> Incident:
+    return incident.changed(silence_asked_at=event.at)
+
+
+@_apply.register
+def _(event: record.Relieved, incident: Incident) -> Incident:
+    return left(incident.changed(now=event.at), "was relieved of it")
 
 
 @_apply.register

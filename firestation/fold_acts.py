@@ -5,11 +5,15 @@ from functools import singledispatch
 from firestation import acts
 from firestation.authority import Role
 from firestation.board import Entry, Word
-from firestation.firebreak import Lease
+from firestation.captaincy import left, taken
+from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.model import Model
 from firestation.severity import propose
 from firestation.state import Incident, Page, Waiver
+
+POSTS = frozenset({Role.SCRIBE, Role.COMMS, Role.INVESTIGATOR})
+"""What one may be here besides the captain. Approvers are asked for with each decision, auditors only read."""
 
 
 @singledispatch
@@ -29,8 +33,8 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
     page = incident.page(act.page) if act.page else None
     incident = with_page(incident, page.changed(answered=True)) if page else incident
     if act.role is Role.CAPTAIN:
-        return incident.changed(captain=act.by)
-    return incident.changed(scribe=act.by) if act.role is Role.SCRIBE else incident
+        return incident if act.by == incident.captain else taken(incident, act.by)
+    return incident.changed(**{str(act.role): act.by}) if act.role in POSTS else incident
 
 
 @acted.register
@@ -60,16 +64,23 @@ def _(act: acts.Approve, incident: Incident) -> Incident:
     firebreak = incident.firebreak(act.action)
     if firebreak is None:
         return incident
-    approved_by = (*firebreak.approved_by, act.by)
-    enough = len(set(approved_by)) >= firebreak.approvals_needed
+    decisions = (*firebreak.decisions, _decided(act, incident))
+    enough = len({*firebreak.approved_by, act.by}) >= firebreak.approvals_needed
     state = Lease.AUTHORIZED if enough else firebreak.state
     authority = "captain" if enough else None
-    return lease(incident, act.action, approved_by=approved_by, state=state, authority=authority)
+    return lease(incident, act.action, decisions=decisions, state=state, authority=authority)
 
 
 @acted.register
 def _(act: acts.Refuse, incident: Incident) -> Incident:
-    return fail_together(lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason), act.action)
+    firebreak = incident.firebreak(act.action)
+    decisions = (*(firebreak.decisions if firebreak else ()), _decided(act, incident))
+    refused = lease(incident, act.action, state=Lease.REFUSED, trouble=act.reason, decisions=decisions)
+    return fail_together(refused, act.action)
+
+
+def _decided(act: acts.Approve | acts.Refuse, incident: Incident) -> Decided:
+    return Decided(kind=act.kind, by=act.by, at=incident.now, reason=act.reason, signed=act.signed)
 
 
 @acted.register
@@ -99,7 +110,19 @@ def _(act: acts.Handover, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Accept, incident: Incident) -> Incident:
-    return incident.changed(captain=act.by, offered_to=None)
+    return taken(incident, act.by)
+
+
+@acted.register
+def _(act: acts.Decline, incident: Incident) -> Incident:  # noqa: ARG001 - the act is its own meaning
+    return incident.changed(offered_to=None)
+
+
+@acted.register
+def _(act: acts.Renounce, incident: Incident) -> Incident:
+    if act.role is Role.CAPTAIN:
+        return left(incident, "renounced it")
+    return incident.changed(**{str(act.role): None})
 
 
 @acted.register

@@ -6,11 +6,12 @@ make happen is in `due.py`.
 
 from typing import Literal
 
-from firestation import acts, record
+from firestation import acts, captaincy, record
 from firestation.authority import Role
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
 from firestation.fold import follow
+from firestation.fold_acts import POSTS
 from firestation.record import Acted, Event
 from firestation.rules import objections
 from firestation.state import Incident, Phase
@@ -69,9 +70,13 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
         return f"{act.by} is not on the roster of the station {incident.brief.roster.station}"
     match act:
         case acts.Acknowledge():
-            holds = {Role.CAPTAIN: incident.captain, Role.SCRIBE: incident.scribe}.get(act.role)
-            already = f"{act.by} is the {act.role} already" if holds == act.by else None
-            return _lacks(act.by, person.roles, act.role) or _not_theirs(incident, act) or already
+            return (
+                _lacks(act.by, person.roles, act.role)
+                or _not_theirs(incident, act)
+                or _cannot_take(incident, act)
+            )
+        case acts.Renounce():
+            return None if _holder(incident, act.role) == act.by else f"{act.by} is not the {act.role} here"
         case acts.Declare():
             same = incident.severity is act.severity
             return f"it is declared {act.severity} already" if same else None
@@ -98,6 +103,18 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
             return "an incident cannot be merged into itself"
         case _:
             return None
+
+
+def _holder(incident: Incident, role: Role) -> str | None:
+    return getattr(incident, role) if role in {Role.CAPTAIN, *POSTS} else None
+
+
+def _cannot_take(incident: Incident, act: acts.Acknowledge) -> str | None:
+    if incident.since(3) and act.role not in {Role.CAPTAIN, *POSTS}:
+        return f"nobody takes the role {act.role} for an incident: it is asked for when it is needed"
+    asked = act.role is Role.CAPTAIN and captaincy.relieved_at(incident) is not None
+    same = _holder(incident, act.role) == act.by and not asked
+    return f"{act.by} is the {act.role} already" if same else None
 
 
 def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:

@@ -1,14 +1,17 @@
 """Who is told what, when something happens: the text of every page, decision request, escalation and update."""
 
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from firestation import record
-from firestation.acts import Close, Dismiss, Handover, Merge, Update
+from firestation.acts import Accept, Acknowledge, Close, Decline, Dismiss, Handover, Merge, Update
 from firestation.board import Message, Word, render
+from firestation.briefing import briefing
 from firestation.clock import Milestone
-from firestation.firebreak import Firebreak, Lease
+from firestation.firebreak import HOLDING, Firebreak, Lease
 from firestation.model import Id, Line, Model, show_duration
 from firestation.paging import page_text, page_title
+from firestation.picture import picture
 from firestation.record import Acted, Event
 from firestation.state import Incident
 
@@ -38,8 +41,6 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_word(incident, event.word),)
         case Acted(act=Update()):
             return (_word(incident, incident.words[-1]),)
-        case Acted(act=Handover() as act):
-            return (_offer(incident, act),)
         case record.Missed():
             return (_to_captain(incident, _overdue(incident, event)),)
         case record.Lapsed(then="escalate") | record.Expired(then="escalate"):
@@ -50,7 +51,24 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_ended(incident),)
         case _:
             draft = _trouble(incident, event)
-            return (_to_captain(incident, draft),) if draft else ()
+            return (_to_captain(incident, draft),) if draft else _captaincy(incident, event)
+
+
+def _captaincy(incident: Incident, event: Event) -> tuple[Notice, ...]:
+    """What is said when the captaincy is offered, taken, not taken, or lost by silence."""
+    match event:
+        case Acted(act=Handover() as act):
+            return (_offer(incident, act),)
+        case Acted(act=Acknowledge() | Accept()) if incident.since(3):
+            return _readdressed(incident, event.at)
+        case Acted(act=Decline() as act):
+            return (_to_captain(incident, _declined(incident, act)),)
+        case record.Silent():
+            return (_to(incident, event.person, _silent(incident, event)),)
+        case record.Relieved():
+            return (_to(incident, event.person, _relieved(incident, event)),)
+        case _:
+            return ()
 
 
 class Draft(NamedTuple):
@@ -152,12 +170,55 @@ def _page(incident: Incident, event: record.Paged) -> Notice:
 
 
 def _offer(incident: Incident, act: Handover) -> Notice:
-    title = f"{act.by} offers you the captaincy of {incident.id}"
-    return _to(
-        incident,
-        act.to,
-        Draft(_again(incident, "offer"), title, f"firestation accept {incident.id}", "page"),
+    title, text = f"{act.by} offers you the captaincy of {incident.id}", f"firestation accept {incident.id}"
+    if incident.since(3):
+        text = "\n".join(
+            (*briefing(picture(incident, ())).lines(), f"Take it: {text}", "Or: firestation decline")
+        )
+    return _to(incident, act.to, Draft(_again(incident, "offer"), title, text, "page"))
+
+
+def _readdressed(incident: Incident, at: datetime) -> tuple[Notice, ...]:
+    """What was put to somebody else and still waits is put to the captain who has just taken it."""
+    if not incident.captain or incident.tenures[-1].since != at:
+        return ()
+    waits = [
+        each
+        for each in incident.firebreaks
+        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
+    ]
+    drafts = [
+        _ask(each)._replace(step=_again(incident, f"decide-{each.digest[:12]}")) for each in incident.pending
+    ]
+    drafts += [_expiry(incident, each.digest) for each in waits]
+    return tuple(_to(incident, incident.captain, draft) for draft in drafts)
+
+
+def _declined(incident: Incident, act: Decline) -> Draft:
+    title = f"{act.by} does not take the captaincy of {incident.id}"
+    text = f"{act.reason}\nIt is still yours; offer it to another: firestation handover {incident.id} NAME"
+    return Draft(_again(incident, "declined"), title, text)
+
+
+def _silent(incident: Incident, event: record.Silent) -> Draft:
+    limit = incident.brief.roster.silence
+    assert limit is not None
+    title = f"{incident.id}: are you there?"
+    text = (
+        f"Something has waited for you since {event.since:%H:%M:%S} UTC and you have said nothing. Anything that you "
+        f"do here answers this, such as: firestation ack {incident.id}\n"
+        f"Otherwise you are relieved in {show_duration(limit / 2)}, and the next one is paged."
     )
+    return Draft(_again(incident, "silent"), title, text, "page")
+
+
+def _relieved(incident: Incident, event: record.Relieved) -> Draft:
+    title = f"{incident.id}: you are relieved as captain"
+    text = (
+        f"You had said nothing since {event.since:%H:%M:%S} UTC; the next one is paged now. "
+        f"While nobody has taken it you can: firestation ack {incident.id}"
+    )
+    return Draft(_again(incident, "relieved"), title, text)
 
 
 def _ask(firebreak: Firebreak) -> Draft:
@@ -192,7 +253,7 @@ def _overdue(incident: Incident, event: record.Missed) -> Draft:
 def _word(incident: Incident, word: Word) -> Notice:
     title, text = f"{incident.brief.system.title}: {incident.phase}", render(word)
     if incident.since(3) and word.by and word.audience == "internal" and incident.captain is None:
-        text += "\nThe incident has no captain yet."  # the engine's own words say so themselves
+        text += "\nThe incident has no captain."  # the engine's own words say so themselves
     message = Message(incident=incident.id, purpose="update", title=title, text=text[:4000])
     return Notice(step=f"word-{len(incident.words)}", audience=word.audience, message=message)
 

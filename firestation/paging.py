@@ -54,21 +54,27 @@ def _lost(incident: Incident) -> Iterator[Page]:
             yield page
 
 
+def vacant(incident: Incident) -> str:
+    """Why there is no captain."""
+    if not incident.tenures:
+        return "nobody has acknowledged"
+    last = incident.tenures[-1]
+    return f"{last.person} {last.left} at {last.until:%H:%M} UTC"
+
+
 def want_of_captain(incident: Incident) -> str:
     """What a captainless incident waits for, and who of those on call could not be reached, and why."""
-    latest = {page.person: page for page in incident.paging if page.sent or page.unreached}
+    since = (incident.tenures[-1].until if incident.tenures else None) or incident.opened_at
+    settled = [page for page in incident.paging if page.at >= since and (page.sent or page.unreached)]
+    latest = {page.person: page for page in settled}
     lost = [page for page in latest.values() if page.unreached]
     if not lost:
-        return "a captain: nobody has acknowledged"
-    names = ", ".join(page.person for page in lost)
-    why = (
-        lost[-1].unsent[-1]
-        if lost[-1].unsent
-        else "the station has no pager, and the system no channel, for them"
-    )
+        return f"a captain: {vacant(incident)}"
+    names, said = ", ".join(page.person for page in lost), lost[-1].unsent
+    why = said[-1] if said else "the station has no pager for them, and the system no channel"
     if len(lost) == len(latest):
         return f"a captain: nobody could be reached: {names} ({why})"
-    return f"a captain: nobody has acknowledged; not reached: {names} ({why})"
+    return f"a captain: {vacant(incident)}; not reached: {names} ({why})"
 
 
 def page_title(incident: Incident) -> str:
@@ -83,6 +89,6 @@ def page_text(incident: Incident, step: int) -> str:
     if not incident.since(3):
         return f"{summary}\nTake it: firestation ack {incident.id}"
     return (
-        f"{summary[:3000]}\nNo captain yet; this is page {step}. Take it: firestation ack {incident.id}, "
+        f"{summary[:3000]}\nNo captain ({vacant(incident)}); page {step}. Take it: firestation ack {incident.id}, "
         f"or POST /incidents/{incident.id}/acknowledge"
     )

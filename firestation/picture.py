@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from firestation.after_action import LockProof, Ticket
+from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
@@ -10,9 +11,10 @@ from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
+from firestation.quorum import quorum
 from firestation.record import Record
 from firestation.severity import Proposal, Severity
-from firestation.state import Duty, Incident, Page, Phase, Rung, Waiver
+from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, tell
 
@@ -42,8 +44,12 @@ class Picture(Model):
     proposal: Proposal
     guidance: Text | None
     needs: tuple[Line, ...]
+    signers: dict[Id, tuple[AllowedSigner, ...]]
     captain: Id | None
+    tenures: tuple[Tenure, ...]
     scribe: Id | None
+    comms: Id | None
+    investigator: Id | None
     offered_to: Id | None
     paging: tuple[Page, ...] = ()
     opened_at: Time
@@ -95,6 +101,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         baseline=tuple(incident.baseline.values()),
         guidance=brief.runbook.guidance,
         needs=brief.runbook.needs,
+        signers={each.id: each.signers for each in brief.roster.people if each.signers},
         steps=brief.runbook.firebreaks,
         manual=brief.runbook.manual,
         plans=plans(incident),
@@ -147,7 +154,7 @@ def _people(incident: Incident) -> list[Waiting]:
             Waiting(
                 what=want_of_captain(incident)[:300],
                 who=incident.paged or "anyone on call",
-                since=incident.opened_at,
+                since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],
                 command=f"firestation ack {name}",
             )
@@ -180,7 +187,7 @@ def _decisions(incident: Incident) -> list[Waiting]:
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
-            who="a second person" if incident.captain in each.approved_by else captain,
+            who=" or ".join(quorum(incident, each).who) or captain,
             since=each.proposed_at,
             due=each.decide_by,
             command=f"firestation approve {incident.id} {each.digest[:12]}",

@@ -8,6 +8,7 @@ from datetime import date
 
 from firestation.firebreak import Action, Firebreak, Lease
 from firestation.model import Id, Line, Model, Sha256, Text, show_duration
+from firestation.quorum import quorum
 from firestation.state import Incident
 from firestation.system import Place
 from firestation.wording import fill
@@ -42,6 +43,8 @@ class Plan(Model):
     undecided: Text
     approvals_needed: int
     approvals_missing: int
+    approvers: tuple[Id, ...]
+    signed: bool
     drilled: date | None
     validated: date | None
     stale: bool
@@ -54,6 +57,7 @@ def plans(incident: Incident) -> tuple[Plan, ...]:
 
 
 def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
+    missing = quorum(incident, firebreak)
     action, step, brief = firebreak.action, firebreak.step, incident.brief
     lever, runbook = brief.system.lever(action.lever), brief.runbook
     reversible = lever is None or lever.reversible
@@ -78,7 +82,9 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
         ),
         undecided=UNDECIDED[step.absence.at(action.severity)],
         approvals_needed=firebreak.approvals_needed,
-        approvals_missing=firebreak.approvals_needed - len(set(firebreak.approved_by)),
+        approvals_missing=missing.missing,
+        approvers=missing.who,
+        signed=step.signed,
         drilled=step.drilled,
         validated=runbook.validated,
         stale=runbook.stale(incident.now.date()),

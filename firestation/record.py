@@ -116,6 +116,22 @@ class Unreached(_Event):
     person: Id
 
 
+class Silent(_Event):
+    """Something waits for the captain, who says nothing: are they there? Derived from the clock."""
+
+    kind: Literal["silent"] = "silent"
+    person: Id
+    since: Time
+
+
+class Relieved(_Event):
+    """The captain went on saying nothing, past the limit: the captaincy is free. Derived from the clock."""
+
+    kind: Literal["relieved"] = "relieved"
+    person: Id
+    since: Time
+
+
 class Said(_Event):
     """It was time for the engine to put a word on the board by itself. Derived from the clock."""
 
@@ -300,6 +316,8 @@ Event = Annotated[
     | Unsent
     | Paged
     | Unreached
+    | Silent
+    | Relieved
     | Said
     | Measured
     | SealedUp

@@ -6,16 +6,19 @@ tests try to get one past, and the audit judges the raw history with the same fu
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from firestation import acts, record
 from firestation.authority import Role
 from firestation.board import names_cause
+from firestation.captaincy import former
 from firestation.clock import Milestone
 from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder, effect_key
 from firestation.model import Model, count
+from firestation.quorum import quorum
 from firestation.record import Acted, Event
+from firestation.signed import misdirected, unproven
 from firestation.state import Incident
 
 CAPTAINS_ACTS = (
@@ -23,6 +26,7 @@ CAPTAINS_ACTS = (
     acts.Propose,
     acts.Refuse,
     acts.Handover,
+    acts.Renounce,
     acts.Lift,
     acts.Adopt,
     acts.Extend,
@@ -86,19 +90,23 @@ def one_captain(incident: Incident, event: Event) -> str | None:
     if not isinstance(event, Acted):
         return None
     act, captain = event.act, incident.captain
-    if isinstance(act, acts.Acknowledge) and act.role is Role.CAPTAIN and captain:
+    if isinstance(act, acts.Acknowledge) and act.role is Role.CAPTAIN and captain not in {None, act.by}:
         return f"{captain} is the captain; {act.by} can take over only by handover and accept"
-    if isinstance(act, acts.Accept) and act.by != incident.offered_to:
+    if isinstance(act, acts.Accept | acts.Decline) and act.by != incident.offered_to:
         return f"the captaincy was not offered to {act.by}"
+    if isinstance(act, acts.Renounce) and act.role is not Role.CAPTAIN:
+        return None
     if isinstance(act, CAPTAINS_ACTS) and act.by != captain:
-        return f"{act.kind} is the captain's word, and {_captain(incident)}"
+        return f"{act.kind} is the captain's word, and {_captain(incident, act.by)}"
     return None
 
 
 def authority(incident: Incident, event: Event) -> str | None:
     """Every move carries the decision of the then captain, with a second person where asked, or a pre-authorization."""
     if isinstance(event, Acted) and isinstance(event.act, acts.Approve):
-        return _may_approve(incident, event.act)
+        return _may_approve(incident, event.act, event.at)
+    if isinstance(event, Acted) and isinstance(event.act, acts.Refuse):
+        return unproven(incident, None, event.act, event.at)
     if (
         isinstance(event, record.Proposed)
         and event.preauthorized
@@ -126,20 +134,16 @@ def authority(incident: Incident, event: Event) -> str | None:
     return None
 
 
-def _may_approve(incident: Incident, act: acts.Approve) -> str | None:
+def _may_approve(incident: Incident, act: acts.Approve, at: datetime) -> str | None:
     firebreak = incident.firebreak(act.action)
     waits = firebreak is not None and firebreak.state is Lease.PROPOSED
     # Of an action that waits for nobody rule 4 says what is wrong; here it only matters who speaks.
-    needed, given = (firebreak.approvals_needed, firebreak.approved_by) if firebreak and waits else (1, ())
-    if act.by in given:
+    if firebreak and waits and act.by in firebreak.approved_by:
         return f"{act.by} has already approved this; a second person is needed"
-    if act.by == incident.captain:
-        return None
-    person = incident.brief.roster.person(act.by)
-    second = needed > 1 and person is not None and Role.APPROVER in person.roles
-    if second and needed - len(given) > (0 if incident.captain in given else 1):
-        return None
-    return f"approve is the captain's word, and {_captain(incident)}"
+    second = firebreak is not None and waits and act.by in quorum(incident, firebreak).who
+    if act.by != incident.captain and not second:
+        return f"approve is the captain's word, and {_captain(incident, act.by)}"
+    return unproven(incident, firebreak if waits else None, act, at)
 
 
 def _may_lift(firebreak: Firebreak, order: MoveOrder) -> str | None:
@@ -158,6 +162,7 @@ def approved_is_applied(incident: Incident, event: Event) -> str | None:
             return f"no action of this incident has the digest {event.act.action[:12]}"
         if firebreak.state is not Lease.PROPOSED:
             return f"the action {event.act.action[:12]} is {firebreak.state} and waits for no decision"
+        return misdirected(incident, event.act, event.at)
     if isinstance(event, record.Proposed):
         ours = (incident.id, incident.run)
         named = (event.action.incident, event.action.run)
@@ -309,12 +314,12 @@ def no_secrets(incident: Incident, event: Event) -> str | None:  # noqa: ARG001 
     )
 
 
-def _captain(incident: Incident) -> str:
-    return (
-        f"the captain is {incident.captain}"
-        if incident.captain
-        else "there is no captain yet: acknowledge first"
-    )
+def _captain(incident: Incident, by: str) -> str:
+    was = former(incident, by) if incident.since(3) else None
+    ending = f"; {was}" if was else ""
+    if incident.captain:
+        return f"the captain is {incident.captain}{ending}"
+    return f"there is no captain {'now' if incident.tenures else 'yet'}: acknowledge first{ending}"
 
 
 def _ends(event: Event) -> bool:

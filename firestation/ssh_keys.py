@@ -182,6 +182,22 @@ class PrivateKey:
                 return string(self.public.kind.encode()) + string(b"".join(map(mpint, pair)))
 
 
+def is_locked(path: Path) -> bool:
+    """Whether this private key asks for a passphrase; false too for what is no private key."""
+    try:
+        content = path.read_bytes()[:LARGEST_BYTES]
+        _loader(content)(content, None)
+    except TypeError:
+        return True
+    except (OSError, ValueError, UnsupportedAlgorithm):
+        return False
+    return False
+
+
+def _loader(content: bytes) -> Any:
+    return load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in content else load_pem_private_key
+
+
 def load_private_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     """The private key in a file of ssh-keygen (OpenSSH or PEM).
 
@@ -203,9 +219,8 @@ def load_private_key(path: Path, passphrase: bytes | None) -> PrivateKey:
 
 
 def _private_key(path: Path, content: bytes, passphrase: bytes | None) -> Any:
-    load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in content else load_pem_private_key
     try:
-        private = load(content[:LARGEST_BYTES], passphrase)
+        private = _loader(content)(content[:LARGEST_BYTES], passphrase)
     except UnsupportedAlgorithm as error:
         if "bcrypt" in str(error):
             msg = f"the key {path} has a passphrase, which needs a library: pip install 'cryptography[ssh]'"

@@ -77,6 +77,18 @@ class Page(Model):
     answered: bool = False
 
 
+Left = Literal["handed it over", "renounced it", "was relieved of it"]
+
+
+class Tenure(Model):
+    """A span in which somebody was the captain, and how it ended."""
+
+    person: Id
+    since: Time
+    until: Time | None = None
+    left: Left | None = None
+
+
 class Parcel(Model):
     """A message that is still to be sent, under its idempotency key, by a channel.
 
@@ -101,7 +113,12 @@ class Incident(Model):
     rung: tuple[Rung, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     captain: Id | None = None
+    tenures: tuple[Tenure, ...] = ()
     scribe: Id | None = None
+    comms: Id | None = None
+    investigator: Id | None = None
+    heard: dict[Id, Time] = {}
+    silence_asked_at: Time | None = None
     offered_to: Id | None = None
     severity: Severity | None = None
     proposal: Proposal

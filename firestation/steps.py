@@ -189,6 +189,11 @@ class FirebreakStep(Step):
     )
     absence: Absence = Field(default=Absence(), description="what follows when nobody decides in time")
     approvals: int = Field(default=1, ge=1, le=3, description="how many people must say yes")
+    signed: bool = Field(
+        default=False,
+        description="whether each approval must be signed with the SSH key of whoever gives it",
+        exclude_if=lambda signed: not signed,
+    )
     preauthorized: tuple[Severity, ...] = Field(
         default=(), description="the severities at which it is done without asking"
     )
@@ -208,6 +213,11 @@ class FirebreakStep(Step):
         if self.approvals > 1 and (self.preauthorized or self.absence.severities):
             says = "it asks for a second person, and elsewhere it moves with none; keep one of the two"
             raise wrong_at("approvals", says=says)
+        if self.signed and (self.preauthorized or self.absence.severities):
+            says = (
+                "it asks for a signature, and elsewhere it moves without anybody's word; keep one of the two"
+            )
+            raise wrong_at("signed", says=says)
         return self
 
 

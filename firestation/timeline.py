@@ -43,6 +43,10 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"page {event.step} to {event.person}"
         case record.Unreached():
             return f"page {event.step} reached nobody: there was no way to {event.person}"
+        case record.Silent():
+            return f"{event.person} has said nothing since {event.since:%H:%M:%S} UTC: asked whether they are there"
+        case record.Relieved():
+            return f"{event.person} is relieved as captain: silent since {event.since:%H:%M:%S} UTC"
         case record.Said():
             return f"the engine's word: {event.word.known}"
         case record.Measured():
@@ -133,6 +137,10 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"{act.by} offers the captaincy to {act.to}"
         case acts.Accept():
             return f"{act.by} takes the captaincy that was offered"
+        case acts.Decline():
+            return f"{act.by} does not take the captaincy{_because(act.reason)}"
+        case acts.Renounce():
+            return f"{act.by} lays down the role {act.role}{_because(act.reason)}"
         case acts.Lift():
             return f"{act.by} has {act.action[:12]} lifted{_because(act.reason)}"
         case acts.Adopt():

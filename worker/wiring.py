@@ -34,6 +34,9 @@ from workflows.lease import LeverLease
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
 """Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
 
+LOADED_ONCE = ("cryptography",)
+"""Compiled code that a process can load only once, so that the sandbox cannot load it again. It verifies signatures."""
+
 
 def incident_worker(
     client: Client,
@@ -81,7 +84,7 @@ def incident_worker(
 def workflow_runner(passed_through: tuple[str, ...] = PASSED_THROUGH) -> SandboxedWorkflowRunner:
     """The sandbox that workflows run in, live and in a replay."""
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through)
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through, *LOADED_ONCE)
     )
 
 

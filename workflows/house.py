@@ -13,6 +13,7 @@ from firestation.due import settled
 from firestation.errors import Refused
 from firestation.fold import fold
 from firestation.incident import advance
+from firestation.quorum import still_missing
 from firestation.record import Acted, Event, Opened, TurnedAway
 from firestation.rules import no_secrets
 from firestation.state import Incident
@@ -79,7 +80,8 @@ class House:
                 title=refusal.title,
                 missing=refusal.missing,
             )
-        return Answer(accepted=True, phase=self.incident.phase)
+        missing = still_missing(self.incident, act)
+        return Answer(accepted=True, phase=self.incident.phase, missing=missing)
 
     def screen(self, event: Event) -> None:
         """Keep out, before it is accepted, what must not even stand in the history. Raises `Refused`."""

@@ -37,7 +37,7 @@ class Joined(Model):
 
 
 class Answer(Model):
-    """The answer to an act: accepted, or refused with the rule and what is missing."""
+    """The answer to an act: accepted, or refused with the rule. `missing` says why, or who must approve too."""
 
     accepted: bool
     phase: Phase

@@ -42,6 +42,8 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
         "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
         "handover": ("handover", NAME, "ben"),
         "accept": ("accept", NAME),
+        "decline": ("decline", NAME, "--reason", "no"),
+        "renounce": ("renounce", NAME, "--reason", "I must leave"),
         "lift": ("lift", NAME, digest, "--reason", "back"),
         "adopt": ("adopt", NAME, digest, "--reason", "for good"),
         "extend": ("extend", NAME, digest, "--reason", "longer"),

@@ -35,6 +35,7 @@ NAMES_OF_LISTS = (
     "records",
 )
 HUGE = 40_000_000
+HANG_SECONDS = 120  # longer than any test waits for what must have given up by then
 
 
 @dataclass
@@ -150,7 +151,7 @@ async def _bad(kind: str) -> Response:
     if kind.isdigit():
         return JSONResponse({"error": f"it is {kind}"}, status_code=int(kind))
     if kind == "hang":
-        await asyncio.sleep(30)
+        await asyncio.sleep(HANG_SECONDS)
     if kind == "drip":
         return StreamingResponse(_drip(), media_type="application/json")
     if kind == "huge":
@@ -216,5 +217,5 @@ def running() -> Iterator[Product]:
     _bomb()  # made once and ahead, so that no request waits for it
     product = Product()
     with serving(application(product)) as product.url:
-        assert httpx.get(f"{product.url}/traces/ready", trust_env=False).is_success
+        assert httpx.get(f"{product.url}/traces/ready", trust_env=False, timeout=60).is_success
         yield product

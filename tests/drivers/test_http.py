@@ -41,6 +41,7 @@ from firestation.testing import (
     TrackerConformance,
 )
 from tests.drivers.lever_service import TOKEN, Product
+from tests.drivers.levers.making import HASTY, PATIENT
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 WINDOW = Window(since=NOW - timedelta(minutes=1), until=NOW)
@@ -55,7 +56,7 @@ def lever_config(product: Product, **more: Any) -> dict[str, Any]:
         "auth": AUTH,
         "read": {"url": "/levers/reranker", "path": "$.lever.position", "revision": {"header": "ETag"}},
         "move": {"url": "/levers/reranker", "body": {"position": "{position}", "by": "firestation {key}"}},
-        "read_back_within": "1s",
+        **PATIENT,
         **more,
     }
 
@@ -175,7 +176,7 @@ class TestMoving:
         assert product.value == "on"
 
     async def test_a_yes_that_did_nothing_is_not_applied(self, bench: Drivers, product: Product) -> None:
-        lever = make_lever(bench, product, read_back_within="0.3s")
+        lever = make_lever(bench, product, read_back_within=HASTY["read_back_within"])
         product.faults = [("PUT", "noop")]
         with pytest.raises(NotApplied) as caught:
             await lever.move(Position(value="on"), await lever.read(), "k")
@@ -241,6 +242,7 @@ KINDS: list[tuple[str, type[DriverError], str]] = [
     ("huge", Nonsense, "more than 100000 bytes"),
     ("bomb", Nonsense, "more than 100000 bytes"),
 ]
+NEVER_WHOLE = frozenset({"hang", "drip"})
 
 
 class TestAnswers:
@@ -248,7 +250,7 @@ class TestAnswers:
     async def test_each_bad_answer_is_the_right_error(
         self, bench: Drivers, product: Product, kind: str, error: type[DriverError], said: str
     ) -> None:
-        timeout = "0.5s" if error is Unreachable else "10s"
+        timeout = (HASTY if kind in NEVER_WHOLE else PATIENT)["timeout"]
         lever = make_lever(bench, product, timeout=timeout, max_bytes=100_000)
         product.faults = [("*", kind)]
         with pytest.raises(error, match=said) as caught:
@@ -262,7 +264,7 @@ class TestAnswers:
     async def test_a_check_is_inconclusive_whatever_comes(
         self, bench: Drivers, product: Product, kind: str
     ) -> None:
-        timeout = "0.5s" if kind in {"hang", "drip"} else "10s"
+        timeout = (HASTY if kind in NEVER_WHOLE else PATIENT)["timeout"]
         config = answer_config(product, timeout=timeout, max_bytes=100_000)
         config["request"] = {"url": f"/bad/{kind}"}
         reading = await make_check(bench, config).measure(WINDOW)

@@ -219,6 +219,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "update": {"audience": "public", "known": "x"},
     "handover": {"to": "ben"},
     "accept": {},
+    "decline": {"reason": "x"},
+    "renounce": {"role": "scribe", "reason": "x"},
     "lift": {"action": DIGEST[:8], "reason": "x"},
     "adopt": {"action": DIGEST, "reason": "x"},
     "extend": {"action": DIGEST[:12], "reason": "x"},

@@ -119,7 +119,7 @@ def test_without_any_channel_there_is_a_pause_too() -> None:
     town.record, town.incident = [opened], begin(opened)
     town.happen(record.Rang(at=START, alarm=World().incident.rung[0].alarm))
     assert paged(town) == ["ana", "ben"]
-    assert "the station has no pager" in want_of_captain(town.incident)
+    assert "the station has no pager for them" in want_of_captain(town.incident)
 
 
 @given(
@@ -269,5 +269,5 @@ def test_the_board_says_when_nobody_has_it() -> None:
     inside, outside = [
         parcel.message.text for parcel in town.incident.outbox if parcel.message.purpose == "update"
     ]
-    assert "no captain yet" in inside
+    assert "has no captain" in inside
     assert "captain" not in outside

@@ -353,6 +353,8 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
         st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
         st.builds(acts.Handover, by=by, to=people()),
         st.builds(acts.Accept, by=by),
+        st.builds(acts.Decline, by=by, reason=text),
+        st.builds(acts.Renounce, by=by, role=st.sampled_from(Role), reason=text),
         st.builds(acts.Lift, by=by, action=digests, reason=text),
         st.builds(acts.Adopt, by=by, action=digests, reason=text),
         st.builds(acts.Extend, by=by, action=digests, reason=text),

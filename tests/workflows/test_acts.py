@@ -28,6 +28,8 @@ REFUSED_AT_ONCE: list[acts.Act] = [
     acts.Update(by="dan", audience="public", known="something"),
     acts.Handover(by="ben", to="ana"),
     acts.Accept(by="ben"),
+    acts.Decline(by="ben", reason="no"),
+    acts.Renounce(by="ben", reason="no"),
     acts.Lift(by="ana", action=NOWHERE, reason="no"),
     acts.Adopt(by="ana", action=NOWHERE, reason="no"),
     acts.Extend(by="ana", action=NOWHERE, reason="no"),

@@ -83,7 +83,7 @@ async def test_a_lease_that_is_let_go_of_is_not_taken_for_one_that_is_held(stage
     release = ReleaseOrder(**order.model_dump())
     await leases.release(release)
     again = order.changed(action="b" * 64)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 assert (await leases.take(again)).holder is None
@@ -131,7 +131,7 @@ async def test_a_page_that_is_turned_keeps_the_lease(stage: Stage) -> None:
 
 
 async def test_the_captain_is_asked_before_the_expiry_and_silence_has_its_rule(stage: Stage) -> None:
-    changed(stage, at_expiry="lift", expires_after=timedelta(seconds=4), ask_before=timedelta(seconds=2))
+    changed(stage, at_expiry="lift", expires_after=timedelta(seconds=8), ask_before=timedelta(seconds=4))
     await live(stage, until=Phase.OPEN)
     await stage.do(acts.Acknowledge(by="ana"))
     await approve(stage)

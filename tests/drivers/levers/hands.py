@@ -11,5 +11,5 @@ from firestation.ports import Lever
 def by_hand(lever: Lever, to: JsonValue) -> None:
     """Run the command; it must succeed."""
     command = cast("Any", lever).by_hand(to)
-    done = subprocess.run(command, shell=True, check=False, capture_output=True, timeout=20)
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr

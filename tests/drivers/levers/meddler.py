@@ -28,6 +28,8 @@ class Meddler:
     `refuse` answers 500 and forwards nothing; `lose` forwards and answers 500; `hang` never answers and forwards
     nothing; `hang-after` forwards and never answers; `noop` answers 200 and forwards nothing; `flap` forwards and has
     somebody else put it back at once; `slow` answers 200 and forwards later; `pass` does nothing.
+
+    `later` are the writes that are still to arrive, whether or not somebody waits for their answer.
     """
 
     target: str
@@ -36,7 +38,7 @@ class Meddler:
     writes: int = 0
     put_back: Callable[[], Any] = lambda: None
     reads_too: Callable[[Request], bool] = lambda _: False
-    later: set[asyncio.Task[Any]] = field(default_factory=set)
+    later: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def is_write(self, request: Request) -> bool:
         """Products that read by POST say which POSTs are readings."""
@@ -70,7 +72,8 @@ class Meddler:
             task.add_done_callback(self.later.discard)
             return JSONResponse({})
         self.writes += 1
-        answer = await self.forward(request, body)
+        with self._arriving():
+            answer = await self.forward(request, body)
         if fault == "lose":
             return JSONResponse({"error": "broken"}, 500)
         if fault == "hang-after":
@@ -78,6 +81,17 @@ class Meddler:
         if fault == "flap":
             await asyncio.to_thread(self.put_back)
         return answer
+
+    @contextlib.contextmanager
+    def _arriving(self) -> Iterator[None]:
+        """It arrives although nobody waits for the answer any more."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.later.add(task)
+        try:
+            yield
+        finally:
+            self.later.discard(task)
 
     async def _later(self, request: Request, body: bytes) -> None:
         await asyncio.sleep(SLOW_SECONDS)  # the product's own slowness is what is played here

@@ -17,7 +17,7 @@ class InProcess:
     put_back: Callable[[], Awaitable[Any]]
     plan: list[str] = field(default_factory=list)
     writes: int = 0
-    later: set[asyncio.Task[Any]] = field(default_factory=set)
+    later: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def spoiled(self, real: Call) -> Call:
         """The product's own call behind the plan."""
@@ -30,13 +30,13 @@ class InProcess:
                 return None
             if fault == "hang":
                 await asyncio.sleep(30)
+                raise OSError("hung")
             self.writes += 1
             if fault == "slow":
-                task = asyncio.create_task(self._late(real, arguments, named))
-                self.later.add(task)
-                task.add_done_callback(self.later.discard)
+                self._kept(self._late(real, arguments, named))
                 return None
-            answer = await real(*arguments, **named)
+            # What has begun arrives, although nobody may wait for its answer any more.
+            answer = await asyncio.shield(self._kept(real(*arguments, **named)))
             if fault == "lose":
                 raise OSError("broken")
             if fault == "hang-after":
@@ -46,6 +46,12 @@ class InProcess:
             return answer
 
         return call
+
+    def _kept(self, work: Awaitable[Any]) -> asyncio.Future[Any]:
+        task = asyncio.ensure_future(work)
+        self.later.add(task)
+        task.add_done_callback(self.later.discard)
+        return task
 
     @staticmethod
     async def _late(real: Call, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +16,8 @@ from firestation.errors import Gone, Unreachable
 from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
-from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Through, Truth, carried_out, order
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 
 pytestmark = pytest.mark.driver
@@ -28,7 +29,7 @@ class Index:
     """A database of its own in the server, as an application and its operator see it."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
         self.database = f"levers-{uuid4().hex}"
         self.http.post(f"{TENANT}/databases", json={"name": self.database}).raise_for_status()
         self.all = f"{TENANT}/databases/{self.database}/collections"
@@ -82,8 +83,8 @@ def spoiling(chroma: str, index: Index) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, url: str, index: Index, **config: Any) -> Lever:
-    given = {"base": url, "database": index.database, "collection": "policies", "timeout": "500ms"}
-    return make_lever(bench, "chroma", **{**given, "read_back_within": "600ms", **config})
+    given = {"base": url, "database": index.database, "collection": "policies", **PATIENT}
+    return make_lever(bench, "chroma", **{**given, **config})
 
 
 @pytest.fixture
@@ -111,8 +112,8 @@ class TestLever(LeverConformance):
 
 class TestFaults(LeverFaults):
     @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
+    def through(self, bench: Drivers, spoiling: Meddler, index: Index) -> Through:
+        return partial(make, bench, spoiling.url, index)
 
     @pytest.fixture
     def meddler(self, spoiling: Meddler) -> Spoiler:

@@ -1,6 +1,7 @@
 """Levers of products that do not start here, against the shapes of their published APIs."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,14 +14,12 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers.contracts import served
-from tests.drivers.levers.faults import FAULTS, LeverFaults, Spoiler, Truth
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import FAULTS, LeverFaults, Spoiler, Through, Truth
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.e2e.processes import needs, running, wait_for
 
 pytestmark = pytest.mark.driver
-
-TIMES = {"timeout": "500ms", "read_back_within": "600ms"}
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def langfuse() -> Iterator[tuple[str, Langfuse]]:
 
 def make_langfuse(bench: Drivers, url: str, **config: Any) -> Lever:
     auth = {"basic": {"user": "pk", "password": "env:PRODUCT_KEY"}}
-    given = {"prompt": "rules/refund", "auth": auth, **TIMES, **config}
+    given = {"prompt": "rules/refund", "auth": auth, **PATIENT, **config}
     return make_lever(bench, "langfuse", {"there": 1}, base=url, **given)
 
 
@@ -126,8 +125,8 @@ class TestLangfuse(_OfLangfuse, LeverConformance):
 
 class TestLangfuseFaults(_OfLangfuse, LeverFaults):
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler) -> Lever:
-        return make_langfuse(bench, meddler.url)
+    def through(self, bench: Drivers, meddler: Meddler) -> Through:
+        return partial(make_langfuse, bench, meddler.url)
 
     @pytest.fixture
     def truth(self, langfuse: tuple[str, Langfuse]) -> Truth:
@@ -202,7 +201,7 @@ def litellm() -> Iterator[tuple[str, Litellm]]:
 
 
 def make_litellm(bench: Drivers, url: str, there: JsonValue = "blocked", **config: Any) -> Lever:
-    given = {"auth": {"bearer": "env:PRODUCT_KEY"}, **TIMES, **config}
+    given = {"auth": {"bearer": "env:PRODUCT_KEY"}, **PATIENT, **config}
     return make_lever(bench, "litellm", {"there": there}, base=url, **given)
 
 
@@ -253,8 +252,8 @@ class TestLitellmFaults(_OfLitellm, LeverFaults):
         return THINGS["key"]
 
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler, thing: Any) -> Lever:
-        return make_litellm(bench, meddler.url, thing[2], **thing[0])
+    def through(self, bench: Drivers, meddler: Meddler, thing: Any) -> Through:
+        return partial(make_litellm, bench, meddler.url, thing[2], **thing[0])
 
     @pytest.fixture
     def truth(self, litellm: tuple[str, Litellm]) -> Truth:
@@ -266,7 +265,7 @@ class TestLitellmFaults(_OfLitellm, LeverFaults):
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("when", ["once"])
     async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
-        self, through: Lever, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+        self, through: Through, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
     ) -> None:
         """Each once: what happens each time depends on the frame, and Langfuse's lever shows it."""
         test = super().test_it_never_says_done_when_it_is_not_and_always_finds_back

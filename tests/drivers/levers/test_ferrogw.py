@@ -1,6 +1,7 @@
 """The ferrogw levers on a real model gateway, in front of a real model."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,9 +14,9 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers import products
-from tests.drivers.levers.faults import LeverFaults, Truth, carried_out, order
+from tests.drivers.levers.faults import LeverFaults, Through, Truth, carried_out, order
 from tests.drivers.levers.hands import by_hand
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.e2e.processes import needs
 
@@ -59,7 +60,7 @@ class Ferrogw:
     def __init__(self, url: str) -> None:
         self.url = url
         auth = {"Authorization": f"Bearer {products.MASTER_KEY}"}
-        self.http = httpx.Client(base_url=url, headers=auth, trust_env=False)
+        self.http = httpx.Client(base_url=url, headers=auth, trust_env=False, timeout=60)
 
     def configure(self, **changed: Any) -> None:
         self.http.put("/admin/config", json={**CONFIG, **changed}).raise_for_status()
@@ -99,8 +100,7 @@ def proxy(gateway: Ferrogw) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, where: Ferrogw | Meddler, **config: Any) -> Lever:
-    config = {"timeout": "500ms", "read_back_within": "600ms", **config}
-    return make_lever(bench, "ferrogw", base=where.url, auth=AUTH, **config)
+    return make_lever(bench, "ferrogw", base=where.url, auth=AUTH, **{**PATIENT, **config})
 
 
 class TestAlias(LeverConformance, LeverFaults):
@@ -109,12 +109,12 @@ class TestAlias(LeverConformance, LeverFaults):
         return proxy
 
     @pytest.fixture
-    def lever(self, bench: Drivers, meddler: Meddler) -> Lever:
-        return make(bench, meddler, alias="embedder")
+    def through(self, bench: Drivers, meddler: Meddler) -> Through:
+        return partial(make, bench, meddler, alias="embedder")
 
     @pytest.fixture
-    def through(self, lever: Lever) -> Lever:
-        return lever
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:

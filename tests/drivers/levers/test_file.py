@@ -24,7 +24,7 @@ from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers.levers.faults import carried_out, order
 from tests.drivers.levers.hands import by_hand
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.making import HASTY, PATIENT, make_lever
 from tests.e2e.processes import needs, wait_for
 
 SETTINGS = """\
@@ -52,8 +52,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+SHOWN = {"read_back_within": PATIENT["read_back_within"]}
+NOT_SHOWN = {"read_back_within": HASTY["read_back_within"]}
+
+
 def make(bench: Drivers, **config: Any) -> Lever:
-    given = {"folder": "config", "file": "settings.yaml", "read_back_within": "0.2s", **config}
+    given = {"folder": "config", "file": "settings.yaml", **SHOWN, **config}
     return make_lever(bench, "file", **given)
 
 
@@ -302,7 +306,7 @@ def done_and_failed(real: Any, *words: Any, **named: Any) -> None:
 async def test_a_failing_disk_is_never_taken_for_done(
     bench: Drivers, file: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., Any], times: int
 ) -> None:
-    lever = make(bench, path="$.agent.model")
+    lever = make(bench, path="$.agent.model", **NOT_SHOWN)
     origin, to = await lever.read(), Position(value="gpt-small")
     spoil(monkeypatch, fault, times)
     outcome = await carried_out(lever, order("move", origin, to))

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers import products
-from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Through, Truth, carried_out, order
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.wire import Wire, wired
 from tests.drivers.products import Haproxy
 from tests.e2e.processes import free_port
@@ -59,13 +60,13 @@ def put_weights(product: Haproxy, value: JsonValue) -> None:
 
 def who_answers(product: Haproxy) -> Counter[str]:
     """Which model each of twenty requests goes to."""
-    with httpx.Client(base_url=product.url, trust_env=False) as http:
+    with httpx.Client(base_url=product.url, trust_env=False, timeout=60) as http:
         return Counter(str(http.get("/ask").raise_for_status().json()["model"]) for _ in range(20))
 
 
 def status(product: Haproxy, tool: str = TOOL) -> int:
     """What the application gets that calls the tool."""
-    return httpx.get(f"{product.url}{tool}", trust_env=False).status_code
+    return httpx.get(f"{product.url}{tool}", trust_env=False, timeout=60).status_code
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def product(haproxy: Haproxy) -> Haproxy:
 
 
 def make(bench: Drivers, socket: object, **config: Any) -> Lever:
-    given = {"socket": str(socket), "timeout": "400ms", "read_back_within": "600ms"}
+    given = {"socket": str(socket), **PATIENT}
     return make_lever(bench, "haproxy", **{**given, **config})
 
 
@@ -112,8 +113,8 @@ class OfEntry:
             yield wire
 
     @pytest.fixture
-    def subject(self, bench: Drivers, product: Haproxy, wire: Wire) -> Lever:
-        return make_entry(bench, product, f"127.0.0.1:{wire.port}")
+    def through(self, bench: Drivers, product: Haproxy, wire: Wire) -> Through:
+        return partial(make_entry, bench, product, f"127.0.0.1:{wire.port}")
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -122,8 +123,8 @@ class OfEntry:
 
 class TestEntry(OfEntry, LeverConformance):
     @pytest.fixture
-    def lever(self, subject: Lever) -> Lever:
-        return subject
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def meddle(self, product: Haproxy) -> Callable[[JsonValue], Any]:
@@ -135,10 +136,6 @@ class TestEntry(OfEntry, LeverConformance):
 
 
 class TestEntryFaults(OfEntry, LeverFaults):
-    @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
-
     @pytest.fixture
     def meddler(self, wire: Wire) -> Spoiler:
         return wire
@@ -201,8 +198,8 @@ class OfWeights:
             yield wire
 
     @pytest.fixture
-    def subject(self, bench: Drivers, product: Haproxy, wire: Wire) -> Lever:
-        return make_weights(bench, product, f"127.0.0.1:{wire.port}")
+    def through(self, bench: Drivers, product: Haproxy, wire: Wire) -> Through:
+        return partial(make_weights, bench, product, f"127.0.0.1:{wire.port}")
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -211,8 +208,8 @@ class OfWeights:
 
 class TestWeights(OfWeights, LeverConformance):
     @pytest.fixture
-    def lever(self, subject: Lever) -> Lever:
-        return subject
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def meddle(self, product: Haproxy) -> Callable[[JsonValue], Any]:
@@ -224,10 +221,6 @@ class TestWeights(OfWeights, LeverConformance):
 
 
 class TestWeightsFaults(OfWeights, LeverFaults):
-    @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
-
     @pytest.fixture
     def meddler(self, wire: Wire) -> Spoiler:
         return wire

@@ -1,14 +1,14 @@
 """The http lever on a product that fails in each way."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from pydantic import JsonValue
 
 from firestation.drivers import Drivers
-from firestation.ports import Lever
 from tests.drivers.lever_service import Product
-from tests.drivers.levers.faults import LeverFaults, Truth
+from tests.drivers.levers.faults import LeverFaults, Through, Truth
 from tests.drivers.levers.making import make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 
@@ -21,13 +21,12 @@ class TestFaults(LeverFaults):
             yield meddler
 
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler) -> Lever:
-        return make_lever(
+    def through(self, bench: Drivers, meddler: Meddler) -> Through:
+        return partial(
+            make_lever,
             bench,
             "http",
             base=meddler.url,
-            timeout="1s",
-            read_back_within="600ms",
             read={"url": "/levers/reranker", "path": "$.lever.position", "revision": {"header": "ETag"}},
             move={"url": "/levers/reranker", "body": {"position": "{position}"}},
         )

@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from firestation.ports import Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
 from tests.drivers.contracts import published
-from tests.drivers.levers.faults import LeverFaults, Truth
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Through, Truth
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 
 pytestmark = pytest.mark.driver
@@ -113,15 +114,15 @@ def spoiling(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Medd
 
 def make(bench: Drivers, url: str, **config: Any) -> Lever:
     place = {"base": url, "auth": {"bearer": "env:CLUSTER_TOKEN"}, "namespace": "agents"}
-    given = {**place, "deployment": "refund-agent", "timeout": "500ms", "read_back_within": "600ms"}
+    given = {**place, "deployment": "refund-agent", **PATIENT}
     kind = {} if "replicas" in config else {"container": "agent"}
     return make_lever(bench, "kubernetes", **{**given, **kind, **config})
 
 
 class OfImage:
     @pytest.fixture
-    def subject(self, bench: Drivers, spoiling: Meddler) -> Lever:
-        return make(bench, spoiling.url)
+    def through(self, bench: Drivers, spoiling: Meddler) -> Through:
+        return partial(make, bench, spoiling.url)
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -130,8 +131,8 @@ class OfImage:
 
 class TestImage(OfImage, LeverConformance):
     @pytest.fixture
-    def lever(self, subject: Lever) -> Lever:
-        return subject
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def meddle(self, cluster: Cluster) -> Callable[[JsonValue], Any]:
@@ -143,10 +144,6 @@ class TestImage(OfImage, LeverConformance):
 
 
 class TestImageFaults(OfImage, LeverFaults):
-    @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
-
     @pytest.fixture
     def meddler(self, spoiling: Meddler) -> Meddler:
         return spoiling

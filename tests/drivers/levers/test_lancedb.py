@@ -4,6 +4,7 @@ import asyncio
 import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from firestation.errors import Drifted, Gone
 from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
-from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Through, Truth, carried_out, order
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.spoiling import InProcess
 
 pytestmark = pytest.mark.driver
@@ -53,7 +54,7 @@ def index(tmp_path: Path) -> Index:
 
 
 def make(bench: Drivers, **config: Any) -> Lever:
-    given = {"uri": "index", "table": "policies", "timeout": "500ms", "read_back_within": "600ms"}
+    given = {"uri": "index", "table": "policies", **PATIENT}
     return make_lever(bench, "lancedb", **{**given, **config})
 
 
@@ -106,8 +107,8 @@ class TestVersion(LeverConformance):
 
 class TestVersionFaults(LeverFaults):
     @pytest.fixture
-    def through(self, bench: Drivers, index: Index) -> Lever:
-        return make(bench)
+    def through(self, bench: Drivers, index: Index) -> Through:
+        return partial(make, bench)
 
     @pytest.fixture
     def meddler(self, spoiling: InProcess) -> Spoiler:
@@ -226,8 +227,8 @@ class TestTag(LeverConformance):
 
 class TestTagFaults(LeverFaults):
     @pytest.fixture
-    def through(self, bench: Drivers, index: Index) -> Lever:
-        return make(bench, tag="live")
+    def through(self, bench: Drivers, index: Index) -> Through:
+        return partial(make, bench, tag="live")
 
     @pytest.fixture
     def meddler(self, spoiling: InProcess) -> Spoiler:

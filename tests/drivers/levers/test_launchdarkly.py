@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,9 +17,9 @@ from firestation.errors import Denied, Gone
 from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
-from tests.drivers.levers.faults import LeverFaults, Truth
+from tests.drivers.levers.faults import LeverFaults, Through, Truth
 from tests.drivers.levers.hands import by_hand
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 
 pytestmark = pytest.mark.driver
@@ -118,7 +119,7 @@ def contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[Contract]:
 
 
 def make(bench: Drivers, where: Contract | Meddler, **config: Any) -> Lever:
-    config = {"flag": "refunds", "timeout": "500ms", "read_back_within": "600ms", **config}
+    config = {"flag": "refunds", **PATIENT, **config}
     return make_lever(bench, "launchdarkly", base=where.url, auth=AUTH, **config)
 
 
@@ -134,8 +135,8 @@ class TestSwitch(LeverConformance, LeverFaults):
         return make(bench, contract)
 
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler) -> Lever:
-        return make(bench, meddler)
+    def through(self, bench: Drivers, meddler: Meddler) -> Through:
+        return partial(make, bench, meddler)
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:

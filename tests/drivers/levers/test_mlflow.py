@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from firestation.ports import Check, Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
 from tests.drivers.levers.applications import Asking, application
-from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Through, Truth, carried_out, order
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.drivers.levers.mlflow_operator import GATEWAY, SPLIT, STABLE, Mlflow, operating, question
 from tests.e2e.processes import needs, running, wait_for
@@ -109,11 +110,9 @@ KINDS = {
 }
 
 
-def make(bench: Drivers, url: str, kind: Kind) -> Lever:
-    """The lever, patient enough for MLflow and impatient enough for a test."""
+def make(bench: Drivers, url: str, kind: Kind, **times: str) -> Lever:
     positions = {"there": kind.elsewhere}
-    times = {"timeout": "500ms", "read_back_within": "600ms"}
-    return make_lever(bench, "mlflow", positions, base=url, **times, **kind.config)
+    return make_lever(bench, "mlflow", positions, base=url, **{**PATIENT, **times}, **kind.config)
 
 
 @pytest.fixture
@@ -165,8 +164,8 @@ class _Faults(LeverFaults):
         return meddler
 
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler, kind: Kind) -> Lever:
-        return make(bench, meddler.url, kind)
+    def through(self, bench: Drivers, meddler: Meddler, kind: Kind) -> Through:
+        return partial(make, bench, meddler.url, kind)
 
     @pytest.fixture
     def truth(self, operator: Mlflow, kind: Kind) -> Truth:
@@ -191,7 +190,7 @@ class TestFaultsOfTheGateway(_Faults):
     @pytest.mark.parametrize("fault", ["lose", "hang-after", "noop", "slow"])
     @pytest.mark.parametrize("when", ["once"])
     async def test_it_never_says_done_when_it_is_not_and_always_finds_back(
-        self, through: Lever, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
+        self, through: Through, meddler: Spoiler, truth: Truth, elsewhere: JsonValue, fault: str, when: str
     ) -> None:
         test = super().test_it_never_says_done_when_it_is_not_and_always_finds_back
         await test(through, meddler, truth, elsewhere, fault, when)

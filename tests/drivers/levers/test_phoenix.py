@@ -1,6 +1,7 @@
 """The Phoenix lever on a real Phoenix: the tag of a prompt."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers.levers.applications import application
-from tests.drivers.levers.faults import LeverFaults, Truth
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Through, Truth
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.e2e.processes import needs, running, wait_for
 
@@ -29,7 +30,7 @@ class Phoenix:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=f"{url}/v1", trust_env=False)
+        self.http = httpx.Client(base_url=f"{url}/v1", trust_env=False, timeout=60)
         self.versions: list[str] = []
 
     def add(self, text: str) -> None:
@@ -93,7 +94,7 @@ def meddler(proxy: Meddler, operator: Phoenix) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, url: str, **config: Any) -> Lever:
-    given = {"prompt": "lever", "timeout": "500ms", "read_back_within": "600ms", **config}
+    given = {"prompt": "lever", **PATIENT, **config}
     return make_lever(bench, "phoenix", base=url, **given)
 
 
@@ -121,8 +122,8 @@ class TestFaults(LeverFaults):
         return meddler
 
     @pytest.fixture
-    def through(self, bench: Drivers, meddler: Meddler) -> Lever:
-        return make(bench, meddler.url)
+    def through(self, bench: Drivers, meddler: Meddler) -> Through:
+        return partial(make, bench, meddler.url)
 
     @pytest.fixture
     def truth(self, operator: Phoenix) -> Truth:

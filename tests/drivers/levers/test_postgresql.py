@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,8 +18,8 @@ from firestation.errors import Denied, Gone, InvalidInput, Unreachable
 from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
-from tests.drivers.levers.faults import LeverFaults, Spoiler, Truth, carried_out, order
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Spoiler, Through, Truth, carried_out, order
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.wire import Wire, wired
 from tests.e2e.processes import needs, wait_for
 
@@ -121,7 +122,7 @@ def session(server: Server) -> Iterator[psycopg.Connection[Any]]:
 
 def make(bench: Drivers, port: int, **config: Any) -> Lever:
     place = {"host": "127.0.0.1", "port": port, "database": "levers", "user": "mover", "tls": "disable"}
-    given = {**place, "role": "agent", "timeout": "500ms", "read_back_within": "600ms"}
+    given = {**place, "role": "agent", **PATIENT}
     return make_lever(bench, "postgresql", **{**given, **config})
 
 
@@ -146,8 +147,8 @@ class OfLogin:
             yield wire
 
     @pytest.fixture
-    def subject(self, bench: Drivers, wire: Wire) -> Lever:
-        return make(bench, wire.port)
+    def through(self, bench: Drivers, wire: Wire) -> Through:
+        return partial(make, bench, wire.port)
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -156,8 +157,8 @@ class OfLogin:
 
 class TestLogin(OfLogin, LeverConformance):
     @pytest.fixture
-    def lever(self, subject: Lever) -> Lever:
-        return subject
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def meddle(self, server: Server) -> Callable[[JsonValue], Any]:
@@ -173,10 +174,6 @@ class TestLogin(OfLogin, LeverConformance):
 
 
 class TestLoginFaults(OfLogin, LeverFaults):
-    @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
-
     @pytest.fixture
     def meddler(self, wire: Wire) -> Spoiler:
         return wire
@@ -261,8 +258,8 @@ class OfPrivileges:
             yield wire
 
     @pytest.fixture
-    def subject(self, bench: Drivers, wire: Wire) -> Lever:
-        return make_privileges(bench, wire.port)
+    def through(self, bench: Drivers, wire: Wire) -> Through:
+        return partial(make_privileges, bench, wire.port)
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -271,8 +268,8 @@ class OfPrivileges:
 
 class TestPrivileges(OfPrivileges, LeverConformance):
     @pytest.fixture
-    def lever(self, subject: Lever) -> Lever:
-        return subject
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def meddle(self, server: Server) -> Callable[[JsonValue], Any]:
@@ -284,10 +281,6 @@ class TestPrivileges(OfPrivileges, LeverConformance):
 
 
 class TestPrivilegesFaults(OfPrivileges, LeverFaults):
-    @pytest.fixture
-    def through(self, subject: Lever) -> Lever:
-        return subject
-
     @pytest.fixture
     def meddler(self, wire: Wire) -> Spoiler:
         return wire

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from firestation.ports import Lever
 from firestation.system import Position
 from firestation.testing import LeverConformance
 from tests.drivers.contracts import published
-from tests.drivers.levers.faults import LeverFaults, Truth
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.faults import LeverFaults, Through, Truth
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 
 pytestmark = pytest.mark.driver
@@ -61,7 +62,7 @@ def index(tmp_path: Path) -> Index:
 
 
 def make_local(bench: Drivers, **config: Any) -> Lever:
-    given = {"folder": "index", "alias": "live", "read_back_within": "600ms"}
+    given = {"folder": "index", "alias": "live", **PATIENT}
     return make_lever(bench, "qdrant", **{**given, **config})
 
 
@@ -199,7 +200,7 @@ def spoiling(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Meddle
 
 
 def make_remote(bench: Drivers, url: str, **config: Any) -> Lever:
-    given = {"folder": None, "url": url, "api_key": "env:QDRANT_KEY", "timeout": "500ms"}
+    given = {"folder": None, "url": url, "api_key": "env:QDRANT_KEY"}
     return make_local(bench, **{**given, **config})
 
 
@@ -223,8 +224,8 @@ class TestServer(LeverConformance):
 
 class TestServerFaults(LeverFaults):
     @pytest.fixture
-    def through(self, bench: Drivers, spoiling: Meddler) -> Lever:
-        return make_remote(bench, spoiling.url)
+    def through(self, bench: Drivers, spoiling: Meddler) -> Through:
+        return partial(make_remote, bench, spoiling.url)
 
     @pytest.fixture
     def meddler(self, spoiling: Meddler) -> Meddler:

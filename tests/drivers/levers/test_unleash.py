@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,9 +16,9 @@ from firestation.ports import Lever, Window
 from firestation.system import CheckFitting, Position
 from firestation.testing import LeverConformance
 from tests.drivers import products
-from tests.drivers.levers.faults import LeverFaults, Truth, carried_out, order
+from tests.drivers.levers.faults import LeverFaults, Through, Truth, carried_out, order
 from tests.drivers.levers.hands import by_hand
-from tests.drivers.levers.making import make_lever
+from tests.drivers.levers.making import PATIENT, make_lever
 from tests.drivers.levers.meddler import Meddler, meddling
 from tests.e2e.processes import needs, wait_for
 
@@ -49,9 +50,9 @@ class Unleash:
         self.url = url
         auth = {"Authorization": products.UNLEASH_TOKEN}
         base = f"{url}/api/admin/projects/default/features"
-        self.http = httpx.Client(base_url=base, headers=auth, trust_env=False)
+        self.http = httpx.Client(base_url=base, headers=auth, trust_env=False, timeout=60)
         auth = {"Authorization": products.UNLEASH_CLIENT}
-        self.client = httpx.Client(base_url=url, headers=auth, trust_env=False)
+        self.client = httpx.Client(base_url=url, headers=auth, trust_env=False, timeout=60)
 
     def make(self) -> None:
         self.http.post("", json={"name": FLAG, "type": "kill-switch"}).raise_for_status()
@@ -109,7 +110,7 @@ def proxy(flags: Unleash) -> Iterator[Meddler]:
 
 
 def make(bench: Drivers, where: Unleash | Meddler, **config: Any) -> Lever:
-    config = {"timeout": "500ms", "read_back_within": "600ms", "environment": "development", **config}
+    config = {**PATIENT, "environment": "development", **config}
     return make_lever(bench, "unleash", base=where.url, auth=AUTH, **{"feature": FLAG, **config})
 
 
@@ -119,12 +120,12 @@ class TestSwitch(LeverConformance, LeverFaults):
         return proxy
 
     @pytest.fixture
-    def lever(self, bench: Drivers, proxy: Meddler) -> Lever:
-        return make(bench, proxy)
+    def through(self, bench: Drivers, proxy: Meddler) -> Through:
+        return partial(make, bench, proxy)
 
     @pytest.fixture
-    def through(self, lever: Lever) -> Lever:
-        return lever
+    def lever(self, through: Through) -> Lever:
+        return through()
 
     @pytest.fixture
     def elsewhere(self) -> JsonValue:
@@ -221,7 +222,7 @@ async def test_an_effect_probe_passes_only_when_clients_see_it(
     lever = make(bench, flags)
     await lever.move(Position(value=False), await lever.read(), "i/1/move")
     verdicts: list[str] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "passed" not in verdicts:
             verdicts.append((await probe.measure(window)).verdict)
             assert (flags.seen_by(1) is None) or verdicts[-1] == "failed"

@@ -26,7 +26,7 @@ class Wire:
     writes: int = 0
     port: int = 0
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    later: set[asyncio.Task[Any]] = field(default_factory=set)
+    later: set[asyncio.Future[Any]] = field(default_factory=set)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,6 +59,7 @@ class Wire:
                     return
                 if fault == "hang":
                     await asyncio.sleep(30)
+                    return
                 if fault in {"noop", "slow"}:
                     data = self.write.sub(lambda found: self.instead(found[0]), data)
                     if fault == "slow":

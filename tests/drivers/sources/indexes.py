@@ -14,7 +14,9 @@ GOOD, BAD = [CURRENT, OTHER], [CURRENT, OTHER, STALE]
 def embed(embeddings: str, text: str) -> list[float]:
     """The vector of a text, from the model itself."""
     body = {"model": "e5", "input": text}
-    answer = httpx.post(f"{embeddings}/v1/embeddings", json=body, trust_env=False).raise_for_status()
+    answer = httpx.post(
+        f"{embeddings}/v1/embeddings", json=body, trust_env=False, timeout=60
+    ).raise_for_status()
     vector: list[float] = answer.json()["data"][0]["embedding"]
     return vector
 

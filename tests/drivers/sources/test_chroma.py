@@ -20,7 +20,7 @@ COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collect
 
 @pytest.fixture(scope="module")
 def url(chroma: str, embeddings: str) -> str:
-    with httpx.Client(base_url=chroma, trust_env=False) as http:
+    with httpx.Client(base_url=chroma, trust_env=False, timeout=60) as http:
         for name, rows in (("policies-1", GOOD), ("policies-2", BAD)):
             made = http.post(COLLECTIONS, json={"name": name}).raise_for_status().json()["id"]
             vectors = with_vectors(embeddings, rows)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.driver
 @pytest.fixture(scope="module")
 def url(ferrogw: str) -> str:
     auth = {"Authorization": f"Bearer {products.MASTER_KEY}"}
-    with httpx.Client(base_url=ferrogw, headers=auth, trust_env=False) as http:
+    with httpx.Client(base_url=ferrogw, headers=auth, trust_env=False, timeout=60) as http:
         config = http.get("/admin/config").raise_for_status().json()
         http.put("/admin/config", json=config).raise_for_status()
         body = {"model": "text-embedding-3-small", "input": "a refund?"}

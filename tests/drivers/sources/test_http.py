@@ -82,8 +82,8 @@ class TestCollecting:
     ) -> None:
         hang = {"name": "hang.json", "url": "/bad/hang"}
         before = asyncio.all_tasks()
-        source = http_source(bench, product, TRACE, hang)
-        async with asyncio.timeout(3), aclosing(source.collect(in_scope("r1"))) as found:  # type: ignore[type-var]
+        source = http_source(bench, product, TRACE, hang, timeout="60s")
+        async with asyncio.timeout(20), aclosing(source.collect(in_scope("r1"))) as found:  # type: ignore[type-var]
             assert (await anext(found)).name == "traces/r1.json"
         assert asyncio.all_tasks() == before
 

@@ -50,7 +50,7 @@ def version(text: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def url(phoenix: str) -> Iterator[str]:
-    with httpx.Client(base_url=f"{phoenix}/v1", trust_env=False) as http:
+    with httpx.Client(base_url=f"{phoenix}/v1", trust_env=False, timeout=60) as http:
         made = [
             http.post("/prompts", json=version(text)).raise_for_status().json()["data"]["id"]
             for text in ("Rule by the policy.", "Be friendly.")

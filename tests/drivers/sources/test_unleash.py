@@ -20,7 +20,7 @@ pytestmark = pytest.mark.driver
 @pytest.fixture(scope="module")
 def url(unleash: str) -> str:
     base, auth = f"{unleash}/api/admin/projects/default", {"Authorization": products.UNLEASH_TOKEN}
-    with httpx.Client(base_url=base, headers=auth, trust_env=False) as http:
+    with httpx.Client(base_url=base, headers=auth, trust_env=False, timeout=60) as http:
         http.post("/features", json={"name": "reranker", "type": "kill-switch"}).raise_for_status()
         strategy = {"name": "flexibleRollout", "parameters": {"rollout": "40", "stickiness": "default"}}
         environment = "/features/reranker/environments/development"

@@ -1,0 +1,75 @@
+"""The captaincy: who has held it, from when until when, and when a captain who says nothing is relieved of it."""
+
+from datetime import datetime
+
+from firestation.authority import Role
+from firestation.firebreak import HOLDING
+from firestation.state import Incident, Left, Tenure
+
+
+def taken(incident: Incident, person: str) -> Incident:
+    """Somebody has become the captain: of nobody, or of whoever has handed it over."""
+    incident = left(incident, "handed it over") if incident.captain else incident
+    tenure = Tenure(person=person, since=incident.now)
+    return incident.changed(captain=person, offered_to=None, tenures=(*incident.tenures, tenure))
+
+
+def left(incident: Incident, how: Left) -> Incident:
+    """There is no captain any more, so the paging begins again at once."""
+    *before, last = incident.tenures
+    ended = last.changed(until=incident.now, left=how)
+    return incident.changed(captain=None, paged_at=None, tenures=(*before, ended))
+
+
+def former(incident: Incident, person: str) -> str | None:
+    """How this person stopped being the captain, in words; None when they never were it, or are it."""
+    ended = (each for each in reversed(incident.tenures) if each.person == person and each.until)
+    last = next(ended, None)
+    if last is None or last.until is None or incident.captain == person:
+        return None
+    return f"{person} {last.left} at {last.until:%H:%M:%S} UTC"
+
+
+def silent_since(incident: Incident) -> datetime | None:
+    """Since when the captain has said nothing although something waits for them; None when they owe nothing."""
+    captain, owed = incident.captain, _owed_since(incident)
+    if captain is None or owed is None or incident.ended or not incident.since(3):
+        return None
+    return max(owed, incident.heard.get(captain, incident.opened_at))
+
+
+def asks_at(incident: Incident) -> datetime | None:
+    """When the captain is asked whether they are there: half of the limit before they are relieved. Once a silence."""
+    since, limit = silent_since(incident), incident.brief.roster.silence
+    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at >= since):
+        return None
+    return since + limit / 2
+
+
+def relieved_at(incident: Incident) -> datetime | None:
+    """When a silent captain is relieved: not before they were asked, however long nobody looked."""
+    since, limit, asked = silent_since(incident), incident.brief.roster.silence, incident.silence_asked_at
+    if since is None or limit is None or asked is None or asked < since:
+        return None
+    return max(since + limit, asked + limit / 2)
+
+
+def _owed_since(incident: Incident) -> datetime | None:
+    """Since when the oldest thing waits for the captain's word."""
+    captain = incident.captain
+    owed = [each.proposed_at for each in incident.pending if captain not in each.approved_by]
+    owed += [
+        each.asked_at
+        for each in incident.firebreaks
+        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
+    ]
+    owed += [
+        incident.duties[step.id].called_at
+        for step in incident.brief.runbook.manual
+        if step.confirmed_by is Role.CAPTAIN
+        and step.id in incident.duties
+        and not incident.duties[step.id].confirmed_by
+    ]
+    if incident.severity is None:
+        owed.append(incident.opened_at)
+    return min(owed, default=None)
