@@ -14,6 +14,9 @@ from firestation.severity import Severity
 AHEAD = timedelta(days=30)
 """How far ahead a gap, or the end of a key, is told."""
 
+MOST_SECRETS = 2
+"""Of a bell, while its secret is changed."""
+
 
 def amiss(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, ...]:
     """What is wrong from `at` on for 30 days."""
@@ -23,7 +26,14 @@ def amiss(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, ...]:
 
 def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, ...]:
     """What may be right and should be looked at."""
-    return (*_idle(station), *_unpaged(station), *_past(station, at), *_ending(station, ring, at))
+    return (
+        *_idle(station),
+        *_unpaged(station),
+        *_past(station, at),
+        *_ending(station, ring, at),
+        *_secrets(station),
+        *_logins(station),
+    )
 
 
 def _rotation(index: int, rotation: Rotation, at: datetime) -> Found:
@@ -128,6 +138,43 @@ def _ending(station: Station, ring: Keyring, at: datetime) -> Found:
         if ends and len(ends) == len(valid) and max(ends) < at + AHEAD:
             problem = f"the last key of {person.id} ends on {_shown(max(ends))}"
             yield Hole(field=_place(index, person), problem=problem, fix="Add its successor")
+
+
+def _secrets(station: Station) -> Found:
+    """A secret of two bells, or of a bell and a person: nobody could tell who of them came. And changes left open."""
+    people = [
+        (f"people[{index}].token", f"person {each.id}", each.token)
+        for index, each in enumerate(station.people)
+    ]
+    bells = [
+        (f"bells[{index}]", f"bell {each.id}", reference)
+        for index, each in enumerate(station.bells)
+        for reference in dict.fromkeys(each.token_references)
+    ]
+    owners: dict[str, str] = {}
+    for field, who, reference in (*people, *bells):
+        if reference and (other := owners.setdefault(reference, who)) != who:
+            problem = f"the {who} has the same secret as the {other}, {reference}"
+            yield Hole(field=field, problem=problem, fix="Give each a secret of their own")
+    for index, bell in enumerate(station.bells):
+        if len(bell.tokens) > MOST_SECRETS:
+            problem = f"the bell {bell.id} has {len(bell.tokens)} secrets, so an earlier change was not ended"
+            fix = "Take out those that the alert system does not use any more"
+            yield Hole(field=f"bells[{index}].tokens", problem=problem, fix=fix)
+
+
+def _logins(station: Station) -> Found:
+    named = [index for index, person in enumerate(station.people) if person.login]
+    if station.login and not named:
+        problem = "nobody has a login, so the provider lets nobody in"
+        yield Hole(
+            field="login", problem=problem, fix=f"Write each person's {station.login.claim} as their login"
+        )
+    if named and not station.login:
+        problem = "the station names no provider, so this login lets nobody in"
+        yield Hole(
+            field=f"people[{named[0]}].login", problem=problem, fix="Add the section login, or take it out"
+        )
 
 
 def _place(index: int, person: Member) -> str:

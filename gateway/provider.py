@@ -4,6 +4,7 @@ Who comes back is checked here once more: the issuer must be the very one of the
 and the signature that of a key of the issuer's, by an algorithm that needs its private key.
 """
 
+import re
 from typing import Any
 
 import httpx2
@@ -54,7 +55,10 @@ class Provider:
     async def send(self, request: Request) -> Response:
         """Send the browser there. Raises `Problem` 502 and 503."""
         await self._prepare()
-        answer: Response = await self._app.authorize_redirect(request, self.callback)
+        try:
+            answer: Response = await self._app.authorize_redirect(request, self.callback)
+        except AWAY as error:
+            raise self._away(error) from None
         return answer
 
     async def who(self, request: Request) -> str:
@@ -74,7 +78,7 @@ class Provider:
             if self.login.claim not in claims:
                 claims = await self._more(token, claims)
         except (OAuthError, JoseError) as error:
-            said = str(getattr(error, "error", type(error).__name__))[:60]
+            said = _said(error)
             log.warning("the provider's answer was refused", why=said)
             detail = f"the provider's answer was refused ({said}); log in again"
             raise Problem(401, "who are you?", detail) from None
@@ -117,5 +121,13 @@ class Provider:
 
     def _away(self, error: Exception) -> Problem:
         log.warning("the login provider does not answer", issuer=self.login.issuer, why=type(error).__name__)
-        detail = f"{self.login.issuer} does not answer; log in with an access token meanwhile"
+        detail = f"the provider at {self.login.issuer} does not answer; log in with an access token meanwhile"
         return Problem(503, "the login provider cannot be reached", detail, headers={"Retry-After": "10"})
+
+
+def _said(error: Exception) -> str:
+    """What the libraries say is wrong. Of what came with the browser only a code's letters: anybody can write there."""
+    if isinstance(error, JoseError):
+        return str(error)[:100]
+    code = str(getattr(error, "error", ""))
+    return code[:60] if re.fullmatch(r"[a-z_]+", code) else "unknown error"

@@ -171,3 +171,65 @@ def test_a_rotation_that_nobody_is_paged_by(run: Run, file: Path) -> None:
     code, told = linted(run, file)
     assert code == 0
     assert [each["field"] for each in told["warnings"]] == ["rotations[0]", "rotations[0].layers[0]"]
+
+
+LOGIN = "login: {issuer: 'https://login.example.org', client_id: f, client_secret: 'env:SECRET'}\n"
+
+
+@pytest.mark.parametrize(
+    ("bells", "more", "field", "says"),
+    [
+        (
+            "[{id: a, token: 'env:X'}, {id: b, tokens: ['env:Y', 'env:X']}]",
+            "",
+            "bells[1]",
+            "the same secret as the bell a",
+        ),
+        ("[{id: a, tokens: ['env:X', 'env:Y', 'env:Z']}]", "", "bells[0].tokens", "3 secrets"),
+        ("[{id: a}]", LOGIN, "login", "lets nobody in"),
+    ],
+)
+def test_secrets_and_logins_that_are_worth_a_look(
+    run: Run, file: Path, bells: str, more: str, field: str, says: str
+) -> None:
+    change(file, "[{id: bell}]\n", f"{bells}\n{more}")
+    code, told = linted(run, file)
+    assert code == 0
+    assert [each["field"] for each in told["warnings"]] == [field]
+    assert says in told["warnings"][0]["problem"]
+
+
+def test_a_person_and_a_bell_with_one_secret_and_a_login_without_a_provider(run: Run, file: Path) -> None:
+    change(file, "[{id: bell}]", "[{id: bell, token: 'env:X'}]")
+    change(file, "address: ana", "token: env:X\n    login: ana@example.org\n    address: ana")
+    _, told = linted(run, file)
+    assert [each["field"] for each in told["warnings"]] == ["bells[0]", "people[0].login"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("[{id: bell}]", "[{id: bell, token: 'env:X', tokens: ['env:Y']}]", "bells[0].token"),
+        ("[{id: bell}]", "[{id: bell, tokens: ['the-secret-itself']}]", "bells[0].tokens[0]"),
+        ("[{id: bell}]\n", "[{id: bell}]\n" + LOGIN.replace("https:", "http:"), "login.issuer"),
+        ("[{id: bell}]\n", "[{id: bell}]\n" + LOGIN.replace("env:SECRET", "abcdef"), "login.client_secret"),
+        (
+            "[{id: bell}]\n",
+            "[{id: bell}]\n" + LOGIN.replace("client_id: f", "client_id: f, claim: name"),
+            "login.claim",
+        ),
+    ],
+)
+def test_a_mistake_in_access_has_its_field(run: Run, file: Path, old: str, new: str, field: str) -> None:
+    change(file, old, new)
+    code, told = linted(run, file)
+    assert code == 1
+    assert [each["field"] for each in told["problems"]] == [field]
+    assert "the-secret-itself" not in str(told)
+
+
+def test_two_people_with_one_login(run: Run, file: Path) -> None:
+    for who in ("ana", "ben"):
+        change(file, f"address: {who}", f"login: someone@example.org\n    address: {who}")
+    _, told = linted(run, file)
+    assert [each["field"] for each in told["problems"]] == ["people[1].login"]

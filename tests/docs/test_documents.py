@@ -12,7 +12,7 @@ import yaml
 
 from cli.errors import ExitCode
 from cli.runbooks import runbook
-from firestation.authority import Bell, Member, Station
+from firestation.authority import Bell, Login, Member, Station
 from firestation.clock import FirstFifteen
 from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
@@ -31,11 +31,13 @@ from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
 from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System
+from firestation.tokens import Scope
 from firestation.wording import FIELDS, Wording
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
 from tests.e2e.processes import needs
 
 OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
+ACCESS = ROOT / "docs/access.md"
 LEVERS = ROOT / "docs/levers.md"
 SOURCES = ROOT / "docs/sources.md"
 
@@ -133,6 +135,15 @@ def test_the_station_that_it_teaches_has_no_gap_and_teaches_the_file_whole(tmp_p
     assert {contact.kind for person in station.people for contact in person.contacts} == set(ContactKind)
 
 
+def test_the_login_that_it_teaches_can_be_read_and_is_taught_whole() -> None:
+    (block,) = blocks(ACCESS, "yaml")
+    login = yaml.safe_load(block)["login"]
+    assert Login.model_validate(login).claim == "email"
+    assert set(login) == set(Login.model_fields)
+    rows = re.findall(r"^\| `(\w+)` \| ", ACCESS.read_text(), re.MULTILINE)
+    assert rows == list(Scope)
+
+
 def test_compose_gives_our_processes_settings_that_they_have() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     told = {
@@ -170,6 +181,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     assert told == {
         "README.md",
         "docs/operations.md",
+        "docs/access.md",
         "docs/authoring.md",
         "docs/authority.md",
         "docs/evidence.md",

@@ -310,11 +310,19 @@ def a_station(
     agent: Agent,
     system_changes: Mapping[str, str] | None = None,
     changes: Mapping[str, str] = SHORTER,
+    *,
+    station_changes: Mapping[str, str] | None = None,
+    public_url: str = "",
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
     config = write_station(state, agent, changes, system_changes)
-    ports = [str(free_port()) for _ in range(3)]
+    path = config / "station.yaml"
+    for old, new in (station_changes or {}).items():
+        assert old in path.read_text(), f"the station file has no {old!r} to change"
+        path.write_text(path.read_text().replace(old, new))
+    port = public_url.rsplit(":", 1)[1] if public_url else free_port()
+    ports = [str(port), *(str(free_port()) for _ in range(2))]
     command = [
         sys.executable,
         "-m",
@@ -326,7 +334,9 @@ def a_station(
     ]
     command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
     command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
-    with running(command, state, "station", PYTHONPATH=str(ROOT)) as process:
+    with running(
+        command, state, "station", PYTHONPATH=str(ROOT), FIRESTATION_PUBLIC_URL=public_url
+    ) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)
         yield station

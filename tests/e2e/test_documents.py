@@ -63,6 +63,13 @@ def test_authoring() -> None:
         assert run(command).strip()
 
 
+def test_access(tmp_path: Path) -> None:
+    """Each command needs the state folder and the station file alone."""
+    station = {"FIRESTATION_STATION": "examples/station/station.yaml", "FIRESTATION_STATE": str(tmp_path)}
+    for command in commands(ROOT / "docs/access.md"):
+        assert run(command, **station).strip()
+
+
 def test_evidence(agent: Agent, station: Station, tmp_path: Path) -> None:
     """Each command once the evidence is sealed; the export goes to a folder of the test's."""
     agent.fault("stale_policy")
