@@ -70,6 +70,22 @@ def digest(text: str) -> str:
     raise InvalidInput("digest", f"{text[:80]!r} is not the beginning of a SHA-256 (8 to 64 of 0-9a-f)", fix)
 
 
+def ago(text: str | None, option: str) -> str | None:
+    """A moment that has been: a span before now ("3h"), or a time in ISO 8601, local. Raises `InvalidInput`."""
+    if text is None:
+        return None
+    try:
+        when: datetime = datetime.now().astimezone() - parse_duration(text)
+        return when.isoformat()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        fix = "Write how long ago, like 3h, or a time like 2026-01-31T14:00"
+        raise InvalidInput(option, f"{text[:80]!r} is no time", fix) from error
+
+
 def until(text: str | None) -> str | None:
     """A date ("2026-01-31", local), a time in ISO 8601, or a span from now ("14d"). Raises `InvalidInput`."""
     if text is None:

@@ -40,6 +40,8 @@ def tell(console: Console, plan: Plan) -> None:
     say(console, Text(plain(plan.change, 600), style="bold"))
     for conflict in plan.conflicts:
         _line(console, "CONFLICT", conflict, BAD)
+    for words in plan.law:
+        _line(console, "THE LAW", words, BAD)
     _line(console, "for whom", plan.affects)
     _line(console, "why", plan.why)
     _line(console, "cost", plan.cost)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.clockface import clock, towards, zone
+from cli.clocks import legal_clocks
 from cli.plain import SHORT, plain
 from firestation.board import Word
 from firestation.clock import Deadline
@@ -42,6 +43,7 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
     console.print()
     waiting(console, seen)
     _section(console, "The first fifteen minutes", (_milestone(each, seen) for each in seen.deadlines))
+    _section(console, "Legal clocks", legal_clocks(seen), hang=8)
     _section(console, "Firebreaks", (line for each in seen.firebreaks for line in _firebreak(each, seen)))
     _section(
         console,
@@ -83,6 +85,8 @@ def waiting(console: Console, seen: Picture) -> None:
         say(console, _waits(each, seen.as_of), indent=2)
         if each.command:
             command(console, each.command)
+    for words in dict.fromkeys(words for plan in seen.plans for words in plan.law):
+        say(console, Text(f"! {plain(words, 600)}", style=BAD), indent=2)
     for plan in seen.plans:
         if plan.conflicts:
             say(

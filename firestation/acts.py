@@ -9,7 +9,7 @@ from pydantic import Field
 
 from firestation.authority import Role
 from firestation.decision import Signed
-from firestation.model import Id, Model, Sha256, Text, Time
+from firestation.model import Id, Line, Model, Sha256, Text, Time
 from firestation.severity import Severity
 
 
@@ -165,6 +165,36 @@ class Waive(_Act):
     until: Time | None = None
 
 
+class Categorize(_Act):
+    """This incident is of a category that has to be reported by law: the category's legal clocks start.
+
+    They count from `aware_at`, the time at which somebody became aware of it; without one, from now.
+    """
+
+    kind: Literal["categorize"] = "categorize"
+    category: Id
+    reason: Text
+    aware_at: Time | None = None
+
+
+class Withdraw(_Act):
+    """It is not of this category (or not at this severity) after all: the legal clocks that it started stop."""
+
+    kind: Literal["withdraw"] = "withdraw"
+    category: Id
+    reason: Text
+
+
+class Inform(_Act):
+    """The authority of this legal clock was informed: at, by, under this reference. Without `at`, just now."""
+
+    kind: Literal["inform"] = "inform"
+    clock: Id
+    reference: Line
+    authority: Line | None = None
+    at: Time | None = None
+
+
 class Prove(_Act):
     """Run the lock again."""
 
@@ -211,6 +241,9 @@ Act = Annotated[
     | Switch
     | Confirm
     | Waive
+    | Categorize
+    | Withdraw
+    | Inform
     | Prove
     | Dismiss
     | Merge

@@ -22,27 +22,30 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import advance, awaits_probe, awaits_soak, believed
+from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed
+from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
 
 DERIVED = frozenset(
-    {
-        "missed",
-        "lapsed",
+    [
         "asked",
-        "expired",
         "called",
+        "expired",
+        "lapsed",
+        "missed",
+        "overdue",
         "paged",
-        "unreached",
-        "silent",
-        "relieved",
-        "said",
         "proposed",
+        "relieved",
+        "reminded",
+        "said",
+        "silent",
         "skipped",
-    }
+        "unreached",
+    ]
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""
 
@@ -234,8 +237,10 @@ class Auditor:
         self.incident, happened = settled(self.incident, self.step.at)
         self.record.extend(happened)
 
-    def _find(self, level: Literal["broken", "on the record"], rule: int, what: str) -> None:
-        title = next((each.title for each in RULES if each.number == rule), "the order of things")
+    def _find(
+        self, level: Literal["broken", "on the record"], rule: int, what: str, besides: str = ORDER
+    ) -> None:
+        title = next((each.title for each in RULES if each.number == rule), besides)
         finding = Finding(
             level=level, rule=rule, title=title, what=what[:4000], run=self.run, event_id=self.step.event_id
         )
@@ -249,6 +254,8 @@ class Auditor:
         for deadline in self.incident.deadlines:
             if deadline.missed:
                 self._find("on the record", 7, f"missed: {deadline.milestone}")
+        for breach in breaches(self.incident):
+            self._find("on the record", 0, breach, "legal clocks")
         return Report(
             incident=self.incident.id,
             phase=self.incident.phase,

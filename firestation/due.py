@@ -7,7 +7,7 @@ auditor derives it again.
 from collections.abc import Iterator
 from datetime import datetime
 
-from firestation import captaincy, record
+from firestation import captaincy, legal_course, record
 from firestation.board import Word
 from firestation.captaincy import silent_since
 from firestation.clock import NEVER, Milestone
@@ -36,6 +36,7 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
         )
         yield from _due_duties(incident, now)
         yield from _due_relief(incident, now)
+        yield from legal_course.due_events(incident, now)
         yield from due_pages(incident, now)
         if now >= next_word(incident):
             yield record.Said(at=now, word=_own_word(incident, now))
@@ -105,7 +106,7 @@ def next_wake(incident: Incident) -> datetime:
     """The next moment at which `settle` may have something, as far as it can be known now."""
     if incident.ended or not incident.rung:
         return NEVER
-    moments = [next_page(incident), next_word(incident)]
+    moments = [next_page(incident), next_word(incident), legal_course.next_moment(incident, NEVER)]
     moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
     moments += [each.decide_by for each in incident.firebreaks if each.state is Lease.PROPOSED]
     moments += [

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from functools import reduce, singledispatch
 
 from firestation import record
+from firestation.acts import Approve, Lift
 from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted, with_page
 from firestation.leases import compensate, fail_together, lease
+from firestation.legal_course import altered, counted
 from firestation.model import Model, without
 from firestation.notices import Notice, notices
 from firestation.record import Event, Opened, Record
@@ -107,8 +109,10 @@ def _(event: record.Rang, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Acted, incident: Incident) -> Incident:
-    heard = {**incident.heard, event.act.by: event.at}
-    return acted(event.act, incident.changed(now=event.at, heard=heard))
+    incident = incident.changed(now=event.at, heard={**incident.heard, event.act.by: event.at})
+    if isinstance(event.act, Approve | Lift):
+        incident = altered(incident, event)
+    return acted(event.act, incident)
 
 
 @_apply.register
@@ -274,6 +278,7 @@ def _(event: record.Called, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Ordered, incident: Incident) -> Incident:
     digest = event.order.action.sha256()
+    incident = altered(incident, event)
     firebreak = incident.firebreak(digest)
     if event.order.purpose == "move" or firebreak is None:
         return lease(incident, digest, state=Lease.MOVING, authority=event.order.authority)
@@ -353,6 +358,11 @@ def _(event: record.Missed, incident: Incident) -> Incident:
         for each in incident.deadlines
     )
     return incident.changed(deadlines=deadlines)
+
+
+@_apply.register
+def _(event: record.Reminded | record.Overdue, incident: Incident) -> Incident:
+    return counted(incident, event)
 
 
 @_apply.register

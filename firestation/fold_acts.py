@@ -8,6 +8,7 @@ from firestation.board import Entry, Word
 from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
+from firestation.legal_course import start, worded
 from firestation.model import Model
 from firestation.severity import propose
 from firestation.state import Incident, Page, Waiver
@@ -40,6 +41,7 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
 @acted.register
 def _(act: acts.Declare, incident: Incident) -> Incident:
     incident = incident.changed(severity=act.severity)
+    incident = start(incident, act.severity, act.by, act.reason, incident.now)
     for firebreak in incident.firebreaks if incident.since(2) else ():
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
         if (
@@ -187,6 +189,11 @@ def _(act: acts.Confirm, incident: Incident) -> Incident:
 def _(act: acts.Waive, incident: Incident) -> Incident:
     waiver = Waiver(what=act.what, by=act.by, reason=act.reason, until=act.until, at=incident.now)
     return incident.changed(waivers=(*incident.waivers, waiver))
+
+
+@acted.register
+def _(act: acts.Categorize | acts.Withdraw | acts.Inform, incident: Incident) -> Incident:
+    return worded(incident, act)
 
 
 @acted.register

@@ -6,7 +6,7 @@ make happen is in `due.py`.
 
 from typing import Literal
 
-from firestation import acts, captaincy, record
+from firestation import acts, captaincy, legal_course, record
 from firestation.authority import Role
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
@@ -26,6 +26,7 @@ def advance(incident: Incident, event: Event) -> Incident:
     """
     if isinstance(event, Acted):
         missing = _out_of_order(incident, event.act)
+        missing = missing or legal_course.cannot(incident, event.act, event.at)
         if missing:
             raise Refused(0, ORDER, missing)
     for refusal in objections(incident, event):

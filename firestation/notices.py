@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from firestation import record
+from firestation import legal_course, record
 from firestation.acts import Accept, Acknowledge, Close, Decline, Dismiss, Handover, Merge, Update
 from firestation.board import Message, Word, render
 from firestation.briefing import briefing
@@ -31,12 +31,19 @@ class Notice(Model):
 
 def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
     """What this event makes us say. `incident` is the state just after it."""
+    by_law = (
+        _to(incident, each.person, Draft(each.step, each.title, each.text))
+        for each in legal_course.reminders(incident, event)
+    )
+    return (*_notices(incident, event), *by_law)
+
+
+def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
     match event:
         case record.Paged():
             return (_page(incident, event),)
         case record.Proposed():
-            firebreak = incident.firebreaks[-1]
-            return (_to_captain(incident, _ask(firebreak)),)
+            return (_to_captain(incident, _ask(incident, incident.firebreaks[-1])),)
         case record.Said():
             return (_word(incident, event.word),)
         case Acted(act=Update()):
@@ -188,7 +195,8 @@ def _readdressed(incident: Incident, at: datetime) -> tuple[Notice, ...]:
         if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
     ]
     drafts = [
-        _ask(each)._replace(step=_again(incident, f"decide-{each.digest[:12]}")) for each in incident.pending
+        _ask(incident, each)._replace(step=_again(incident, f"decide-{each.digest[:12]}"))
+        for each in incident.pending
     ]
     drafts += [_expiry(incident, each.digest) for each in waits]
     return tuple(_to(incident, incident.captain, draft) for draft in drafts)
@@ -221,11 +229,12 @@ def _relieved(incident: Incident, event: record.Relieved) -> Draft:
     return Draft(_again(incident, "relieved"), title, text)
 
 
-def _ask(firebreak: Firebreak) -> Draft:
+def _ask(incident: Incident, firebreak: Firebreak) -> Draft:
     action = firebreak.action
+    law = "".join(f"{words}\n" for words in legal_course.before_altering(incident))
     title = f"{action.incident}: move {action.lever} from {action.origin} to {action.to}?"
     text = (
-        f"{action.scope}\nCost: {firebreak.step.cost}\n"
+        f"{law}{action.scope}\nCost: {firebreak.step.cost}\n"
         f"For {show_duration(action.expires_after)}, digest {firebreak.digest}\n"
     )
     if firebreak.authority == "preauthorized":

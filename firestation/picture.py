@@ -8,6 +8,8 @@ from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
+from firestation.legal import LegalRun
+from firestation.legal_course import owners, told
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
@@ -16,7 +18,7 @@ from firestation.record import Record
 from firestation.severity import Proposal, Severity
 from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
-from firestation.timeline import Moment, tell
+from firestation.timeline import Moment
 
 
 class Waiting(Model):
@@ -72,6 +74,7 @@ class Picture(Model):
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
     waivers: tuple[Waiver, ...]
+    legal: tuple[LegalRun, ...]
     trouble: dict[str, Text]
     restored_at: Time | None
     postmortem: ArtifactRef | None
@@ -110,7 +113,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
         waiting=waiting_for(incident),
-        timeline=tuple(Moment(at=event.at, kind=event.kind, text=tell(event)) for event in events),
+        timeline=tuple(Moment(at=event.at, kind=event.kind, text=told(incident, event)) for event in events),
     )
 
 
@@ -143,7 +146,7 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     if incident.ended:
         return ()
     people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
-    return (*people, *engine, *_after(incident))
+    return (*people, *_by_law(incident), *engine, *_after(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -226,6 +229,20 @@ def _asked(incident: Incident) -> list[Waiting]:
     return [*expiring, *duties]
 
 
+def _by_law(incident: Incident) -> list[Waiting]:
+    """The authorities that have to be informed, the first that is due first."""
+    return [
+        Waiting(
+            what=f"{each.clock.authority} to be informed of {each.cause} ({each.clock.source})"[:300],
+            who=", ".join(owners(incident, each))[:300],
+            since=each.started_at,
+            due=each.due,
+            command=f"firestation inform {incident.id} {each.clock.id} --reference '...'",
+        )
+        for each in sorted(incident.counting, key=lambda run: run.due)
+    ]
+
+
 def _engine(incident: Incident) -> list[Waiting]:
     found = []
     if incident.sealed is None:
@@ -282,7 +299,10 @@ def _after(incident: Incident) -> list[Waiting]:
     if incident.lock_wanted:
         what = "the postmortem to be drafted and the lock to be proved"
         return [*found, Waiting(what=what, who="engine", since=incident.restored_at)]
-    if incident.lock_waiver or (incident.lock and incident.lock.proved):
+    closable = incident.lock_waiver or (incident.lock and incident.lock.proved)
+    if closable and incident.counting:
+        return found
+    if closable:
         what, command = "the incident to be closed", f"firestation close {name}"
     else:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from firestation.firebreak import Action, Firebreak, Lease
+from firestation.legal_course import before_altering
 from firestation.model import Id, Line, Model, Sha256, Text, show_duration
 from firestation.quorum import quorum
 from firestation.state import Incident
@@ -38,6 +39,7 @@ class Plan(Model):
     reversible: bool
     way_back: Text
     conflicts: tuple[Text, ...]
+    law: tuple[Text, ...]
     effective: Text
     expiry: Text
     undecided: Text
@@ -74,6 +76,7 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
         reversible=reversible,
         way_back=step.way_back or (back if reversible else "nobody has written how to undo it"),
         conflicts=tuple(_conflicts(incident, action)),
+        law=before_altering(incident),
         effective=f"{probe}; as a rule it takes {usual}" if usual else probe,
         expiry=(
             f"after {show_duration(action.expires_after)}; the captain may lift or adopt it at any time and is asked "

@@ -6,6 +6,7 @@ from datetime import datetime
 from firestation import record
 from firestation.after_action import Task
 from firestation.firebreak import Firebreak
+from firestation.legal_course import standing, told
 from firestation.model import count, show_duration
 from firestation.record import Event, Record
 from firestation.state import Incident
@@ -21,8 +22,9 @@ def draft(incident: Incident, events: Record) -> str:
         ("Firebreaks", _firebreaks(incident)),
         ("Evidence", _evidence(incident)),
         ("The lock", _lock(incident)),
+        *((("Legal clocks", _legal(incident)),) if incident.legal else ()),
         ("What did not go as it should", _breaches(incident, events)),
-        ("Timeline", (f"- {_time(event.at)} {_plain(tell(event))}" for event in events)),
+        ("Timeline", (f"- {_time(event.at)} {_plain(told(incident, event))}" for event in events)),
     )
     title = f"# Postmortem of {incident.id}: {incident.brief.system.title}"
     parts = [f"## {name}\n\n" + "\n".join(lines) for name, lines in sections]
@@ -122,6 +124,11 @@ def _lock(incident: Incident) -> Iterator[str]:
         yield f"- Task {ticket.kind}: {ticket.reference}"
 
 
+def _legal(incident: Incident) -> Iterator[str]:
+    for run in incident.legal:
+        yield f"- {_plain(standing(run))}."
+
+
 def _breaches(incident: Incident, events: Record) -> Iterator[str]:
     found = [
         f"- Missed: {each.milestone}, due {_time(each.due)}" for each in incident.deadlines if each.missed
@@ -133,7 +140,8 @@ def _breaches(incident: Incident, events: Record) -> Iterator[str]:
 
 def _went_wrong(event: Event) -> bool:
     return isinstance(
-        event, record.TurnedAway | record.Unsent | record.NotSealed | record.Failed | record.Lapsed
+        event,
+        record.TurnedAway | record.Unsent | record.NotSealed | record.Failed | record.Lapsed | record.Overdue,
     )
 
 

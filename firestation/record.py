@@ -16,6 +16,7 @@ from firestation.board import Message, Receipt, Word
 from firestation.clock import Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
+from firestation.legal import LegalClock
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.runbook import Runbook
 from firestation.steps import AtExpiry, Undecided
@@ -34,6 +35,7 @@ class Brief(Model):
     """What an incident is opened with, pinned: a change on disk never changes a running incident.
 
     `alternatives` are the other runbooks of the wall that fit the system; the captain may switch to one of them.
+    `clocks` are the legal clocks that may start, the catalogue's and the system's own.
     """
 
     incident: Id
@@ -43,6 +45,7 @@ class Brief(Model):
     roster: Roster
     alternatives: tuple[Runbook, ...] = ()
     edition: int = Field(default=1, ge=1, le=EDITION)
+    clocks: tuple[LegalClock, ...] = Field(default=(), exclude_if=lambda value: value == ())
 
 
 class _Event(Model):
@@ -278,6 +281,23 @@ class Missed(_Event):
     milestone: Milestone
 
 
+class Reminded(_Event):
+    """It was time to remind the owner of a legal clock; `cause` is what started it. Derived from the clock."""
+
+    kind: Literal["reminded"] = "reminded"
+    clock: Id
+    cause: Id
+    number: int
+
+
+class Overdue(_Event):
+    """The time of a legal clock passed, and nobody had recorded that the authority was informed. Derived."""
+
+    kind: Literal["overdue"] = "overdue"
+    clock: Id
+    cause: Id
+
+
 class Drafted(_Event):
     """The postmortem was drafted and kept. From the activity `keep`."""
 
@@ -337,6 +357,8 @@ Event = Annotated[
     | Expired
     | Soaked
     | Missed
+    | Reminded
+    | Overdue
     | Drafted
     | TaskOpened
     | LockTried

@@ -33,6 +33,8 @@ CAPTAINS_ACTS = (
     acts.Stop,
     acts.Switch,
     acts.Waive,
+    acts.Categorize,
+    acts.Withdraw,
     acts.Prove,
     acts.Dismiss,
     acts.Merge,

@@ -13,6 +13,7 @@ from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
+from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
 from firestation.severity import Proposal, Severity
@@ -89,6 +90,17 @@ class Tenure(Model):
     left: Left | None = None
 
 
+class Altering(Model):
+    """A move that was decided on, or made, while a running clock said not to alter before informing."""
+
+    what: Literal["move", "lift"]
+    decided: bool = False
+    action: Sha256
+    by: Id
+    at: Time
+    clocks: tuple[Id, ...] = ()
+
+
 class Parcel(Model):
     """A message that is still to be sent, under its idempotency key, by a channel.
 
@@ -133,6 +145,8 @@ class Incident(Model):
     kept: dict[Id, Time] = {}
     baseline: dict[Id, Reading] = {}
     waivers: tuple[Waiver, ...] = ()
+    legal: tuple[LegalRun, ...] = ()
+    altering: tuple[Altering, ...] = ()
     firebreaks: tuple[Firebreak, ...] = ()
     wanted: tuple[Id, ...] = ()
     skipped: dict[Id, Text] = {}
@@ -242,6 +256,11 @@ class Incident(Model):
     def lock_waiver(self) -> Waiver | None:
         """The waiver of rule 9, if there is one."""
         return next((each for each in self.waivers if each.what == "lock"), None)
+
+    @property
+    def counting(self) -> tuple[LegalRun, ...]:
+        """The legal clocks that run: started, and neither informed of nor withdrawn."""
+        return tuple(each for each in self.legal if each.running)
 
     @property
     def cadence(self) -> timedelta:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
+from firestation.legal import Legal
 from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
 
@@ -151,6 +152,11 @@ class System(Model):
     channels: tuple[ChannelFitting, ...] = Field(min_length=1, description="how people are reached")
     trackers: tuple[TrackerFitting, ...] = Field(min_length=1, description="where tasks are kept")
     constraints: tuple[Constraint, ...] = Field(default=(), description="levers that do not go together")
+    legal: Legal = Field(
+        default=Legal(),
+        exclude_if=lambda value: value == Legal(),
+        description="who owns the legal clocks, clocks of your own, and whether it may be altered before informing",
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

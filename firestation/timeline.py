@@ -103,6 +103,11 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
         case record.Missed():
             return f"overdue: {event.milestone}"
+        case record.Reminded():
+            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
+            return f"the legal clock {event.clock} for {event.cause} {word}"
+        case record.Overdue():
+            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
         case record.Drafted():
             return f"postmortem drafted: {event.artifact.digest[:12]}"
         case record.TaskOpened():
@@ -157,6 +162,15 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case acts.Waive():
             until = f" until {act.until:%Y-%m-%d}" if act.until else ""
             return f"{act.by} waives the {act.what}{until}{_because(act.reason)}"
+        case acts.Categorize():
+            aware = f", known since {act.aware_at:%Y-%m-%d %H:%M:%S} UTC" if act.aware_at else ""
+            return f"{act.by} says that it is {act.category}{aware}{_because(act.reason)}"
+        case acts.Withdraw():
+            return f"{act.by} withdraws that it is {act.category}{_because(act.reason)}"
+        case acts.Inform():
+            when = f" at {act.at:%Y-%m-%d %H:%M:%S} UTC" if act.at else ""
+            whom = act.authority or "the authority"
+            return f"{act.by} records that {whom} was informed{when} ({act.clock}): {act.reference}"
         case acts.Prove():
             return f"{act.by} has the lock tried again"
         case acts.Dismiss():

@@ -13,6 +13,7 @@ from firestation.drivers.register import open_register
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError, InvalidFile, NotConfigured
 from firestation.keyring import read_keyring
+from firestation.legal import strangers
 from firestation.loader import load_station, load_system, load_wall
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
@@ -41,6 +42,11 @@ def read_book(settings: Settings) -> Book:
     keys, unread = read_keyring(station, settings.station.parent)
     for hole in unread:
         raise InvalidFile(str(settings.station), 0, hole.field, hole.problem, hole.fix)
+    people = [person.id for person in station.people]
+    for file, system in zip(files, systems, strict=True):
+        for field, owner in strangers(system.legal, people):
+            problem = f"{owner!r} is neither a role nor one of the station's people"
+            raise InvalidFile(str(file), 0, field, problem, f"Name a role, or one of {', '.join(people)}")
     return Book(
         station=station,
         keys=dict(keys),

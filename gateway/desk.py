@@ -33,6 +33,7 @@ from firestation.alarm import MOST_TOGETHER, Alarm, Alarms, incident_id
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.legal import clocks
 from firestation.lint import fitting
 from firestation.model import Id, Line, Model, Time
 from firestation.oncall import roster
@@ -126,6 +127,7 @@ class Book(Model):
             roster=roster(self.station, at, propose(runbook.severity).severity, self.keys),
             alternatives=tuple(each for each in wall if each is not runbook),
             edition=EDITION,
+            clocks=clocks(system.legal),
         )
 
 

@@ -23,6 +23,7 @@ from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, Gap, LeverState, Sealed
 from firestation.fold import begin
 from firestation.incident import advance
+from firestation.legal import clocks
 from firestation.picture import picture
 from firestation.record import Acted, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
@@ -91,7 +92,14 @@ def brief() -> Brief:
     everyone = (Role.CAPTAIN, Role.SCRIBE)
     people = tuple(Person(id=name, name=name, roles=everyone, address=name) for name in ("ana", "ben"))
     roster = Roster(station="test", people=people, escalation=("ana", "ben"))
-    return Brief(incident=NAME, system=system, runbook=runbook, matched=("its name",), roster=roster)
+    return Brief(
+        incident=NAME,
+        system=system,
+        runbook=runbook,
+        matched=("its name",),
+        roster=roster,
+        clocks=clocks(system.legal),
+    )
 
 
 class Station:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
 from firestation.drivers.age import is_recipient
+from firestation.legal import CATALOGUE, Legal, LegalClock
 from firestation.lint import dangling, holes
 from firestation.loader import load_runbook, load_station, load_system
 from firestation.model import Model
@@ -190,6 +191,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/authority.md",
         "docs/evidence.md",
         "docs/firebreaks.md",
+        "docs/legal-clocks.md",
     }
 
 
@@ -245,3 +247,21 @@ def test_the_privacy_that_it_teaches_can_be_read() -> None:
     (block,) = blocks(ROOT / "docs/evidence.md", "yaml")
     privacy = Privacy.model_validate(yaml.safe_load(block)["privacy"])
     assert all(is_recipient(each) for each in privacy.encrypt_to)
+
+
+def test_the_legal_clocks_that_it_teaches_are_those_that_run() -> None:
+    """The table is the catalogue, the example can be read, and it has each field that a clock may have."""
+    document = ROOT / "docs/legal-clocks.md"
+    rows = re.findall(r"^\| (`[^|]+) \| `([\w-]+)` \| ([^|]+) \|", document.read_text(), re.MULTILINE)
+    told = {(tuple(re.findall(r"`([\w-]+)`", names)), clock, span) for names, clock, span in rows}
+    spans = {
+        timedelta(hours=72): "72 hours",
+        **{timedelta(days=days): f"{days} days" for days in (2, 10, 15)},
+    }
+    assert told == {(each.categories, each.id, spans[each.within]) for each in CATALOGUE}
+    (block,) = blocks(document, "yaml")
+    data = yaml.safe_load(block)["legal"]
+    legal = Legal.model_validate(data)
+    assert legal.do_not_alter
+    assert set(data) == set(Legal.model_fields)
+    assert set(data["clocks"][0]) == set(LegalClock.model_fields)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from firestation.firebreak import Lease
-from tests.docs.documents import ROOT, commands
+from tests.docs.documents import ROOT, blocks, commands
 from tests.e2e.captain import firebreak, stands
-from tests.e2e.processes import Agent, Station, free_port, wait_for, write_station
+from tests.e2e.processes import Agent, Station, a_station, free_port, wait_for, write_station
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -107,6 +107,31 @@ def test_firebreaks(agent: Agent, station: Station) -> None:
             assert "gone through on 2026-11-25" in told
     seen = station.until(incident, "the way back", stands("reranker", Lease.LIFTED))
     assert seen.runbook == "retrieval-poisoning"
+
+
+def test_legal_clocks(agent: Agent, tmp_path: Path) -> None:
+    """Each command on a station whose system file has the `legal` that the document teaches."""
+    agent.fault("stale_policy")
+    (legal,) = blocks(ROOT / "docs/legal-clocks.md", "yaml")
+    changes = {"title: Refund agent\n": f"title: Refund agent\n{legal}"}
+    with a_station(tmp_path / "station", agent, system_changes=changes) as station:
+        incident = agent.ring(station)
+        station.act("ana", incident, "acknowledge")
+        station.act("ana", incident, "declare", severity="sev2", reason="wrong refunds leave")
+        seen = station.until(incident, "the proposal", stands("reranker", Lease.PROPOSED))
+        digest = firebreak(seen, "reranker").digest[:12]
+        for command in commands(ROOT / "docs/legal-clocks.md"):
+            typed = command.replace("INCIDENT", incident).replace("DIGEST", digest)
+            told = " ".join(run(typed, FIRESTATION_STATE=str(station.state), FIRESTATION_AS="ana").split())
+            if command.endswith("--plan"):
+                assert "THE LAW do not alter before informing applies" in told
+            if command.startswith("firestation show"):
+                assert "runs eu-ai-act-73-2, for serious-incident: due" in told
+        seen = station.picture(incident)
+        assert [(each.clock.id, each.running) for each in seen.legal] == [
+            ("eu-ai-act-73-2", False),
+            ("gdpr-33", False),
+        ]
 
 
 def test_operations_up(agent: Agent, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from firestation import acts, record
 from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
+from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
 from firestation.due import settled
@@ -22,6 +23,7 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
 from firestation.fold import begin
 from firestation.incident import advance, believed, next_job
+from firestation.legal import Legal, LegalClock, clocks
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
@@ -36,9 +38,12 @@ from firestation.system import (
     System,
     TrackerFitting,
 )
+from tests.property.signatures import new_key
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 RUN = "0198b7d2-0000-7000-8000-000000000001"
+CATEGORIES = ("serious-incident", "personal-data-breach", "outage", "bad-weather")
+CLOCKS = ("eu-ai-act-73-2", "gdpr-33", "supervisor", "no-such")
 PEOPLE = ("ana", "ben", "cara", "dan")
 
 
@@ -116,29 +121,62 @@ def runbook(**changes: Any) -> Runbook:
     return base.changed(**changes)
 
 
+KEYS = {name: new_key(name) for name in PEOPLE}
+"""Everybody's SSH key."""
+
+
+def person(name: str, *roles: Role) -> Person:
+    signer = AllowedSigner(principals=(name,), key=KEYS[name].public.line)
+    return Person(
+        id=name, name=name.capitalize(), roles=roles, address=f"{name}@example.org", signers=(signer,)
+    )
+
+
 def roster() -> Roster:
     everyone = (Role.CAPTAIN, Role.SCRIBE, Role.APPROVER)
     return Roster(
         station="demo",
         people=(
-            Person(id="ana", name="Ana", roles=everyone, address="ana@example.org"),
-            Person(id="ben", name="Ben", roles=everyone, address="ben@example.org"),
-            Person(id="cara", name="Cara", roles=(Role.COMMS,), address="cara@example.org"),
-            Person(id="dan", name="Dan", roles=(Role.AUDITOR,), address="dan@example.org"),
+            person("ana", *everyone),
+            person("ben", *everyone),
+            person("cara", Role.COMMS),
+            person("dan", Role.AUDITOR),
         ),
         escalation=("ana", "ben"),
+        silence=timedelta(minutes=30),
     )
 
 
-def brief(**changes: Any) -> Brief:
+LAW = Legal(
+    owner="comms",
+    do_not_alter=True,
+    clocks=(
+        LegalClock(
+            id="supervisor",
+            title="Tell the supervisor of the bank",
+            source="Our licence, section 12",
+            authority="the supervisor",
+            categories=("outage",),
+            severities=(Severity.SEV1,),
+            within=timedelta(hours=4),
+            owner="ben",
+            remind=(timedelta(hours=2), timedelta(minutes=30)),
+        ),
+    ),
+)
+"""Comms owns the clocks of the catalogue, and ben one of the house's own, which sev1 starts too."""
+
+
+def brief(legal: Legal = LAW, **changes: Any) -> Brief:
     return Brief(
         incident="refund-agent-1a2b3c4d",
-        system=system(),
+        system=system().changed(legal=legal),
         runbook=runbook(**changes),
         matched=("the alarm is named RefundGoldenEvalFailing",),
         roster=roster(),
         alternatives=(runbook(runbook="other", title="Another page"),),
         edition=EDITION,
+        clocks=clocks(legal),
     )
 
 
@@ -362,6 +400,9 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
         st.builds(acts.Switch, by=by, to=st.sampled_from(["other", "stale-policy", "no-such"]), reason=text),
         st.builds(acts.Confirm, by=by, step=st.sampled_from(["call-support", "no-such"]), done=st.booleans()),
         st.builds(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
+        st.builds(acts.Categorize, by=by, category=st.sampled_from(CATEGORIES), reason=text, aware_at=until),
+        st.builds(acts.Withdraw, by=by, category=st.sampled_from((*CATEGORIES, "sev1")), reason=text),
+        st.builds(acts.Inform, by=by, clock=st.sampled_from(CLOCKS), reference=text, at=until),
         st.builds(acts.Prove, by=by),
         st.builds(acts.Dismiss, by=by, reason=text),
         st.builds(acts.Merge, by=by, into=st.just("refund-agent-ffffffff"), reason=text),
@@ -369,7 +410,7 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
     )
 
 
-def move_forward(world: World) -> None:  # noqa: C901 - the order of an incident's life
+def move_forward(world: World) -> None:  # noqa: C901, PLR0912 - the order of an incident's life
     """What a good captain and a working house would do next, so that random walks get somewhere."""
     incident = world.incident
     captain, by = incident.captain, incident.captain or "ana"
@@ -397,5 +438,7 @@ def move_forward(world: World) -> None:  # noqa: C901 - the order of an incident
         world.attempt(act(by=by, action=newest.digest, reason="it is over"))
     elif incident.lock is None or not incident.lock.proved:
         world.lock()
+    elif incident.counting:
+        world.attempt(acts.Inform(by=by, clock=incident.counting[0].clock.id, reference="told by telephone"))
     else:
         world.attempt(acts.Close(by=by))
