@@ -5,8 +5,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from firestation.contacts import ContactKind
+from firestation.fitting import Fitting
 from firestation.model import Line
-from firestation.system import ChannelFitting, Fitting
 
 
 class Pager(Fitting):
@@ -16,12 +16,6 @@ class Pager(Fitting):
         default="the station's pager", description="what it is, in a line that a captain understands"
     )
     reaches: ContactKind = Field(description="the kind of contact point that it sends to")
-
-    def fitting(self) -> ChannelFitting:
-        """The same as a channel, as `send` is ordered to use it."""
-        return ChannelFitting(
-            id=self.id, title=self.title, driver=self.driver, config=self.config, audience="pager"
-        )
 
 
 class Way(NamedTuple):

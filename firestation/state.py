@@ -193,9 +193,12 @@ class Incident(Model):
 
     def carrier(self, parcel: Parcel) -> ChannelFitting:
         """The channel that a parcel goes by: one of the station's pagers, or one of the system's channels."""
-        if parcel.pager:
-            return next(each for each in self.brief.roster.pagers if each.id == parcel.channel).fitting()
-        return next(each for each in self.brief.system.channels if each.id == parcel.channel)
+        if not parcel.pager:
+            return next(each for each in self.brief.system.channels if each.id == parcel.channel)
+        pager = next(each for each in self.brief.roster.pagers if each.id == parcel.channel)
+        return ChannelFitting(
+            id=pager.id, title=pager.title, driver=pager.driver, config=pager.config, audience="pager"
+        )
 
     @property
     def late(self) -> tuple[Id, ...]:

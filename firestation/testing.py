@@ -24,6 +24,7 @@ from firestation.conformance import (
 from firestation.errors import Drifted, DriverError, Gone, Nonsense, NotApplied, NotConfigured, Unreachable
 from firestation.evidence import Scope
 from firestation.firebreak import Reading
+from firestation.fitting import Fitting
 from firestation.ports import (
     Artifact,
     Channel,
@@ -39,7 +40,6 @@ from firestation.ports import (
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
-    Fitting,
     LeverFitting,
     Position,
     SourceFitting,

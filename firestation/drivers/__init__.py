@@ -27,12 +27,12 @@ from firestation.drivers.exchange import stateless_client
 from firestation.drivers.kit import HttpClient, Kit
 from firestation.drivers.moving import MovingConfig
 from firestation.errors import InvalidInput, NotConfigured
+from firestation.fitting import Fitting
 from firestation.model import Model
 from firestation.ports import Channel, Check, Claims, Lever, Secrets, Source, Tracker
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
-    Fitting,
     LeverFitting,
     SourceFitting,
     System,
