@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from cli.show import show
 from firestation import acts, links
 from firestation.authority import Roster
 from firestation.board import Message
@@ -132,3 +135,24 @@ async def test_the_link_of_a_page_is_in_the_message_and_nowhere_else(paged: Stag
     assert "/ack/" not in history
     assert token not in history
     assert token not in seen.model_dump_json()
+
+
+async def test_an_incident_without_a_captain_says_so_everywhere(paged: Stage) -> None:
+    await paged.ring()
+    await paged.do(acts.Update(by="cara", audience="internal", known="refunds are wrong"))
+    await paged.until("the words on the board", lambda _: len(paged.town.room.sent) >= 2)
+    said = [message.text for message in paged.town.room.sent.values() if message.purpose == "update"]
+    assert any("no captain yet" in text for text in said), "the engine's own word"
+    assert any("refunds are wrong" in text and "has no captain" in text for text in said)
+    seen = await paged.picture()
+    assert seen.waiting[0].what.startswith("a captain: nobody has acknowledged")
+    described = await paged.handle.describe()
+    assert described.typed_search_attributes.get(search.CAPTAIN) == "nobody"
+    assert str(described.typed_search_attributes.get(search.WAITING)).startswith("a captain: ")
+    shown = Console(file=StringIO(), width=200)
+    show(shown, seen)
+    assert isinstance(shown.file, StringIO)
+    assert "captain NOBODY" in shown.file.getvalue()
+    assert "$ firestation ack " in shown.file.getvalue()
+    (page,) = [each for each in paged.town.chat.sent.values() if each.purpose == "page"][:1]
+    assert "No captain (nobody has acknowledged)" in page.text
