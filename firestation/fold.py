@@ -51,7 +51,10 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = _apply(event, incident)
     after = after.changed(now=max(incident.now, event.at))
     after = after.changed(deadlines=_met(after))
-    return after.changed(outbox=after.outbox + _parcels(after, event))
+    parcels = _parcels(after, event)
+    if isinstance(event, record.Paged) and not parcels:
+        after = after.changed(lost=(*after.lost, event.step))
+    return after.changed(outbox=after.outbox + parcels)
 
 
 def _met(incident: Incident) -> tuple[Deadline, ...]:
@@ -140,6 +143,8 @@ def _(event: record.Sent | record.Unsent, incident: Incident) -> Incident:
         return incident
     if isinstance(event, record.Sent):
         return with_page(incident, page.changed(sent=page.sent + 1))
+    if not page.sent and all(parcel.page != page.step for parcel in rest):
+        incident = incident.changed(lost=(*incident.lost, page.step))
     return with_page(incident, page.changed(unsent=(*page.unsent, event.detail)))
 
 
@@ -154,6 +159,7 @@ def _(event: record.Paged, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Unreached, incident: Incident) -> Incident:
     page = incident.page(event.step)
+    incident = incident.changed(lost=tuple(step for step in incident.lost if step != event.step))
     return with_page(incident, page.changed(unreached=True)) if page else incident
 
 

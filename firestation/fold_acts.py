@@ -25,7 +25,8 @@ def acted(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fal
 
 def with_page(incident: Incident, page: Page) -> Incident:
     """The state with this page in the place of the one of its number."""
-    paging = tuple(page if each.step == page.step else each for each in incident.paging)
+    index = page.step - 1
+    paging = (*incident.paging[:index], page, *incident.paging[index + 1 :])
     return incident.changed(paging=paging)
 
 

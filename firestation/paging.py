@@ -1,25 +1,29 @@
 """Paging: whom next, when, and in which words. It climbs the ranks until a captain has it, and begins anew.
 
-A page that reached nobody is no reason to wait for its answer: the next one is paged at once, but no more than one
-whole round of the ranks without a pause.
+A page that reached nobody is no reason to wait for its answer: the next one is paged at once. When a whole round of the
+ranks has reached nobody, the pages go on at their usual pace.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import takewhile
+from itertools import islice
 
 from firestation import record
 from firestation.clock import NEVER
-from firestation.state import Incident, Page
+from firestation.state import Incident
 
 ROUNDS_BEFORE_SLOWING = 2
 SLOWER = 5
+LOOKED_BACK = 4
+"""So many rounds are looked at for who could not be reached last; what nobody takes may have weeks of them."""
 
 
 def due_pages(incident: Incident, now: datetime) -> Iterator[record.Unreached | record.Paged]:
     """What is to be said of pages by now: that one reached nobody, and that it is time for the next."""
-    for page in _lost(incident) if incident.since(3) else ():
-        yield record.Unreached(at=now, step=page.step, person=page.person)
+    for step in incident.lost if incident.since(3) else ():
+        page = incident.page(step)
+        if page:
+            yield record.Unreached(at=now, step=step, person=page.person)
     if now >= next_page(incident):
         yield record.Paged(at=now, step=incident.pages + 1, person=next_person(incident))
 
@@ -33,25 +37,17 @@ def next_person(incident: Incident) -> str:
 def next_page(incident: Incident) -> datetime:
     """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds.
 
-    After a page that reached nobody it is due already, unless a whole round has reached nobody.
+    After a page that reached nobody it is due already, unless those of a whole round have.
     """
     if incident.captain or incident.ended:
         return NEVER
     if incident.paged_at is None:
         return incident.opened_at
     every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
-    in_vain = sum(1 for _ in takewhile(lambda page: page.unreached, reversed(incident.paging)))
-    if in_vain % ranks:
+    round_ = incident.paging[-ranks:]
+    if round_[-1].unreached and not (len(round_) == ranks and all(page.unreached for page in round_)):
         return incident.paged_at
     return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
-
-
-def _lost(incident: Incident) -> Iterator[Page]:
-    """The pages whose every message has failed, or that had none, and that are not known as such yet."""
-    under_way = {parcel.page for parcel in incident.outbox}
-    for page in incident.paging:
-        if not (page.sent or page.unreached or page.step in under_way):
-            yield page
 
 
 def vacant(incident: Incident) -> str:
@@ -65,8 +61,9 @@ def vacant(incident: Incident) -> str:
 def want_of_captain(incident: Incident) -> str:
     """What a captainless incident waits for, and who of those on call could not be reached, and why."""
     since = (incident.tenures[-1].until if incident.tenures else None) or incident.opened_at
-    settled = [page for page in incident.paging if page.at >= since and (page.sent or page.unreached)]
-    latest = {page.person: page for page in settled}
+    recent = islice(reversed(incident.paging), LOOKED_BACK * len(incident.brief.roster.escalation))
+    settled = [page for page in recent if page.at >= since and (page.sent or page.unreached)]
+    latest = {page.person: page for page in reversed(settled)}
     lost = [page for page in latest.values() if page.unreached]
     if not lost:
         return f"a captain: {vacant(incident)}"

@@ -138,6 +138,7 @@ class Incident(Model):
     paged: Id | None = None
     paged_at: Time | None = None
     paging: tuple[Page, ...] = ()
+    lost: tuple[int, ...] = ()
     sealed: Sealed | None = None
     supplements: tuple[Sealed, ...] = ()
     seal_trouble: Text | None = None
