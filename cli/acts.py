@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.decisions import sign_fields
-from cli.desk import As, Desk, Incident, Json
+from cli.desk import As, Desk, Incident, Json, Reason
+from cli.notes import establish, note
 from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
-from firestation.authority import Role
+from cli.roles import accept, ack, decline, handover, renounce
 from firestation.errors import InvalidInput
 from firestation.severity import Severity
 
@@ -20,9 +21,6 @@ TELL = "3. Tell what is known"
 END = "4. End it"
 HAND = "Hand it over, or say that it is none"
 
-Reason = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")
-]
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
 ]
@@ -36,30 +34,14 @@ Sign = Annotated[
 ]
 
 
+Grade = Annotated[int | None, typer.Option(min=0, max=3, help="From 0 (mild) to 3 (grave).")]
+
+
 class Waivable(StrEnum):
     """What a captain may do without."""
 
     SNAPSHOT = "snapshot"
     LOCK = "lock"
-
-
-def ack(
-    ctx: typer.Context,
-    incident: Incident,
-    *,
-    role: Annotated[Role, typer.Option("--role", help="The part that you take.")] = Role.CAPTAIN,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Take the page: become the captain, or another role.
-
-    Example:
-      firestation ack refund-agent-1a2b3c4d --as ana
-      firestation ack refund-agent-1a2b3c4d --as ben --role scribe
-
-    Next: the paging stops, and the captain declares how bad it is.
-    """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "acknowledge", role=role)
 
 
 def declare(
@@ -71,14 +53,47 @@ def declare(
     who: As = None,
     as_json: Json = False,
 ) -> None:
-    """Say how bad it is. The engine proposes, the captain declares.
+    """Say how bad it is, raise it or lower it. The engine proposes, the captain declares.
+
+    What is proposed may change later: declare that, or declare what stands already, and say why.
 
     Example:
       firestation declare refund-agent-1a2b3c4d sev2 --reason 'money is going out'
 
-    Next: the engine puts the runbook's firebreaks before you, one decision each.
+    Next: the engine puts the runbook's firebreaks before you; words, clock and paging go by the severity from now on.
     """
     perform(Desk.of(ctx, who, as_json=as_json), incident, "declare", severity=severity, reason=reason)
+
+
+def assess(
+    ctx: typer.Context,
+    incident: Incident,
+    *,
+    harm: Grade = None,
+    spread: Grade = None,
+    reversibility: Grade = None,
+    momentum: Grade = None,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say how bad it looks now, on one axis or more, from 0 (mild) to 3 (grave). Anybody may; the captain declares.
+
+    harm: nobody is harmed, annoyance, money or trust or rights are lost, people are in danger.
+    spread: one user, some users, many users or a tenant, everyone.
+    reversibility: undone by itself, undone by us, undone with effort, cannot be undone.
+    momentum: over, steady, growing, growing fast.
+
+    Example:
+      firestation assess refund-agent-1a2b3c4d --spread 3 --momentum 3 --reason 'all tenants, and more each minute'
+
+    Next: the engine weighs it again; when that is graver than what is declared, the captain is told.
+    """
+    said = {"harm": harm, "spread": spread, "reversibility": reversibility, "momentum": momentum}
+    if not any(grade is not None for grade in said.values()):
+        fix = f"Give at least one of {', '.join(f'--{axis}' for axis in said)}, each from 0 to 3"
+        raise InvalidInput("--harm", "no axis is given", fix)
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "assess", **said, reason=reason)
 
 
 def propose(
@@ -154,32 +169,6 @@ def refuse(
     perform(desk, incident, "refuse", **named, reason=reason)
 
 
-def note(
-    ctx: typer.Context,
-    incident: Incident,
-    text: Annotated[str, typer.Argument(help="What you saw, or what you think.")],
-    *,
-    fact: Annotated[
-        bool, typer.Option("--fact", help="It is known to be true; otherwise a hypothesis.")
-    ] = False,
-    cause: Annotated[
-        bool, typer.Option("--cause", help="This fact is the cause. Only the captain says so.")
-    ] = False,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Write a hypothesis or a fact on the record.
-
-    Example:
-      firestation note refund-agent-1a2b3c4d 'the reranker was switched off at 13:40' --fact
-
-    Next: once the captain has marked a fact as the cause, public updates may name it.
-    """
-    standing = "fact" if fact or cause else "hypothesis"
-    desk = Desk.of(ctx, who, as_json=as_json)
-    perform(desk, incident, "note", text=text, standing=standing, cause=cause)
-
-
 def update(
     ctx: typer.Context,
     incident: Incident,
@@ -212,67 +201,6 @@ def update(
     if said is None:
         raise InvalidInput("known", "there is nothing to say", "Write what is known, or use --prepared")
     perform(desk, incident, "update", audience=audience, known=said, unknown=unknown, doing=doing)
-
-
-def handover(
-    ctx: typer.Context,
-    incident: Incident,
-    to: Annotated[str, typer.Argument(metavar="NAME", help="Who shall be the captain.")],
-    *,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Offer the captaincy to somebody. You stay the captain until it is accepted.
-
-    Example:
-      firestation handover refund-agent-1a2b3c4d ben
-
-    Next: ben gets the briefing, and types `firestation accept refund-agent-1a2b3c4d`.
-    """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "handover", to=to)
-
-
-def accept(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Json = False) -> None:
-    """Take the captaincy that was offered to you.
-
-    Example:
-      firestation accept refund-agent-1a2b3c4d --as ben
-
-    Next: you are the captain, and decide what is waited for.
-    """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "accept")
-
-
-def decline(
-    ctx: typer.Context, incident: Incident, *, reason: Reason, who: As = None, as_json: Json = False
-) -> None:
-    """Not take the captaincy that was offered to you.
-
-    Example:
-      firestation decline refund-agent-1a2b3c4d --reason 'I am on a train' --as ben
-
-    Next: whoever offered it is told, and is still the captain.
-    """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "decline", reason=reason)
-
-
-def renounce(
-    ctx: typer.Context,
-    incident: Incident,
-    *,
-    role: Annotated[Role, typer.Option("--role", help="The part that you lay down.")] = Role.CAPTAIN,
-    reason: Reason,
-    who: As = None,
-    as_json: Json = False,
-) -> None:
-    """Lay down the captaincy, or another role, with nobody to take it. A handover is better.
-
-    Example:
-      firestation renounce refund-agent-1a2b3c4d --reason 'I must leave at once'
-
-    Next: without a captain the paging begins again, until somebody acknowledges.
-    """
-    perform(Desk.of(ctx, who, as_json=as_json), incident, "renounce", role=role, reason=reason)
 
 
 def lift(
@@ -467,9 +395,9 @@ def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Js
 
 
 PANELS = {
-    TAKE: (ack, declare),
+    TAKE: (ack, declare, assess),
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
-    TELL: (note, update),
+    TELL: (note, establish, update),
     END: (lift, adopt, extend, waive, prove, close),
     HAND: (handover, accept, decline, renounce, dismiss, merge),
 }

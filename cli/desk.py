@@ -29,6 +29,9 @@ As = Annotated[
         "--as", metavar="NAME", envvar="FIRESTATION_AS", help="Who acts: one of the station's people."
     ),
 ]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence. It stays on the record.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
 
 

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.acts import Reason
-from cli.desk import As, Desk, Incident, Json
-from cli.perform import ago, perform
+from cli.desk import As, Desk, Incident, Json, Reason
+from cli.perform import happened, perform
 
 PANEL = "What the law asks"
 
@@ -38,7 +37,7 @@ def categorize(
     Next: each clock shows the time that is left, and reminds its owner, until the authority is informed.
     """
     desk = Desk.of(ctx, who, as_json=as_json)
-    fields = {"category": category, "reason": reason, "aware_at": ago(aware, "--aware")}
+    fields = {"category": category, "reason": reason, "aware_at": happened(aware, "--aware")}
     perform(desk, incident, "categorize", **fields)
 
 
@@ -71,7 +70,7 @@ def inform(
     Next: the clock stands still, its reminders end, and the record keeps at, by and reference.
     """
     desk = Desk.of(ctx, who, as_json=as_json)
-    fields = {"clock": clock, "reference": reference, "at": ago(at, "--at"), "authority": authority}
+    fields = {"clock": clock, "reference": reference, "at": happened(at), "authority": authority}
     perform(desk, incident, "inform", **fields)
 
 

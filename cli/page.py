@@ -10,7 +10,6 @@ from cli.show import ASK, BAD, DIM, command, say
 from firestation.model import show_duration
 from firestation.order import in_order, wanted
 from firestation.runbook import GENERAL, Runbook
-from firestation.severity import WORDS as AXES
 from firestation.severity import propose
 from firestation.steps import FirebreakStep, ManualStep
 
@@ -66,9 +65,9 @@ def kept_true(runbook: Runbook, *, stale: bool) -> Text:
 
 
 def _severity(runbook: Runbook) -> Iterator[Text]:
-    for axis, value in runbook.severity.model_dump().items():
-        yield Text(f"{axis} {value}: {AXES[axis][value]}")
-    yield Text(f"the engine proposes {propose(runbook.severity).severity}; the captain declares")
+    proposal = propose(runbook.severity)
+    yield from map(Text, proposal.reasons)
+    yield Text(f"the engine proposes {proposal.severity}; the captain declares")
 
 
 def _opening(runbook: Runbook) -> Iterator[Text]:
@@ -138,7 +137,8 @@ def _recovery(runbook: Runbook) -> Iterator[Text]:
 
 
 def _words(runbook: Runbook) -> Iterator[Text]:
-    yield Text(f"a word every {show_duration(runbook.cadence)}")
+    others = "".join(f", at {each} every {show_duration(span)}" for each, span in runbook.cadence_at.items())
+    yield Text(f"a word every {show_duration(runbook.cadence)}{others}")
     for audience in ("internal", "public"):
         words = getattr(runbook.updates, audience)
         if words:

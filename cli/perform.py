@@ -1,7 +1,7 @@
 """Doing one act: post it, say that it was taken, and show what is waited for now."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +12,7 @@ from cli.show import ASK, say, waiting
 from firestation.errors import FirestationError, InvalidInput
 from firestation.model import parse_duration
 
+OF_DAY = re.compile(r"^\d\d:\d\d(:\d\d)?$")
 DIGEST = re.compile(r"^[0-9a-f]{8,64}$")
 
 
@@ -70,22 +71,6 @@ def digest(text: str) -> str:
     raise InvalidInput("digest", f"{text[:80]!r} is not the beginning of a SHA-256 (8 to 64 of 0-9a-f)", fix)
 
 
-def ago(text: str | None, option: str) -> str | None:
-    """A moment that has been: a span before now ("3h"), or a time in ISO 8601, local. Raises `InvalidInput`."""
-    if text is None:
-        return None
-    try:
-        when: datetime = datetime.now().astimezone() - parse_duration(text)
-        return when.isoformat()
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError, OSError) as error:
-        fix = "Write how long ago, like 3h, or a time like 2026-01-31T14:00"
-        raise InvalidInput(option, f"{text[:80]!r} is no time", fix) from error
-
-
 def until(text: str | None) -> str | None:
     """A date ("2026-01-31", local), a time in ISO 8601, or a span from now ("14d"). Raises `InvalidInput`."""
     if text is None:
@@ -100,3 +85,26 @@ def until(text: str | None) -> str | None:
     except (ValueError, OverflowError, OSError) as error:
         fix = "Write a span like 14d, or a date like 2026-01-31"
         raise InvalidInput("--until", f"{text[:80]!r} is no date", fix) from error
+
+
+def happened(text: str | None, option: str = "--at") -> str | None:
+    """When it happened: so long ago ("5m"), when the clock here last showed this ("03:10"), or a time in ISO 8601.
+
+    Raises `InvalidInput`.
+    """
+    if text is None:
+        return None
+    now = datetime.now().astimezone()
+    try:
+        ago: timedelta = parse_duration(text)
+        return (now - ago).isoformat()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        if OF_DAY.match(text):
+            when = datetime.fromisoformat(f"{now:%Y-%m-%d}T{text}").astimezone()
+            return (when if when <= now else when - timedelta(days=1)).isoformat()
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        fix = "Write how long ago, like 5m, a time of day like 03:10, or a time like 2026-01-31T03:10"
+        raise InvalidInput(option, f"{text[:80]!r} is no time", fix) from error

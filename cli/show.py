@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.clockface import clock, towards, zone
 from cli.clocks import legal_clocks
 from cli.plain import SHORT, plain
-from firestation.board import Word
+from firestation.board import Entry, Word
 from firestation.clock import Deadline
 from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
@@ -37,11 +37,15 @@ STATES = {
 }
 
 
+NOTES = {"fact": "Facts", "hypothesis": "Hypotheses, not known to be true", "refuted": "Refuted"}
+
+
 def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
     """Print the whole picture; the timeline's tail only, unless `everything`."""
     _head(console, seen)
     console.print()
     waiting(console, seen)
+    _section(console, "Severity", _severity(seen))
     _section(console, "The first fifteen minutes", (_milestone(each, seen) for each in seen.deadlines))
     _section(console, "Legal clocks", legal_clocks(seen), hang=8)
     _section(console, "Firebreaks", (line for each in seen.firebreaks for line in _firebreak(each, seen)))
@@ -54,12 +58,8 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
         console, "Not their turn", (Text(f"{step}: {plain(why, SHORT)}") for step, why in seen.turns.items())
     )
     _section(console, "Evidence", _evidence(seen), hang=8)
-    for standing, title in (("fact", "Facts"), ("hypothesis", "Hypotheses, not known to be true")):
-        said = (
-            Text(f"{plain(each.text)}{' [the cause]' if each.cause else ''} ({each.by})")
-            for each in seen.entries
-            if each.standing == standing
-        )
+    for standing, title in NOTES.items():
+        said = (_note(each, seen.as_of) for each in seen.entries if each.standing == standing)
         _section(console, title, said)
     _section(console, "Last words", _words(seen))
     _section(console, "After-action", _after(seen))
@@ -115,7 +115,9 @@ def moment(each: Moment, now: datetime) -> Text:
 
 def _head(console: Console, seen: Picture) -> None:
     say(console, Text.assemble((plain(seen.incident), "bold"), f"  {plain(seen.title)}"))
-    severity = str(seen.severity) if seen.severity else f"not declared ({seen.proposal.severity} proposed)"
+    severity, proposed = str(seen.severity or "not declared"), seen.proposal.severity
+    if proposed is not seen.severity:
+        severity += f" ({proposed} proposed)"
     captain = plain(seen.captain) if seen.captain else "NOBODY"
     scribe = plain(seen.scribe) if seen.scribe else "nobody"
     offered = f" (offered to {plain(seen.offered_to)})" if seen.offered_to else ""
@@ -145,6 +147,30 @@ def _head(console: Console, seen: Picture) -> None:
                 f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{times}: {plain(rung.alarm.summary, 600)}"
             ),
         )
+
+
+def _severity(seen: Picture) -> Iterator[Text]:
+    """How it came to be as grave as it is, once there is more to say than in the head."""
+    for each in seen.declarations:
+        yield Text(
+            f"{clock(each.at, seen.as_of)} {each.by} {each.verb} {each.now}: {plain(each.reason, SHORT)}"
+        )
+    if seen.severity is None or seen.proposal.severity is not seen.severity:
+        since = f"{seen.proposal.severity} is proposed since {clock(seen.proposed_since, seen.as_of)}"
+        yield Text(f"{since}: {plain('; '.join(seen.proposal.reasons), 600)}")
+
+
+def _note(each: Entry, now: datetime) -> Text:
+    """A note with its number, its author, and who stands for it by name."""
+    later = f" at {clock(each.at, now)}" if each.at < each.written_at else ""
+    said = [f"{each.by}{later}"]
+    for voucher in each.stands_for_it:
+        if voucher.reason:
+            done = "stands for it" if voucher.holds else "refuted it"
+            said.append(f"{voucher.by} {done}: {plain(voucher.reason, SHORT)}")
+    cause = " [the cause]" if each.cause and each.standing == "fact" else ""
+    struck = DIM + " strike" if each.standing == "refuted" else ""
+    return Text.assemble(f"{each.number}. ", (plain(each.text), struck), f"{cause} ({'; '.join(said)})")
 
 
 def _waits(each: Waiting, now: datetime) -> Text:
@@ -231,8 +257,9 @@ def _words(seen: Picture) -> Iterator[Text]:
             yield Text(f"  not known: {plain(last.unknown, 600)}")
         if last.doing:
             yield Text(f"  being done: {plain(last.doing, 600)}")
-        if last.next_due and seen.phase not in ENDED:
-            yield Text(f"  next word {towards(last.next_due, seen.as_of)}")
+        due = seen.next_word if audience == "internal" else last.next_due
+        if due and seen.phase not in ENDED:
+            yield Text(f"  next word {towards(due, seen.as_of)}")
 
 
 def _after(seen: Picture) -> Iterator[Text]:

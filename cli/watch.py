@@ -1,6 +1,7 @@
 """Looking at incidents: the list, one picture, and one picture that goes on."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -123,15 +124,16 @@ def show_incident(
 
 def _follow(desk: Desk, gateway: Gateway, seen: Picture) -> None:
     """Print each new line of the timeline, and again what is waited for whenever that changes."""
-    told = 0 if desk.json else len(seen.timeline)
+    told = Counter(() if desk.json else seen.timeline)
     waits = seen.waiting
     for now in pictures(desk, gateway, seen):
-        for each in now.timeline[told:]:
+        new = Counter(now.timeline) - told  # a note of what happened before stands further up
+        for each in new.elements():
             if desk.json:
                 desk.answer(each.model_dump(mode="json"))
             else:
                 desk.console.print(moment(each, now.as_of), soft_wrap=True)
-        told = len(now.timeline)
+        told += new
         asked = [each.command for each in now.waiting if each.command]
         if not desk.json and asked != [each.command for each in waits if each.command]:
             waiting(desk.console, now)

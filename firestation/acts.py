@@ -3,14 +3,14 @@
 The same models arrive as Temporal updates, as signals, and over HTTP, so there is one validation.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from firestation.authority import Role
 from firestation.decision import Signed
-from firestation.model import Id, Line, Model, Sha256, Text, Time
-from firestation.severity import Severity
+from firestation.model import Id, Line, Model, Sha256, Text, Time, wrong_at
+from firestation.severity import AXES, Axis, Grade, Severity
 
 
 class _Act(Model):
@@ -34,6 +34,30 @@ class Declare(_Act):
     kind: Literal["declare"] = "declare"
     severity: Severity
     reason: Text
+
+
+class Assess(_Act):
+    """How bad it looks now, on one axis or more, each from 0 (mild) to 3 (grave); the engine weighs it again."""
+
+    kind: Literal["assess"] = "assess"
+    harm: Grade | None = None
+    spread: Grade | None = None
+    reversibility: Grade | None = None
+    momentum: Grade | None = None
+    reason: Text
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.grades:
+            says = f"no axis is given; give at least one of {', '.join(AXES)}, from 0 to 3"
+            raise wrong_at("harm", says=says)
+        return self
+
+    @property
+    def grades(self) -> dict[Axis, int]:
+        """What is said, by axis."""
+        found: dict[Axis, int | None] = {axis: getattr(self, axis) for axis in AXES}
+        return {axis: grade for axis, grade in found.items() if grade is not None}
 
 
 class Propose(_Act):
@@ -62,12 +86,26 @@ class Refuse(_Act):
 
 
 class Note(_Act):
-    """For the record: a fact, or a hypothesis. A fact may be marked as the cause, by the captain only."""
+    """For the record: a fact, or a hypothesis. A fact may be marked as the cause, by the captain only.
+
+    `at` is when it happened, if that was before it is written down.
+    """
 
     kind: Literal["note"] = "note"
     text: Text
     standing: Literal["fact", "hypothesis"] = "hypothesis"
     cause: bool = False
+    at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class Establish(_Act):
+    """This note is a fact, and I stand for it; or, without `holds`, it is refuted. The captain may say: the cause."""
+
+    kind: Literal["establish"] = "establish"
+    entry: int = Field(ge=1)
+    holds: bool = True
+    cause: bool = False
+    reason: Text
 
 
 class Update(_Act):
@@ -225,10 +263,12 @@ class Close(_Act):
 Act = Annotated[
     Acknowledge
     | Declare
+    | Assess
     | Propose
     | Approve
     | Refuse
     | Note
+    | Establish
     | Update
     | Handover
     | Accept

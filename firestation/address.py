@@ -21,3 +21,14 @@ def is_https(url: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(is_https)]
+
+
+def is_origin(url: str) -> str:
+    """The address of a whole host, without a slash at its end. Raises `ValueError`."""
+    if urlsplit(is_https(url)).path.strip("/"):
+        msg = "it has a path; write it like https://fire.example.org"
+        raise ValueError(msg)
+    return url.rstrip("/")
+
+
+Origin = Annotated[str, AfterValidator(is_origin)]

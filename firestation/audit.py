@@ -23,8 +23,9 @@ from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
 from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed
+from firestation.leases import leased, reading
 from firestation.legal_course import breaches
-from firestation.model import Id, Line, Model, Text, Time
+from firestation.model import Id, Line, Model, Text, Time, without
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
@@ -279,8 +280,12 @@ def _by_todays_model(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _essence(events: list[dict[str, Any]]) -> list[Any]:
-    """Events without what is derived and without times: ours are the history's, a workflow's those of its tasks."""
-    return [_timeless(event) for event in events if event["kind"] not in DERIVED]
+    """Events without what is derived and without times: ours are the history's, a workflow's those of its tasks.
+
+    The words of a refusal may tell a time too; its rule is compared, and the words of an update's are its answer's.
+    """
+    kept = [event for event in events if event["kind"] not in DERIVED]
+    return [_timeless(without(each, "missing") if each["kind"] == "turned-away" else each) for each in kept]
 
 
 def _timeless(value: Any) -> Any:
@@ -315,9 +320,7 @@ def _read(step: Step, incident: Incident) -> Event | None:
     if order.purpose == "snapshot":
         return None
     position = LeverState.model_validate(step.answer).position if step.kind == "done" else None
-    return record.LeverRead(
-        at=step.at, lever=order.lever.id, position=position, detail="read since it was waived"
-    )
+    return reading(step.at, order, position)
 
 
 def _moved(step: Step, incident: Incident) -> Event | None:
@@ -382,8 +385,8 @@ def _sealed(step: Step, _: Incident) -> Event:
 
 def _leased(step: Step, _: Incident) -> Event:
     order = orders.LeaseOrder.model_validate(step.given)
-    holder = orders.LeaseAnswer.model_validate(step.answer).holder
-    return record.Leased(at=step.at, lever=order.lever, action=order.action, holder=holder)
+    answer = orders.LeaseAnswer.model_validate(step.answer)
+    return leased(step.at, order, answer)
 
 
 def _opened(step: Step, _: Incident) -> Event:

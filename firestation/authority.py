@@ -31,18 +31,21 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-class Person(Model):
+class _Someone(Model):
+    id: Id
+    name: Line
+    roles: tuple[Role, ...] = Field(min_length=1)
+    address: Line
+    contacts: tuple[Contact, ...] = Field(default=(), exclude_if=lambda contacts: not contacts)
+
+
+class Person(_Someone):
     """Somebody who may act. `address` is where a system's pager channel reaches them; never a secret.
 
     `contacts` are where the station's own pagers reach them. `signers` are the public keys by which this person signs
     decisions, with the times in which each counts.
     """
 
-    id: Id
-    name: Line
-    roles: tuple[Role, ...] = Field(min_length=1)
-    address: Line
-    contacts: tuple[Contact, ...] = Field(default=(), exclude_if=lambda contacts: not contacts)
     signers: tuple[AllowedSigner, ...] = Field(default=(), exclude_if=lambda signers: not signers)
 
 
@@ -50,6 +53,7 @@ class Roster(Model):
     """The people of a station and the order in which they are paged. Pinned into each incident.
 
     `silence`: how long a captain for whom something waits may say nothing before they are relieved.
+    `escalation_at` has the severities at which that order is another one.
     """
 
     station: Id
@@ -58,6 +62,9 @@ class Roster(Model):
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     silence: Duration | None = Field(default=None, gt=timedelta(), exclude_if=lambda span: span is None)
     pagers: tuple[Pager, ...] = Field(default=(), exclude_if=lambda pagers: not pagers)
+    escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -65,12 +72,16 @@ class Roster(Model):
         if len(set(ids)) != len(ids):
             msg = "two people have the same id; give each their own"
             raise ValueError(msg)
-        for index, name in enumerate(self.escalation):
+        for place, name in _steps(self):
             person = self.person(name)
             if person is None or Role.CAPTAIN not in person.roles:
                 says = f"escalation names {name!r}, who is not one of the people with the role captain"
-                raise wrong_at("escalation", index, says=says)
+                raise wrong_at(*place, says=says)
         return self
+
+    def ranks(self, severity: Severity) -> tuple[Id, ...]:
+        """Who is paged in which order at this severity."""
+        return self.escalation_at.get(severity, self.escalation)
 
     def person(self, name: str) -> Person | None:
         """The person of this id."""
@@ -87,7 +98,7 @@ class Roster(Model):
         return tuple(found)
 
 
-class Member(Person):
+class Member(_Someone):
     """A person as the station file has them. `login` is what the provider's claim says of them, letter by letter.
 
     `token` refers (`env:NAME` or `file:PATH`) to a secret that they bring themselves, besides the tokens that the
@@ -200,11 +211,7 @@ class Station(Model):
 
     def steps(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Each step of each escalation, with its place in the file."""
-        for index, name in enumerate(self.escalation):
-            yield ("escalation", index), name
-        for severity, names in self.escalation_at.items():
-            for index, name in enumerate(names):
-                yield ("escalation_at", str(severity), index), name
+        return _steps(self)
 
     def turns(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Each naming of a person in a rotation: its place in the file, the rotation, the person."""
@@ -220,7 +227,10 @@ class Station(Model):
         return next((each for each in self.people if each.id == name), None)
 
     def roster(
-        self, escalation: tuple[Id, ...], keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({})
+        self,
+        escalation: tuple[Id, ...],
+        escalation_at: Mapping[Severity, tuple[Id, ...]] = MappingProxyType({}),
+        keys: Mapping[str, tuple[AllowedSigner, ...]] = MappingProxyType({}),
     ) -> Roster:
         """What an incident needs to know of the station, without anything that leads to a token.
 
@@ -242,9 +252,19 @@ class Station(Model):
             people=people,
             escalation=escalation,
             page_every=self.page_every,
+            escalation_at=dict(escalation_at),
             silence=self.silence,
             pagers=self.pagers,
         )
+
+
+def _steps(ranked: Roster | Station) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each step of each escalation, with its place."""
+    for index, name in enumerate(ranked.escalation):
+        yield ("escalation", index), name
+    for severity, names in ranked.escalation_at.items():
+        for index, name in enumerate(names):
+            yield ("escalation_at", str(severity), index), name
 
 
 Authority = Literal["captain", "preauthorized", "absence", "expiry", "compensation"]

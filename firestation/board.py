@@ -24,14 +24,34 @@ class Word(Model):
     at: Time
 
 
-class Entry(Model):
-    """A note: a fact or a hypothesis, kept apart for ever."""
+class Voucher(Model):
+    """Somebody by name stands for a note: as a fact, or as refuted. Without a reason: who noted it."""
 
+    by: Id
+    holds: bool
+    reason: Text | None
+    at: Time
+
+
+class Entry(Model):
+    """A note: a fact or a hypothesis, kept apart for ever; who showed which is which stands beside its author.
+
+    `number` is its place, from 1; `at` is when it happened, `written_at` when it was written down.
+    """
+
+    number: int
     text: Text
-    standing: Literal["fact", "hypothesis"]
+    standing: Literal["fact", "hypothesis", "refuted"]
     cause: bool
     by: Id
     at: Time
+    written_at: Time
+    vouchers: tuple[Voucher, ...] = ()
+
+    @property
+    def stands_for_it(self) -> tuple[Voucher, ...]:
+        """Who stands for it as it stands now: as a fact, or as refuted; nobody for a hypothesis."""
+        return tuple(each for each in self.vouchers if each.holds == (self.standing == "fact"))
 
 
 class Message(Model):
@@ -55,6 +75,11 @@ def names_cause(text: str) -> str | None:
     """The words of a public text that name a cause, or None. Strict on purpose: silence beats a wrong cause."""
     found = CAUSAL.search(text)
     return found.group(0) if found else None
+
+
+def causal(word: Word) -> str | None:
+    """The words of an update that name a cause, or None."""
+    return names_cause(" ".join(filter(None, (word.known, word.unknown, word.doing))))
 
 
 def render(word: Word) -> str:

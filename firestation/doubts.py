@@ -8,12 +8,13 @@ from firestation.clock import Milestone
 from firestation.hole import Found, Hole
 from firestation.model import show_duration
 from firestation.runbook import Runbook
+from firestation.severity import Severity
 from firestation.system import System
 
 
 def doubts(runbook: Runbook, today: date, systems: Iterable[System] = ()) -> tuple[Hole, ...]:
     """What is worth a look. `today` decides what is stale; the systems say how fast a move takes effect."""
-    found = [*_stale(runbook, today), *_clock(runbook), *_spans(runbook)]
+    found = [*_stale(runbook, today), *_clock(runbook), *_graver(runbook), *_spans(runbook)]
     return (*found, *(hole for system in systems for hole in _effect(runbook, system)))
 
 
@@ -32,11 +33,31 @@ def _stale(runbook: Runbook, today: date) -> Found:
 
 def _clock(runbook: Runbook) -> Found:
     """Milestones that are due before those that come before them."""
-    names = [milestone.name.lower() for milestone in Milestone]
-    for earlier, later in pairwise(names):
-        if getattr(runbook.clock, later) < getattr(runbook.clock, earlier):
-            problem = f"{later} is due before {earlier}"
-            yield Hole(field=f"clock.{later}", problem=problem, fix="Give the later milestone more time")
+    for severity in (None, *runbook.clock.at):
+        field = f"clock.at.{severity}" if severity else "clock"
+        where = f" at {severity}" if severity else ""
+        for earlier, later in pairwise(Milestone):
+            if runbook.clock.allowed(later, severity) < runbook.clock.allowed(earlier, severity):
+                name, before = later.name.lower(), earlier.name.lower()
+                problem = f"{name} is due before {before}{where}"
+                yield Hole(field=f"{field}.{name}", problem=problem, fix="Give the later milestone more time")
+
+
+def _graver(runbook: Runbook) -> Found:
+    """Severities at which more time is given than at the next milder one."""
+    fix = "Give the graver one no more time"
+    for graver, milder in pairwise(Severity):
+        here, there = runbook.every(graver), runbook.every(milder)
+        if here > there:
+            field = f"cadence_at.{graver if graver in runbook.cadence_at else milder}"
+            problem = f"a word comes every {show_duration(here)} at {graver}"
+            yield Hole(field=field, problem=f"{problem}, every {show_duration(there)} at {milder}", fix=fix)
+        for milestone in Milestone:
+            here, there = (runbook.clock.allowed(milestone, each) for each in (graver, milder))
+            if here > there:
+                field = f"clock.at.{graver if graver in runbook.clock.at else milder}"
+                problem = f"{milestone.name.lower()} has {show_duration(here)} at {graver}"
+                yield Hole(field=field, problem=f"{problem}, {show_duration(there)} at {milder}", fix=fix)
 
 
 def _spans(runbook: Runbook) -> Found:

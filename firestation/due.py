@@ -93,9 +93,8 @@ def settled(incident: Incident, now: datetime) -> tuple[Incident, tuple[Event, .
 
 def next_word(incident: Incident) -> datetime:
     """When the engine speaks by itself: when the seal is there (or most of the time is gone), then on the cadence."""
-    last = incident.last_word("internal")
-    if last and last.next_due:
-        return last.next_due
+    if incident.word_due:
+        return incident.word_due
     if incident.sealed:
         return incident.opened_at
     allowed = incident.deadline(Milestone.FIRST_UPDATE).due - incident.opened_at
@@ -226,8 +225,9 @@ def _own_word(incident: Incident, now: datetime) -> Word:
 
 
 def _severity(incident: Incident) -> str:
-    return (
-        str(incident.severity)
-        if incident.severity
-        else f"not declared ({incident.proposal.severity} proposed)"
-    )
+    if incident.severity is None:
+        return f"not declared ({incident.proposal.severity} proposed)"
+    last = incident.declarations[-1]
+    if not incident.since(3) or last.was in {None, last.now}:
+        return str(incident.severity)
+    return f"{last.now}, {last.past} from {last.was} by {last.by} ({last.reason[:300]})"

@@ -10,7 +10,7 @@ from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
 from firestation.fold_acts import acted, with_page
-from firestation.leases import compensate, fail_together, lease
+from firestation.leases import compensate, drifted, fail_together, forget, go_on, lease, outdated
 from firestation.legal_course import altered, counted
 from firestation.model import Model, without
 from firestation.notices import Notice, notices
@@ -33,8 +33,10 @@ def fold(events: Record) -> Incident:
 
 def begin(event: Opened) -> Incident:
     """The state of an incident that has just opened."""
-    clock = event.brief.runbook.clock
-    deadlines = tuple(Deadline(milestone=each, due=clock.due(each, event.at)) for each in Milestone)
+    clock, proposal = event.brief.runbook.clock, propose(event.brief.runbook.severity)
+    deadlines = tuple(
+        Deadline(milestone=each, due=clock.due(each, event.at, proposal.severity)) for each in Milestone
+    )
     return Incident(
         brief=event.brief,
         run=event.run,
@@ -42,7 +44,7 @@ def begin(event: Opened) -> Incident:
         now=event.at,
         predecessor=event.predecessor,
         deadlines=deadlines,
-        proposal=propose(event.brief.runbook.severity),
+        proposal=proposal,
     )
 
 
@@ -51,6 +53,8 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = _apply(event, incident)
     after = after.changed(now=max(incident.now, event.at))
     after = after.changed(deadlines=_met(after))
+    if after.since(3) and (after.weight, after.brief) != (incident.weight, incident.brief):
+        after = after.changed(deadlines=_moved(after))
     parcels = _parcels(after, event)
     if isinstance(event, record.Paged) and not parcels:
         after = after.changed(lost=(*after.lost, event.step))
@@ -69,6 +73,17 @@ def _met(incident: Incident) -> tuple[Deadline, ...]:
     }
     return tuple(
         each.changed(met_at=incident.now) if each.met_at is None and reached[each.milestone] else each
+        for each in incident.deadlines
+    )
+
+
+def _moved(incident: Incident) -> tuple[Deadline, ...]:
+    """The deadlines as they are at the present weight. What was met or missed stays so."""
+    clock = incident.brief.runbook.clock
+    return tuple(
+        each
+        if each.met_at or each.missed
+        else each.changed(due=clock.due(each.milestone, incident.opened_at, incident.weight))
         for each in incident.deadlines
     )
 
@@ -177,7 +192,8 @@ def _(event: record.Measured, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.SealedUp, incident: Incident) -> Incident:
-    read = {state.lever: state for state in event.sealed.levers if state.position is not None}
+    levers = (state for state in event.sealed.levers if state.lever not in incident.freed)
+    read = {state.lever: state for state in levers if state.position is not None}
     positions = {name: state.position for name, state in read.items() if name not in incident.kept}
     return incident.changed(
         sealed=event.sealed,
@@ -200,13 +216,15 @@ def _(event: record.NotSealed, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.LeverRead, incident: Incident) -> Incident:
     if event.position is None:
-        return incident.changed(trouble={**incident.trouble, event.lever: event.detail})
-    trouble = without(incident.trouble, event.lever)
-    return incident.changed(
+        trouble = {**incident.trouble, event.lever: event.detail}
+        return go_on(incident.changed(trouble=trouble), event, incident.freed.get(event.lever))
+    read = incident.changed(
         positions={**incident.positions, event.lever: event.position},
         kept={**incident.kept, event.lever: event.at},
-        trouble=trouble,
+        freed=without(incident.freed, event.lever),
+        trouble=without(incident.trouble, event.lever),
     )
+    return go_on(read, event, incident.freed.get(event.lever))
 
 
 @_apply.register
@@ -252,7 +270,9 @@ def _(event: record.Lapsed, incident: Incident) -> Incident:
 def _(event: record.Leased, incident: Incident) -> Incident:
     if event.holder is None:
         taken = without(incident.taken, event.lever)
-        return incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
+        incident = incident.changed(leased={**incident.leased, event.lever: event.action}, taken=taken)
+        why = outdated(incident, event)
+        return forget(incident, event.lever, why) if why else incident
     incident = incident.changed(taken={**incident.taken, event.lever: event.holder})
     firebreak = incident.firebreak(event.action)
     if firebreak is None or firebreak.state is not Lease.AUTHORIZED:
@@ -300,12 +320,7 @@ def _(event: record.Moved, incident: Incident) -> Incident:
         positions = {**positions, order.action.lever: outcome.found}
     incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
     if outcome.result == "drifted" and order.purpose == "move":
-        # Nothing was overwritten: ask again, with what the lever shows now.
-        firebreak = incident.firebreak(digest)
-        ours = firebreak is not None and firebreak.runbook == incident.brief.runbook.runbook
-        if ours and firebreak and not (incident.stopped_by or firebreak.lift_wanted_by):
-            incident = incident.changed(wanted=(*incident.wanted, order.action.step))
-        return lease(incident, digest, state=Lease.DRIFTED, trouble=outcome.detail)
+        return drifted(incident, digest, outcome.detail)
     incident = incident.changed(changed_at=event.at, restored_at=None)
     if outcome.result == "done" and order.purpose == "lift":
         return lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)

@@ -4,13 +4,13 @@ from functools import singledispatch
 
 from firestation import acts
 from firestation.authority import Role
-from firestation.board import Entry, Word
+from firestation.board import Entry, Voucher, Word
 from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
 from firestation.leases import fail_together, lease, withdraw
 from firestation.legal_course import start, worded
 from firestation.model import Model
-from firestation.severity import propose
+from firestation.severity import Assessment, Axis, Declaration, Weighing, propose
 from firestation.state import Incident, Page, Waiver
 
 POSTS = frozenset({Role.SCRIBE, Role.COMMS, Role.INVESTIGATOR})
@@ -41,18 +41,48 @@ def _(act: acts.Acknowledge, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Declare, incident: Incident) -> Incident:
-    incident = incident.changed(severity=act.severity)
+    declaration = Declaration(
+        by=act.by,
+        was=incident.severity,
+        now=act.severity,
+        proposed=incident.proposal.severity,
+        reason=act.reason,
+        at=incident.now,
+    )
+    incident = incident.changed(severity=act.severity, declarations=(*incident.declarations, declaration))
     incident = start(incident, act.severity, act.by, act.reason, incident.now)
-    for firebreak in incident.firebreaks if incident.since(2) else ():
+    return _covered(incident) if incident.since(2) else incident
+
+
+def _covered(incident: Incident) -> Incident:
+    """What waits to be moved on a word that was written beforehand, and not for this weight, is put to the captain."""
+    for firebreak in incident.firebreaks:
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
-        if (
-            beforehand and act.severity not in firebreak.written_beforehand
-        ):  # nobody's word covers it any more
+        if beforehand and incident.weight not in firebreak.written_beforehand:
             decide_by = incident.now + firebreak.step.decide_within
             incident = lease(
                 incident, firebreak.digest, state=Lease.PROPOSED, authority=None, decide_by=decide_by
             )
     return incident
+
+
+@acted.register
+def _(act: acts.Assess, incident: Incident) -> Incident:
+    assessed: dict[Axis, Assessment] = {
+        axis: Assessment(grade=grade, by=act.by, reason=act.reason, at=incident.now)
+        for axis, grade in act.grades.items()
+    }
+    incident = _weighed(incident.changed(assessed={**incident.assessed, **assessed}), act.by, act.reason)
+    return _covered(incident) if incident.since(2) else incident
+
+
+def _weighed(incident: Incident, by: str, reason: str) -> Incident:
+    """The proposal computed again, and what that changed."""
+    proposal = propose(incident.brief.runbook.severity, incident.assessed)
+    weighing = Weighing(
+        by=by, reason=reason, was=incident.proposal.severity, now=proposal.severity, at=incident.now
+    )
+    return incident.changed(proposal=proposal, weighings=(*incident.weighings, weighing))
 
 
 @acted.register
@@ -88,8 +118,36 @@ def _decided(act: acts.Approve | acts.Refuse, incident: Incident) -> Decided:
 
 @acted.register
 def _(act: acts.Note, incident: Incident) -> Incident:
-    entry = Entry(text=act.text, standing=act.standing, cause=act.cause, by=act.by, at=incident.now)
+    now = incident.now
+    own = Voucher(by=act.by, holds=True, reason=None, at=now)
+    entry = Entry(
+        number=len(incident.entries) + 1,
+        text=act.text,
+        standing=act.standing,
+        cause=act.cause,
+        by=act.by,
+        at=min(act.at or now, now),
+        written_at=now,
+        vouchers=(own,) if act.standing == "fact" else (),
+    )
     return incident.changed(entries=(*incident.entries, entry))
+
+
+@acted.register
+def _(act: acts.Establish, incident: Incident) -> Incident:
+    voucher = Voucher(by=act.by, holds=act.holds, reason=act.reason, at=incident.now)
+    return incident.changed(
+        entries=tuple(
+            each.changed(
+                standing="fact" if act.holds else "refuted",
+                cause=each.cause or act.cause,
+                vouchers=(*each.vouchers, voucher),
+            )
+            if each.number == act.entry
+            else each
+            for each in incident.entries
+        )
+    )
 
 
 @acted.register
@@ -161,15 +219,15 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
     if runbook is None:
         return incident
     others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
+    matched = (f"chosen by {act.by}: {act.reason}",)
+    incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
+    incident = _weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000])
+    incident = _covered(incident) if incident.since(3) else incident
     for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
         if firebreak.state is Lease.PROPOSED:
             why = f"{act.by} went on by the runbook {act.to}"
             incident = lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
     return incident.changed(
-        brief=brief.changed(
-            runbook=runbook, alternatives=others, matched=(f"chosen by {act.by}: {act.reason}",)
-        ),
-        proposal=propose(runbook.severity),
         wanted=(),
         skipped={},
         duties={},

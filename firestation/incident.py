@@ -13,7 +13,7 @@ from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
 from firestation.fold import follow
 from firestation.fold_acts import POSTS
 from firestation.record import Acted, Event
-from firestation.rules import objections
+from firestation.rules import CLOCK_SKEW, objections
 from firestation.state import Incident, Phase
 
 ORDER = "the order of things"
@@ -25,8 +25,11 @@ def advance(incident: Incident, event: Event) -> Incident:
     Raises `Refused` with the first rule that objects, or with rule 0 when the act makes no sense now.
     """
     if isinstance(event, Acted):
-        missing = _out_of_order(incident, event.act)
-        missing = missing or legal_course.cannot(incident, event.act, event.at)
+        missing = (
+            _out_of_order(incident, event.act)
+            or _ahead_of_time(event)
+            or legal_course.cannot(incident, event.act, event.at)
+        )
         if missing:
             raise Refused(0, ORDER, missing)
     for refusal in objections(incident, event):
@@ -79,12 +82,14 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
         case acts.Renounce():
             return None if _holder(incident, act.role) == act.by else f"{act.by} is not the {act.role} here"
         case acts.Declare():
-            same = incident.severity is act.severity
+            same = incident.severity is act.severity and not incident.in_doubt
             return f"it is declared {act.severity} already" if same else None
         case acts.Propose():
             return _cannot_propose(incident, act.step)
-        case acts.Note() if set(person.roles) == {Role.AUDITOR}:
+        case acts.Note() | acts.Assess() | acts.Establish() if set(person.roles) == {Role.AUDITOR}:
             return "an auditor reads and does not write"
+        case acts.Establish():
+            return _cannot_establish(incident, act)
         case acts.Update() if act.by != incident.captain:
             return _lacks(act.by, person.roles, Role.COMMS)
         case acts.Handover():
@@ -116,6 +121,30 @@ def _cannot_take(incident: Incident, act: acts.Acknowledge) -> str | None:
     asked = act.role is Role.CAPTAIN and captaincy.relieved_at(incident) is not None
     same = _holder(incident, act.role) == act.by and not asked
     return f"{act.by} is the {act.role} already" if same else None
+
+
+def _ahead_of_time(event: Acted) -> str | None:
+    """A note tells what has happened. The clocks of whoever writes it and of ours may be a little apart."""
+    if not isinstance(event.act, acts.Note) or event.act.at is None:
+        return None
+    late = event.act.at > event.at + CLOCK_SKEW
+    return f"{event.act.at:%Y-%m-%d %H:%M:%S} UTC has not come yet; note what has happened" if late else None
+
+
+def _cannot_establish(incident: Incident, act: acts.Establish) -> str | None:
+    entry = incident.entry(act.entry)
+    if entry is None:
+        known = ", ".join(str(each.number) for each in incident.entries) or "none yet"
+        return f"there is no note {act.entry}; there is {known}"
+    if entry.standing == "refuted":
+        last = entry.vouchers[-1]
+        return f"{last.by} has refuted note {act.entry} already; if it holds after all, note it anew"
+    ours = [each for each in entry.stands_for_it if each.by == act.by]
+    new = not act.holds or (act.cause and not entry.cause)
+    if ours and not new:
+        since = f"{ours[0].at:%H:%M:%S} UTC"
+        return f"{act.by} has stood for note {act.entry} as a fact since {since}; somebody else may confirm it too"
+    return None
 
 
 def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:
@@ -203,8 +232,8 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
     if incident.ended:
         return None
     unread = lever not in incident.positions and lever not in incident.trouble
-    if incident.snapshot_waiver and unread:
-        return "read", None
+    if unread and (incident.snapshot_waiver or lever in incident.freed):
+        return "read", _decided(incident, lever)
     for firebreak in reversed(incident.firebreaks):
         if firebreak.action.lever != lever:
             continue
@@ -218,6 +247,12 @@ def next_job(incident: Incident, lever: str) -> tuple[Job, Firebreak | None] | N
         if firebreak.state in HOLDING and firebreak.lift_wanted_by:
             return "lift", firebreak
     return None
+
+
+def _decided(incident: Incident, lever: str) -> Firebreak | None:
+    """The firebreak that would be moving this lever now."""
+    decided = (each for each in reversed(incident.firebreaks) if each.state is Lease.AUTHORIZED)
+    return next((each for each in decided if each.action.lever == lever), None)
 
 
 def _is_free(incident: Incident, lever: str) -> bool:

@@ -15,7 +15,6 @@ from firestation.model import Text, count, show_duration
 from firestation.record import Acted, Event
 from firestation.severity import Severity
 from firestation.state import Altering, Incident
-from firestation.timeline import LONGEST, tell
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SKEW = timedelta(seconds=5)
@@ -262,17 +261,15 @@ def before_altering(incident: Incident) -> tuple[Text, ...]:
     )
 
 
-def told(incident: Incident, event: Event) -> str:
-    """One event as one sentence, and what the law said at that moment of a move that was decided on or made."""
-    text = tell(event)
+def in_sight(incident: Incident, event: Event) -> str:
+    """What the law said when a move was decided on or made, to be added to its sentence; empty for anything else."""
     if not isinstance(event, record.Ordered) and not (
         isinstance(event, Acted) and isinstance(event.act, acts.Approve | acts.Lift)
     ):
-        return text
+        return ""
     wanted = _altering(event)
     held = next((each.clocks for each in incident.altering if each.changed(clocks=()) == wanted), ())
-    in_sight = f" (in sight: do not alter before informing, {', '.join(held)} not informed)" if held else ""
-    return f"{text[: LONGEST - len(in_sight)]}{in_sight}"
+    return f" (in sight: do not alter before informing, {', '.join(held)} not informed)" if held else ""
 
 
 def standing(run: LegalRun) -> str:

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     StringConstraints,
 )
@@ -114,6 +115,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Span = Annotated[timedelta, Field(gt=timedelta()), BeforeValidator(parse_duration)]
+"""A duration that is more than nothing, where it is not a field of its own."""
 
 Keys = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
 """A set of strings, written in order: a set itself has none, so that equal sets would have unequal digests."""

@@ -1,10 +1,23 @@
 """Who is told what, when something happens: the text of every page, decision request, escalation and update."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from firestation import legal_course, record
-from firestation.acts import Accept, Acknowledge, Close, Decline, Dismiss, Handover, Merge, Update
+from firestation.acts import (
+    Accept,
+    Acknowledge,
+    Assess,
+    Close,
+    Declare,
+    Decline,
+    Dismiss,
+    Handover,
+    Merge,
+    Switch,
+    Update,
+)
 from firestation.board import Message, Word, render
 from firestation.briefing import briefing
 from firestation.clock import Milestone
@@ -13,6 +26,7 @@ from firestation.model import Id, Line, Model, show_duration
 from firestation.paging import page_text, page_title
 from firestation.picture import picture
 from firestation.record import Acted, Event
+from firestation.severity import Declaration, Weighing
 from firestation.state import Incident
 
 
@@ -44,10 +58,10 @@ def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_page(incident, event),)
         case record.Proposed():
             return (_to_captain(incident, _ask(incident, incident.firebreaks[-1])),)
-        case record.Said():
-            return (_word(incident, event.word),)
-        case Acted(act=Update()):
+        case record.Said() | Acted(act=Update()):
             return (_word(incident, incident.words[-1]),)
+        case Acted(act=Declare() | Assess() | Switch() as act) if incident.since(3):
+            return tuple(_graver(incident, act))
         case record.Missed():
             return (_to_captain(incident, _overdue(incident, event)),)
         case record.Lapsed(then="escalate") | record.Expired(then="escalate"):
@@ -99,6 +113,8 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
         case record.Expired():
             text = f"firebreak {event.action[:12]} has outlived its time; the engine will {event.then} it"
             return Draft(_again(incident, f"expired-{event.action[:12]}"), "a firebreak expired", text)
+        case record.LeverRead(action=str(digest)):
+            return _void(incident, event, digest)
         case record.Moved() if event.outcome.result != "done":
             title = f"{event.order.purpose} of {event.order.action.lever}: {event.outcome.result}"
             return Draft(f"trouble-{event.order.key.rsplit('/', 1)[-1]}", title, event.outcome.detail)
@@ -111,6 +127,14 @@ def _trouble(incident: Incident, event: Event) -> Draft | None:
             return Draft(_again(incident, f"failed-{event.step}"), f"{event.step} failed", event.detail)
         case _:
             return None
+
+
+def _void(incident: Incident, event: record.LeverRead, digest: str) -> Draft | None:
+    """What was decided is void when the lever, read anew, does not stand where it was decided on."""
+    firebreak = incident.firebreak(digest)
+    if firebreak is None or firebreak.state is not Lease.DRIFTED or firebreak.trouble is None:
+        return None
+    return Draft(f"void-{digest[:12]}", f"move of {event.lever}: drifted", firebreak.trouble)
 
 
 def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
@@ -128,8 +152,11 @@ def _undecided(incident: Incident, event: record.Lapsed) -> Draft:
 def _expiry(incident: Incident, digest: str) -> Draft:
     firebreak = incident.firebreak(digest)
     assert firebreak is not None
-    assert firebreak.expires_at is not None
     name, short = incident.id, digest[:12]
+    if firebreak.expires_at is None:  # it has expired, and its way back failed
+        text = f"{firebreak.trouble}\nfirestation lift {name} {short}, or adopt"
+        title = f"{name}: {firebreak.action.lever} was not put back"
+        return Draft(_again(incident, f"expiry-{short}"), title, text, "decision")
     follows = {"lift": "put back", "keep": "held for another span", "escalate": "put to the next one on call"}
     text = (
         f"{firebreak.action.lever} is at {firebreak.action.to} until {firebreak.expires_at:%H:%M:%S} UTC; without an "
@@ -149,7 +176,7 @@ def _to_the_next(incident: Incident, digest: str) -> Notice:
     """To the next one on call who is not the captain; what is asked is still the captain's to decide."""
     firebreak = incident.firebreak(digest)
     assert firebreak is not None
-    ranks = incident.brief.roster.escalation
+    ranks = incident.ranks
     others = [name for name in ranks if name != incident.captain] or list(ranks)
     person = others[(firebreak.escalations - 1) % len(others)]
     step = "decide" if firebreak.state is Lease.PROPOSED else "end"
@@ -229,6 +256,51 @@ def _relieved(incident: Incident, event: record.Relieved) -> Draft:
     return Draft(_again(incident, "relieved"), title, text)
 
 
+def _graver(incident: Incident, act: Declare | Assess | Switch) -> Iterator[Notice]:
+    """Who is told that it is graver: the next one whom only the graver severity pages.
+
+    When something graver is proposed than is declared, it is the captain, who decides on it.
+    """
+    declared = incident.declarations[-1] if incident.declarations else None
+    if isinstance(act, Declare) and declared:
+        was, why = declared.was or declared.proposed, f"{act.by} {declared.verb} {act.severity}: {act.reason}"
+    else:
+        weighing = incident.weighings[-1]
+        was, why = weighing.was, f"{weighing.now} is proposed on the word of {act.by}: {act.reason}"
+        if declared:
+            if incident.in_doubt and _is_news(weighing, declared):
+                yield _to_captain(incident, _doubt(incident, why))
+            return
+    known = {*incident.brief.roster.ranks(was), incident.captain}
+    others = [name for name in incident.ranks if name not in known]
+    if incident.weight.graver_than(was) and others:
+        yield _to(incident, others[0], _raised(incident, why))
+
+
+def _is_news(weighing: Weighing, declared: Declaration) -> bool:
+    return all(weighing.now.graver_than(other) for other in (weighing.was, declared.now))
+
+
+def _doubt(incident: Incident, why: str) -> Draft:
+    title = f"{incident.id}: {incident.proposal.severity} is proposed, and {incident.severity} is declared"
+    reasons = "\n".join(f"- {each}" for each in incident.proposal.reasons)
+    text = (
+        f"Raise it, or say why not: firestation declare {incident.id} "
+        f"{incident.proposal.severity} --reason '...'\n{why}\n{reasons}"
+    )
+    return Draft(_again(incident, "graver"), title, text)
+
+
+def _raised(incident: Incident, why: str) -> Draft:
+    title = f"{incident.id}: {incident.weight} {incident.brief.system.title}"
+    if incident.captain:
+        text = f"You are told because it is {incident.weight} now; {incident.captain} is the captain.\n"
+        text += f"See: firestation show {incident.id}\n{why}"
+        return Draft(_again(incident, "raised"), title, text)
+    text = f"Take it: firestation ack {incident.id}\n{why}"
+    return Draft(_again(incident, "raised"), title, text, "page")
+
+
 def _ask(incident: Incident, firebreak: Firebreak) -> Draft:
     action = firebreak.action
     law = "".join(f"{words}\n" for words in legal_course.before_altering(incident))
@@ -277,7 +349,7 @@ def _ended(incident: Incident) -> Notice:
 
 def _to_captain(incident: Incident, draft: Draft) -> Notice:
     """To the captain; while there is none, to whoever was paged last."""
-    person = incident.captain or incident.paged or incident.brief.roster.escalation[0]
+    person = incident.captain or incident.paged or incident.ranks[0]
     return _to(incident, person, draft)
 
 

@@ -92,10 +92,14 @@ def escalation(station: Station, at: datetime, severity: Severity) -> tuple[str,
 def roster(
     station: Station, at: datetime, severity: Severity, keys: Keyring = MappingProxyType({})
 ) -> Roster:
-    """What an incident that begins at this moment is pinned to. In a gap everybody who may be captain is paged."""
-    ranks = escalation(station, at, severity)
+    """What an incident that begins at this moment is pinned to. In a gap everybody who may be captain is paged.
+
+    Its escalation is that of `severity`; where another severity has another one, that is pinned too.
+    """
     captains = tuple(person.id for person in station.people if Role.CAPTAIN in person.roles)
-    return station.roster(ranks or captains, keys)
+    ranks = {each: escalation(station, at, each) or captains for each in Severity}
+    others = {each: names for each, names in ranks.items() if names != ranks[severity]}
+    return station.roster(ranks[severity], others, keys)
 
 
 def begins(layer: Layer, turn: int) -> datetime:

@@ -22,10 +22,15 @@ class CollectOrder(Model):
 
 
 class ReadOrder(Model):
-    """Read this lever, for the snapshot or because the snapshot was waived. Answer: `LeverState`."""
+    """Read this lever. Answer: `LeverState`.
+
+    For the snapshot, because the snapshot was waived, or because another incident may have let go of the lever since
+    it was read (`freed`), for the `action` that is decided and waits for it.
+    """
 
     lever: LeverFitting
-    purpose: Literal["snapshot", "waived"] = "snapshot"
+    purpose: Literal["snapshot", "waived", "freed"] = "snapshot"
+    action: Sha256 | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class MeasureOrder(Model):
@@ -52,9 +57,13 @@ class LeaseOrder(Model):
 
 
 class LeaseAnswer(Model):
-    """Who has the lever: nobody but the incident that asked (`holder` is None), or another incident."""
+    """Who has the lever: nobody but the incident that asked (`holder` is None), or another incident.
+
+    `freed_at`: when another incident, which had it last, let go of it, as far as Temporal still knows.
+    """
 
     holder: Id | None
+    freed_at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class ReleaseOrder(Model):

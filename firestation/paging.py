@@ -30,7 +30,7 @@ def due_pages(incident: Incident, now: datetime) -> Iterator[record.Unreached | 
 
 def next_person(incident: Incident) -> str:
     """Whose turn it is: one after the other, and after the last one the first."""
-    ranks = incident.brief.roster.escalation
+    ranks = incident.ranks
     return ranks[incident.pages % len(ranks)]
 
 
@@ -43,7 +43,7 @@ def next_page(incident: Incident) -> datetime:
         return NEVER
     if incident.paged_at is None:
         return incident.opened_at
-    every, ranks = incident.brief.roster.page_every, len(incident.brief.roster.escalation)
+    every, ranks = incident.brief.roster.page_every, len(incident.ranks)
     round_ = incident.paging[-ranks:]
     if round_[-1].unreached and not (len(round_) == ranks and all(page.unreached for page in round_)):
         return incident.paged_at
@@ -61,7 +61,7 @@ def vacant(incident: Incident) -> str:
 def want_of_captain(incident: Incident) -> str:
     """What a captainless incident waits for, and who of those on call could not be reached, and why."""
     since = (incident.tenures[-1].until if incident.tenures else None) or incident.opened_at
-    recent = islice(reversed(incident.paging), LOOKED_BACK * len(incident.brief.roster.escalation))
+    recent = islice(reversed(incident.paging), LOOKED_BACK * len(incident.ranks))
     settled = [page for page in recent if page.at >= since and (page.sent or page.unreached)]
     latest = {page.person: page for page in reversed(settled)}
     lost = [page for page in latest.values() if page.unreached]

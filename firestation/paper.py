@@ -237,7 +237,8 @@ def _check(name: str, system: System, by_hand: Hands) -> Iterator[str]:
 
 
 def _words(runbook: Runbook) -> Iterator[str]:
-    yield f"### Words: one every {show_duration(runbook.cadence)}"
+    others = "".join(f", at {each} every {show_duration(span)}" for each, span in runbook.cadence_at.items())
+    yield f"### Words: one every {show_duration(runbook.cadence)}{others}"
     yield ""
     words: Mapping[str, str | None] = runbook.updates.model_dump()
     for audience, text in words.items():

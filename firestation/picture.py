@@ -1,24 +1,25 @@
 """The picture: an incident as people look at it. What is known, what is waited for, what to type next."""
 
 from datetime import datetime
+from functools import partial
 
 from firestation.after_action import LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
-from firestation.board import Entry, Word
+from firestation.board import Entry, Word, causal
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.legal import LegalRun
-from firestation.legal_course import owners, told
+from firestation.legal_course import in_sight, owners
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
 from firestation.quorum import quorum
 from firestation.record import Record
-from firestation.severity import Proposal, Severity
+from firestation.severity import Declaration, Proposal, Severity
 from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
-from firestation.timeline import Moment
+from firestation.timeline import Moment, moments
 
 
 class Waiting(Model):
@@ -44,6 +45,8 @@ class Picture(Model):
     phase: Phase
     severity: Severity | None
     proposal: Proposal
+    proposed_since: Time
+    declarations: tuple[Declaration, ...]
     guidance: Text | None
     needs: tuple[Line, ...]
     signers: dict[Id, tuple[AllowedSigner, ...]]
@@ -73,6 +76,7 @@ class Picture(Model):
     stopped_by: Id | None
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
+    next_word: Time | None
     waivers: tuple[Waiver, ...]
     legal: tuple[LegalRun, ...]
     trouble: dict[str, Text]
@@ -99,6 +103,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         runbook=brief.runbook.runbook,
         matched=brief.matched,
         phase=incident.phase,
+        proposed_since=incident.proposed_since,
+        next_word=incident.word_due,
         as_of=incident.now,
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
@@ -113,7 +119,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
         waiting=waiting_for(incident),
-        timeline=tuple(Moment(at=event.at, kind=event.kind, text=told(incident, event)) for event in events),
+        timeline=moments(events, partial(in_sight, incident)),
     )
 
 
@@ -146,7 +152,7 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     if incident.ended:
         return ()
     people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
-    return (*people, *_by_law(incident), *engine, *_after(incident))
+    return (*people, *_by_law(incident), *engine, *_after(incident), *_words_to_say(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -241,6 +247,34 @@ def _by_law(incident: Incident) -> list[Waiting]:
         )
         for each in sorted(incident.counting, key=lambda run: run.due)
     ]
+
+
+def _words_to_say(incident: Incident) -> list[Waiting]:
+    """What nothing waits for, and somebody should say: whether it is graver or milder, and that a cause was none."""
+    name, found = incident.id, []
+    last = incident.last_word("public")
+    if last and not incident.cause_is_fact and (named := causal(last)):
+        found.append(
+            Waiting(
+                what=f"a public word without a cause: the last one names one ({named!r}), and it is refuted",
+                who="comms",
+                since=last.at,
+                command=f"firestation update {name} '...' --public",
+            )
+        )
+    if incident.in_doubt:
+        proposed, declared = incident.proposal.severity, incident.severity
+        do = "raise" if declared and proposed.graver_than(declared) else "lower"
+        since = f"{incident.proposed_since:%H:%M:%S} UTC"
+        found.append(
+            Waiting(
+                what=f"{proposed} is proposed since {since}, declared is {declared}: {do} it or say why not",
+                who=incident.captain or "a captain",
+                since=incident.proposed_since,
+                command=f"firestation declare {name} {proposed} --reason '...'",
+            )
+        )
+    return found
 
 
 def _engine(incident: Incident) -> list[Waiting]:

@@ -245,7 +245,10 @@ class Leases(Protocol):
     """Keeps two incidents from moving one lever."""
 
     async def take(self, order: LeaseOrder) -> LeaseAnswer:
-        """Have the lever, if no other open incident has it. Taking it again changes nothing. Raises `Unreachable`."""
+        """Have the lever, if no other open incident has it. Taking it again changes nothing. Raises `Unreachable`.
+
+        The answer says when another incident, which had it last, let go of it, as far as that is still known.
+        """
         ...
 
     async def release(self, order: ReleaseOrder) -> None:

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 
 from firestation import record
 from firestation.after_action import Task
 from firestation.firebreak import Firebreak
-from firestation.legal_course import standing, told
+from firestation.legal_course import in_sight, standing
 from firestation.model import count, show_duration
 from firestation.record import Event, Record
 from firestation.state import Incident
-from firestation.timeline import tell
+from firestation.timeline import moments, tell
 
 
 def draft(incident: Incident, events: Record) -> str:
     """The whole document. People edit it afterwards; everything in it comes from the record."""
+    timeline = moments(events, partial(in_sight, incident))
     sections = (
         ("Summary", _summary(incident)),
         ("Measures", _measures(incident, events)),
@@ -24,7 +26,7 @@ def draft(incident: Incident, events: Record) -> str:
         ("The lock", _lock(incident)),
         *((("Legal clocks", _legal(incident)),) if incident.legal else ()),
         ("What did not go as it should", _breaches(incident, events)),
-        ("Timeline", (f"- {_time(event.at)} {_plain(told(incident, event))}" for event in events)),
+        ("Timeline", (f"- {_time(each.at)} {_plain(each.text)}" for each in timeline)),
     )
     title = f"# Postmortem of {incident.id}: {incident.brief.system.title}"
     parts = [f"## {name}\n\n" + "\n".join(lines) for name, lines in sections]
@@ -47,6 +49,8 @@ def _summary(incident: Incident) -> Iterator[str]:
         alarm = rung.alarm
         yield f"- {alarm.name} from {alarm.source}: {_plain(alarm.summary)} (rang {count(rung.times, 'time')})"
     yield f"- Severity {incident.weight}; captain {incident.captain or 'nobody'}; scribe {incident.scribe or 'nobody'}."
+    for each in incident.declarations if incident.since(3) else ():
+        yield f"  - {_time(each.at)} {each.by} {each.verb} {each.now}: {_plain(each.reason)}"
     runbook = incident.brief.runbook
     yield f"- Runbook {runbook.runbook} ({runbook.pattern}), because {'; '.join(incident.brief.matched)}."
     if incident.predecessor:
@@ -69,9 +73,15 @@ def _measures(incident: Incident, events: Record) -> Iterator[str]:
 
 
 def _known(incident: Incident) -> Iterator[str]:
-    for entry in incident.entries:
-        word = "Cause, a fact" if entry.cause else entry.standing.capitalize()
-        yield f"- {word} ({entry.by}, {_time(entry.at)}): {_plain(entry.text)}"
+    for kept in ("fact", "hypothesis", "refuted"):
+        for entry in (each for each in incident.entries if each.standing == kept):
+            held = "Held for the cause, refuted" if kept == "refuted" else "Cause, a fact"
+            word = held if entry.cause else kept.capitalize()
+            yield f"- {word} ({entry.by}, {_time(entry.at)}): {_plain(entry.text)}"
+            for each in entry.vouchers:
+                if each.reason:
+                    done = "stands for it" if each.holds else "refuted it"
+                    yield f"  - {each.by} {done} ({_time(each.at)}): {_plain(each.reason)}"
     if not incident.cause_is_fact:
         yield "- Not known: the cause. Nobody has marked one as a fact."
 

@@ -27,8 +27,8 @@ EDITION = 3
 
 2: levers are leased, the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and
 the idempotency keys of two incidents of one fire always differ. 3: people are paged by all their contacts and a page
-that reached nobody goes to the next one at once, a captain who is silent is relieved, and the severity decides who is
-paged and how often a word is due."""
+that reached nobody goes to the next one at once, a captain who is silent is relieved, the severity decides who is
+paged and how often a word is due, and a lever is read anew before a move when another incident let go of it since."""
 
 
 class Brief(Model):
@@ -171,12 +171,16 @@ class NotSealed(_Event):
 
 
 class LeverRead(_Event):
-    """A lever's own position was read and kept, apart from the snapshot. From the activity `read_lever`."""
+    """A lever's own position was read and kept, apart from the snapshot. From the activity `read_lever`.
+
+    `action`: what is decided and waits for it, since what was read before is worth nothing any more.
+    """
 
     kind: Literal["lever-read"] = "lever-read"
     lever: Id
     position: Position | None
     detail: Text
+    action: Sha256 | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Proposed(_Event):
@@ -206,12 +210,16 @@ class Lapsed(_Event):
 
 
 class Leased(_Event):
-    """This incident has the lever for itself, or another one (`holder`) has it. From the activity `take_lease`."""
+    """This incident has the lever for itself, or another one (`holder`) has it. From the activity `take_lease`.
+
+    `freed_at`: when another incident, which had it last, let go of it; by the clock of the Temporal server.
+    """
 
     kind: Literal["leased"] = "leased"
     lever: Id
     action: Sha256
     holder: Id | None = None
+    freed_at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Released(_Event):

@@ -74,6 +74,8 @@ def snapshot_before_mutate(incident: Incident, event: Event) -> str | None:
     if not isinstance(event, record.Ordered) or event.order.purpose != "move":
         return None
     action = event.order.action
+    if action.lever in incident.freed:
+        return f"the lever {action.lever} was not read anew: {incident.freed[action.lever]}"
     if action.lever not in incident.kept:
         return f"the position of the lever {action.lever} was never read and kept"
     if incident.snapshot_waiver:
@@ -236,10 +238,8 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
         return "the first update is overdue and the breach is not on the record"
     if not isinstance(event, Acted):
         return None
-    if isinstance(event.act, acts.Note) and event.act.cause:
-        if event.act.by != incident.captain or event.act.standing != "fact":
-            return "only the captain marks a cause, and only as a fact"
-        return None
+    if isinstance(event.act, acts.Note | acts.Establish):
+        return _whose_cause(incident, event.act)
     if isinstance(event.act, acts.Update) and event.act.audience == "public" and not incident.cause_is_fact:
         words = " ".join(filter(None, (event.act.known, event.act.unknown, event.act.doing)))
         cause = names_cause(words)
@@ -250,6 +250,19 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
         )
     if isinstance(event.act, acts.Close) and incident.last_word("internal") is None:
         return "no update ever went out"
+    return None
+
+
+def _whose_cause(incident: Incident, act: acts.Note | acts.Establish) -> str | None:
+    """Only the captain says what the cause is, and only the captain takes it back."""
+    fact = act.standing == "fact" if isinstance(act, acts.Note) else act.holds
+    if act.cause and (act.by != incident.captain or not fact):
+        return "only the captain marks a cause, and only as a fact"
+    if isinstance(act, acts.Establish) and not act.holds and act.by != incident.captain:
+        entry = incident.entry(act.entry)
+        if entry and entry.cause:
+            only = f"only the captain refutes it, and {_captain(incident, act.by)}"
+            return f"note {act.entry} is marked as the cause; {only}"
     return None
 
 

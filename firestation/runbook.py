@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from firestation.clock import FirstFifteen
 from firestation.errors import NotConfigured
 from firestation.expect import Expectation
-from firestation.model import Duration, Id, Line, Model, Text, wrong_at
-from firestation.severity import Axes
+from firestation.model import Duration, Id, Line, Model, Span, Text, wrong_at
+from firestation.severity import Axes, Severity
 from firestation.steps import FirebreakStep, ManualStep
 from firestation.system import SnapshotItem, System
 from firestation.wording import Wording
@@ -136,6 +136,11 @@ class Runbook(Model):
     cadence: Duration = Field(
         default="30m", validate_default=True, gt=timedelta(), description="how often the board says a word"
     )
+    cadence_at: dict[Severity, Span] = Field(
+        default_factory=dict,
+        description="how often at a severity, such as {sev1: 15m}; at the others as `cadence` says",
+        exclude_if=lambda value: not value,
+    )
     updates: Wording = Field(default=Wording(), description="the words that are ready before the night")
     firebreaks: tuple[FirebreakStep, ...] = Field(default=(), description="the levers to move")
     manual: tuple[ManualStep, ...] = Field(default=(), description="what people do by hand and confirm")
@@ -171,6 +176,10 @@ class Runbook(Model):
     def duty(self, name: str) -> ManualStep | None:
         """The manual step of this id."""
         return next((each for each in self.manual if each.id == name), None)
+
+    def every(self, severity: Severity) -> timedelta:
+        """How often the board says a word at this severity."""
+        return self.cadence_at.get(severity, self.cadence)
 
     def stale(self, today: date) -> bool:
         """Whether nobody has gone through it for too long, or ever."""

@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
-from firestation.address import Address
+from firestation.address import Origin
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput, NotConfigured
@@ -44,7 +44,7 @@ class Settings(Model):
     key_pin: SecretReference | None = None
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8420, ge=0, le=65535)
-    public_url: Address | None = None
+    public_url: Origin | None = None
     access: str | None = None
     session_key: SecretReference | None = None
     link_key: SecretReference | None = None

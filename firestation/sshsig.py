@@ -169,8 +169,8 @@ def _check_allowed(read: _Read, person: str, allowed: Sequence[AllowedSigner], a
         raise InvalidInput("signature.key", problem, "Sign with a key that may")
     if not any(line.holds(at) for line in for_this):
         spans = ", ".join(_span(line) for line in for_this)
-        problem = f"{read.key.fingerprint} is valid {spans}, not at {at.isoformat()}"
-        raise InvalidInput("signature.key", problem, "Sign with a key that is valid now")
+        problem = f"{read.key.fingerprint} is valid {spans}, and not when this arrived"
+        raise InvalidInput("signature.key", problem, "Sign with a key that is valid")
 
 
 def _span(line: AllowedSigner) -> str:

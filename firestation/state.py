@@ -3,7 +3,7 @@
 `fold.py` makes it from the record, `rules.py` judges by it, `incident.py` says what may come next, `due.py` what must.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -16,7 +16,7 @@ from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
-from firestation.severity import Proposal, Severity
+from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import ChannelFitting, Position
 
@@ -115,7 +115,10 @@ class Parcel(Model):
 
 
 class Incident(Model):
-    """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree."""
+    """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree.
+
+    `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move.
+    """
 
     brief: Brief
     run: str
@@ -134,6 +137,9 @@ class Incident(Model):
     offered_to: Id | None = None
     severity: Severity | None = None
     proposal: Proposal
+    assessed: dict[Axis, Assessment] = {}
+    weighings: tuple[Weighing, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
     pages: int = 0
     paged: Id | None = None
     paged_at: Time | None = None
@@ -154,6 +160,7 @@ class Incident(Model):
     duties: dict[Id, Duty] = {}
     leased: dict[Id, Sha256] = {}
     taken: dict[Id, Id] = {}
+    freed: dict[Id, Text] = {}
     stopped_by: Id | None = None
     changed_at: Time | None = None
     restored_at: Time | None = None
@@ -233,6 +240,24 @@ class Incident(Model):
         return self.severity or self.proposal.severity
 
     @property
+    def ranks(self) -> tuple[Id, ...]:
+        """Who is paged in which order, at the present weight."""
+        return self.brief.roster.ranks(self.weight)
+
+    @property
+    def proposed_since(self) -> datetime:
+        """Since when the engine proposes what it proposes."""
+        changes = (each.at for each in reversed(self.weighings) if each.was is not each.now)
+        return next(changes, self.opened_at)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something else is proposed than declared, and the captain has not answered that yet."""
+        if self.severity is None or not self.since(3):
+            return False
+        return self.proposal.severity not in {self.severity, self.declarations[-1].proposed}
+
+    @property
     def holding(self) -> tuple[Firebreak, ...]:
         """Firebreaks that are not back and not adopted, oldest first; being moved counts."""
         away = HOLDING | {Lease.MOVING, Lease.LIFTING}
@@ -268,13 +293,27 @@ class Incident(Model):
 
     @property
     def cadence(self) -> timedelta:
-        """How long until the next word is due: the runbook's cadence, and a day once only the after-action is left."""
-        return timedelta(days=1) if self.phase is Phase.AFTER_ACTION else self.brief.runbook.cadence
+        """How long until the next word is due: as the runbook says, and a day once only the after-action is left."""
+        if self.phase is Phase.AFTER_ACTION:
+            return timedelta(days=1)
+        return self.brief.runbook.every(self.weight)
+
+    @property
+    def word_due(self) -> datetime | None:
+        """When the next word is due, once there was a first: as promised, or sooner when it has become graver since."""
+        last = self.last_word("internal")
+        if last is None or last.next_due is None:
+            return None
+        return min(last.next_due, last.at + self.cadence) if self.since(3) else last.next_due
 
     @property
     def cause_is_fact(self) -> bool:
-        """Whether the captain has marked a fact as the cause."""
-        return any(entry.cause for entry in self.entries)
+        """Whether the captain has marked a fact as the cause, and nobody has refuted it."""
+        return any(entry.cause and entry.standing == "fact" for entry in self.entries)
+
+    def entry(self, number: int) -> Entry | None:
+        """The note of this number."""
+        return next((each for each in self.entries if each.number == number), None)
 
     def firebreak(self, digest: str) -> Firebreak | None:
         """The firebreak of this action."""

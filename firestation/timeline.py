@@ -1,28 +1,50 @@
 """The timeline: each event of the record as one sentence that a tired person reads once."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from firestation import acts, record
 from firestation.acts import Act
 from firestation.model import Line, Model, Text, Time, count
-from firestation.record import Event
+from firestation.record import Event, Record
+from firestation.severity import WORDS, Severity, declares
 
 LONGEST = 4000
 """Characters of a line; no text of a record is longer."""
 
 
 class Moment(Model):
-    """One line of the timeline."""
+    """One line of the timeline: what happened then. What was written down later says so."""
 
     at: Time
     kind: Line
     text: Text
 
 
-def tell(event: Event) -> str:
-    """One event as one sentence."""
-    return _tell(event)[:LONGEST]
+def moments(events: Record, besides: Callable[[Event], str] = lambda _: "") -> tuple[Moment, ...]:
+    """The whole record, in the order in which it happened. `besides` is what is to be added to an event's sentence."""
+    told, declared = [], None
+    for event in events:
+        more = besides(event)
+        text = f"{tell(event, declared)[: LONGEST - len(more)]}{more}"
+        told.append(Moment(at=_happened_at(event), kind=event.kind, text=text))
+        if isinstance(event, record.Acted) and isinstance(event.act, acts.Declare):
+            declared = event.act.severity
+    return tuple(sorted(told, key=lambda moment: moment.at))
 
 
-def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
+def _happened_at(event: Event) -> datetime:
+    if isinstance(event, record.Acted) and isinstance(event.act, acts.Note):
+        return min(event.act.at or event.at, event.at)
+    return event.at
+
+
+def tell(event: Event, declared: Severity | None = None) -> str:
+    """One event as one sentence. `declared` is the severity that was declared before it."""
+    return _tell(event, declared)[:LONGEST]
+
+
+def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
     match event:
         case record.Opened():
             why = "; ".join(event.brief.matched)
@@ -30,7 +52,8 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case record.Rang():
             return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"
         case record.Acted():
-            return _tell_act(event.act)
+            later = f", written down {event.at:%H:%M:%S} UTC" if _happened_at(event) < event.at else ""
+            return _tell_act(event.act, later, declared)
         case record.TurnedAway():
             rule = f"rule {event.rule}: " if event.rule else ""
             return f"{event.by} was refused {event.act}: {rule}{event.missing}"
@@ -61,8 +84,32 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"{what} {sealed.manifest[:12]}, {held}"
         case record.NotSealed():
             return f"the snapshot could not be sealed: {event.detail}"
+        case record.Soaked():
+            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
+        case record.Missed():
+            return f"overdue: {event.milestone}"
+        case record.Reminded():
+            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
+            return f"the legal clock {event.clock} for {event.cause} {word}"
+        case record.Overdue():
+            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
+        case record.Drafted():
+            return f"postmortem drafted: {event.artifact.digest[:12]}"
+        case record.TaskOpened():
+            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
+        case record.LockTried():
+            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
+        case record.Failed():
+            return f"{event.step} failed: {event.detail}"
+        case _:
+            return _tell_lever(event)
+
+
+def _tell_lever(event: Event) -> str:  # noqa: C901, PLR0912 - the same, of the runbook's steps and their levers
+    match event:
         case record.LeverRead():
-            return f"lever {event.lever} read: {event.position or event.detail}"
+            again = " anew" if event.action else ""
+            return f"lever {event.lever} read{again}: {event.position or event.detail}"
         case record.Proposed():
             action = event.action
             word = "pre-authorized by the runbook" if event.preauthorized else "put before the captain"
@@ -78,9 +125,11 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             }
             return f"nobody decided on {event.action[:12]} in time{then[event.then]}"
         case record.Leased():
-            return f"{event.lever}: " + (
-                f"held by {event.holder}" if event.holder else "leased to this incident"
-            )
+            if event.holder:
+                return f"{event.lever}: held by {event.holder}"
+            freed = f"{event.freed_at:%Y-%m-%d %H:%M:%S} UTC" if event.freed_at else None
+            before = f"; another incident let go of it at {freed}" if freed else ""
+            return f"{event.lever}: leased to this incident{before}"
         case record.Released():
             return f"{event.lever}: free for other incidents"
         case record.Called():
@@ -99,32 +148,20 @@ def _tell(event: Event) -> str:  # noqa: C901, PLR0912 - one short sentence for 
             return f"probe {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
         case record.Expired():
             return f"firebreak {event.action[:12]} expired: {event.then}"
-        case record.Soaked():
-            return f"soak {'held' if event.report.held else 'broken'}: {event.report.detail}"
-        case record.Missed():
-            return f"overdue: {event.milestone}"
-        case record.Reminded():
-            word = "has started" if event.number == 1 else f"runs, reminder {event.number}"
-            return f"the legal clock {event.clock} for {event.cause} {word}"
-        case record.Overdue():
-            return f"the legal clock {event.clock} for {event.cause} is over, and no authority is informed"
-        case record.Drafted():
-            return f"postmortem drafted: {event.artifact.digest[:12]}"
-        case record.TaskOpened():
-            return f"{event.ticket.kind} task opened: {event.ticket.reference}"
-        case record.LockTried():
-            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
-        case record.Failed():
-            return f"{event.step} failed: {event.detail}"
+        case _:
+            raise TypeError(event.kind)
 
 
-def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
+def _tell_act(act: Act, later: str, declared: Severity | None) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
     match act:
         case acts.Acknowledge():
             by = f", by the link of page {act.page}" if act.page else ""
             return f"{act.by} takes it as {act.role}{by}"
         case acts.Declare():
-            return f"{act.by} declares {act.severity}: {act.reason}"
+            return f"{act.by} {declares(declared, act.severity)} {act.severity}: {act.reason}"
+        case acts.Assess():
+            said = ", ".join(f"{axis} {grade} ({WORDS[axis][grade]})" for axis, grade in act.grades.items())
+            return f"{act.by} says how bad it is: {said}: {act.reason}"
         case acts.Propose():
             return f"{act.by} asks for {act.step} to be put before the captain again"
         case acts.Approve():
@@ -132,7 +169,11 @@ def _tell_act(act: Act) -> str:  # noqa: C901, PLR0912 - one short sentence for 
         case acts.Refuse():
             return f"{act.by} refuses {act.action[:12]}{_because(act.reason)}"
         case acts.Note():
-            return f"{act.by} notes {'the cause, ' if act.cause else ''}a {act.standing}: {act.text}"
+            return f"{act.by} notes {'the cause, ' if act.cause else ''}a {act.standing}{later}: {act.text}"
+        case acts.Establish():
+            done = "stands for" if act.holds else "refutes"
+            how = ", the cause" if act.cause else " as a fact" if act.holds else ""
+            return f"{act.by} {done} note {act.entry}{how}: {act.reason}"
         case acts.Update():
             audience = "the public" if act.audience == "public" else "the team"
             more = {"Not known": act.unknown, "Being done": act.doing}

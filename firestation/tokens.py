@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints
 from firestation.model import Id, Line, Model, Sha256, Time
 
 FORM = re.compile(r"fs([ts])_([a-z2-7]{10})_([a-z2-7]{52})")
+OURS = re.compile(r"fs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}")
 ID = re.compile(r"[a-z2-7]{10}")
 ID_BYTES, SECRET_BYTES = 6, 32
 RANDOM_BYTES = ID_BYTES + SECRET_BYTES
@@ -84,6 +85,11 @@ def read(text: str) -> Given | None:
     """The parts of a token; None for what has another form."""
     found = FORM.fullmatch(text)
     return Given(KINDS[found[1]], found[2], found[3]) if found else None
+
+
+def is_ours(text: str) -> bool:
+    """Whether it has the form of a secret that the station made: one that nobody guesses."""
+    return OURS.fullmatch(text) is not None
 
 
 def is_id(text: str) -> bool:

@@ -40,12 +40,15 @@ def acknowledging(desk: Acts, door: Doorkeeper, key: bytes) -> APIRouter:
     router = page_router()
 
     def opened(request: Request, token: str) -> Link:
-        """What the token is for. Raises `Problem` 403, 410 and, after too many wrong ones, 429."""
+        """What the token is for. Raises `Problem` 403, 410 and, for one of too many wrong ones, 429.
+
+        A right one comes in whatever its neighbours try: nobody guesses it.
+        """
         address = address_of(request)
-        door.slow_down(address)
         try:
             return links.read(token, key, door.clock())
         except LinkAltered as error:
+            door.slow_down(address)
             door.failed(address, "a link that we did not sign so")
             raise Problem(NOT_OURS, "this link opens nothing", str(error), headers=HEADERS) from None
         except LinkExpired as error:

@@ -26,13 +26,12 @@ class Attempts:
             return 0
         return max(1, round(recent[-MOST_FAILURES] + SECONDS - self._clock()))
 
-    def failed(self, *names: str | None) -> None:
+    def failed(self, *names: str) -> None:
         """Remember a failure of each of these."""
         for name in names:
-            if name is not None:
-                recent = self._recent(name)[-MOST_FAILURES:]
-                self._failures.pop(name, None)
-                self._failures[name] = [*recent, self._clock()]
+            recent = self._recent(name)[-MOST_FAILURES:]
+            self._failures.pop(name, None)
+            self._failures[name] = [*recent, self._clock()]
         while len(self._failures) > MOST_REMEMBERED:
             self._failures.popitem(last=False)
 

@@ -90,9 +90,10 @@ class Doorkeeper:
         """The caller behind this Authorization header. Raises `Problem` 401 or 429; deny is the default."""
         if not authorization:
             raise Problem(401, "who are you?", "send Authorization: Bearer with your token")
-        self.slow_down(address)
         scheme, _, text = authorization.partition(" ")
         text = text.strip()
+        if not tokens.is_ours(text):
+            self.slow_down(address)
         if scheme.lower() != "bearer" or not text:
             self.turn_away(address, "no bearer token")
         given = tokens.read(text)
@@ -105,7 +106,6 @@ class Doorkeeper:
 
     async def enter(self, cookie: str, address: str) -> Caller:
         """The caller behind this session. Raises `Problem` 401 or 429."""
-        self.slow_down(address)
         given = tokens.read(cookie)
         if given is None or given.kind != "session":
             self.turn_away(address, "a cookie that is no session")
@@ -136,8 +136,8 @@ class Doorkeeper:
         log.info("a session was closed", id=token.id, person=token.person)
 
     def slow_down(self, address: str) -> None:
-        """Raises `Problem` 429 when there were too many failures from this address."""
-        self._wait(self.attempts.wait(f"from {neighbourhood(address)}"), "from your address")
+        """Raises `Problem` 429 when there were too many failures from this address, before anything is looked at."""
+        self.wait(self.attempts.wait(f"from {neighbourhood(address)}"))
 
     def turn_away(
         self,
@@ -147,26 +147,28 @@ class Doorkeeper:
         id: str | None = None,  # noqa: A002 - the log's word
         person: str | None = None,
     ) -> NoReturn:
-        """Remember a failure, and raise `Problem` 401; 429 when this token or person is tried too often.
+        """Remember a failure, and raise `Problem` 401; 429 when there were too many.
 
-        Whoever has the right secret still comes in: else everybody could lock everybody out.
+        A right secret that the station made still comes in, since it is not guessed: else whoever fails often enough,
+        a machine with an old token for one, would lock out the captain beside it.
         """
-        wait = self.failed(address, why, id=id, person=person)
-        self._wait(wait, "with this token")
+        self.wait(self.failed(address, why, id=id, person=person))
         raise Problem(401, "who are you?", "send Authorization: Bearer with your token")
 
     def failed(self, address: str, why: str, **about: str | None) -> int:
         """Remember and log a failure, without what was shown; how long whoever it is `about` should wait."""
         names = [f"{kind} {name}" for kind, name in about.items() if name]
-        wait = max((self.attempts.wait(name) for name in names), default=0)
-        self.attempts.failed(f"from {neighbourhood(address)}", *names)
+        names.append(f"from {neighbourhood(address)}")
+        wait = max(self.attempts.wait(name) for name in names)
+        self.attempts.failed(*names)
         log.warning("an unknown caller was turned away", address=address, why=why, **about)
         return wait
 
     @staticmethod
-    def _wait(seconds: int, where: str) -> None:
+    def wait(seconds: int) -> None:
+        """Raises `Problem` 429 unless there is nothing to wait for."""
         if seconds:
-            detail = f"too many wrong tokens {where}; wait {seconds} s"
+            detail = f"there were too many failures; wait {seconds} s"
             raise Problem(429, "too many attempts", detail, headers={"Retry-After": str(seconds)})
 
     async def _good(self, given: tokens.Given, address: str) -> Token:

@@ -106,7 +106,7 @@ class Book(Model):
     def brief(self, alarm: Alarm, at: datetime) -> Brief:
         """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
 
-        Whoever is on call at this moment is on its roster, at the severity that the runbook proposes.
+        Whoever is on call at this moment is on its roster, at the severity that the runbook proposes and at the others.
         """
         system = self.systems.get(alarm.system)
         if system is None:

@@ -58,11 +58,7 @@ def _add_home(router: APIRouter, desk: Lists, door: Doorkeeper, front: Front) ->
         await read_form(request, front)
         if caller and caller.token:
             await door.close_session(caller.token)
-        answer = RedirectResponse("/login", SEE_OTHER)
-        answer.delete_cookie(
-            front.session_cookie, path="/", secure=front.secure, httponly=True, samesite="lax"
-        )
-        return answer
+        return _without_cookie(RedirectResponse("/login", SEE_OTHER), front)
 
 
 def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
@@ -76,8 +72,11 @@ def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
 
     @router.get("/login")
     async def login(request: Request, caller: anybody) -> Response:
-        """The ways in."""
-        return RedirectResponse("/", SEE_OTHER) if caller else form(request)
+        """The ways in. A cookie that has led here is good for nothing any more."""
+        if caller:
+            return RedirectResponse("/", SEE_OTHER)
+        answer = form(request)
+        return _without_cookie(answer, front) if front.session_cookie in request.cookies else answer
 
     @router.post("/login")
     async def enter(request: Request, caller: anybody) -> Response:
@@ -123,10 +122,15 @@ def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
             raise
         person = next((each for each in door.station.people if each.login == claim), None)
         if person is None:
-            door.failed(address, "the provider knows them, the station file does not", login=claim)
+            door.wait(door.failed(address, "the provider knows them, the station file does not", login=claim))
             detail = f"the provider knows you as {claim}, but nobody of this station has that login"
             raise Problem(403, "not allowed", f"{detail}; whoever keeps the station file can add it")
         return await _open(request, door, front, person.id, before=caller)
+
+
+def _without_cookie(answer: Response, front: Front) -> Response:
+    answer.delete_cookie(front.session_cookie, path="/", secure=front.secure, httponly=True, samesite="lax")
+    return answer
 
 
 async def _open(

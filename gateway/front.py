@@ -37,7 +37,7 @@ class Front(NamedTuple):
 
     def origin(self, request: Request) -> str:
         """Our own origin, as a browser names it in the header of that name."""
-        return (self.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}").rstrip("/")
+        return self.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def open_front(settings: Settings, secrets: Secrets) -> Front:

@@ -54,7 +54,7 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> HT
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages. Who is nobody and only wants to look is led to the login."""
+    """A route whose errors are pages. Who is nobody (401) and only wants to look is led to the login."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's own handler, with errors as pages around it."""

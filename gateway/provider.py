@@ -40,7 +40,7 @@ class Provider:
 
     def __init__(self, login: Login, secrets: Secrets, home: str) -> None:
         self.login, self.secrets = login, secrets
-        self.callback = home.rstrip("/") + CALLBACK
+        self.callback = home + CALLBACK
         self._app: Any = OAuth().register(
             "provider",
             client_id=login.client_id,

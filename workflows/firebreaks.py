@@ -6,7 +6,8 @@ from temporalio.exceptions import ActivityError
 from firestation import record
 from firestation.firebreak import Firebreak, MoveOrder, MoveOutcome, Reading, order_lift, order_move
 from firestation.incident import awaits_probe, believed, next_job
-from firestation.orders import LeaseAnswer, LeaseOrder, LeverOrder, ProbeOrder, ReleaseOrder
+from firestation.leases import leased, reading
+from firestation.orders import LeaseAnswer, LeaseOrder, LeverOrder, ProbeOrder, ReadOrder, ReleaseOrder
 from firestation.system import LeverFitting
 from workflows.house import House, why
 from workflows.snapshot import read_lever
@@ -30,8 +31,8 @@ async def guard(house: House, lever: LeverFitting) -> None:
                 await _move(house, lever, order_lift(firebreak))
             case "probe", Firebreak() as firebreak:
                 await _probe(house, firebreak)
-            case "read", _:
-                await _keep_position(house, lever)
+            case "read", waiting:
+                await _keep_position(house, lever, waiting)
 
 
 async def _lease(house: House, lever: LeverFitting, firebreak: Firebreak) -> None:
@@ -45,9 +46,7 @@ async def _lease(house: House, lever: LeverFitting, firebreak: Firebreak) -> Non
         action=firebreak.digest,
     )
     answer = await house.do("take_lease", order, LeaseAnswer, f"lease {lever.title}")
-    house.happen(
-        record.Leased(at=workflow.now(), lever=lever.id, action=firebreak.digest, holder=answer.holder)
-    )
+    house.happen(leased(workflow.now(), order, answer))
 
 
 async def _release(house: House, lever: LeverFitting) -> None:
@@ -102,9 +101,14 @@ async def _probe(house: House, firebreak: Firebreak) -> None:
     await house.whilst(due, see())
 
 
-async def _keep_position(house: House, lever: LeverFitting) -> None:
-    """The snapshot was waived: even then the lever's own position is read and kept before it moves."""
-    state = await read_lever(house, lever, "waived")
-    detail = "read and kept, since the snapshot was waived" if state.position else "it cannot be read"
-    event = record.LeverRead(at=workflow.now(), lever=lever.id, position=state.position, detail=detail)
-    house.happen(event)
+async def _keep_position(house: House, lever: LeverFitting, waiting: Firebreak | None) -> None:
+    """The lever's own position is read and kept before it moves, when there is none that is worth anything.
+
+    The snapshot was waived, or another incident has let go of the lever since it was read.
+    """
+    freed = lever.id in house.incident.freed
+    order = ReadOrder(
+        lever=lever, purpose="freed" if freed else "waived", action=waiting.digest if waiting else None
+    )
+    state = await read_lever(house, order)
+    house.happen(reading(workflow.now(), order, state.position))

@@ -1,7 +1,6 @@
 """Snapshot before you mutate: freeze every source, read every lever, measure every check, seal."""
 
 import asyncio
-from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -10,7 +9,7 @@ from firestation import record
 from firestation.evidence import LOOK_BACK, Collected, Gap, LeverState, Sealed, Snapshot, in_scope
 from firestation.firebreak import Reading
 from firestation.orders import CollectOrder, MeasureOrder, ReadOrder, SealOrder
-from firestation.system import CheckFitting, LeverFitting, SourceFitting
+from firestation.system import CheckFitting, SourceFitting
 from workflows.house import House, why
 
 SEAL_AGAIN_SECONDS = 30.0
@@ -47,7 +46,7 @@ async def _first_seal(house: House, reading: dict[str, asyncio.Task[Collected]])
     found = await house.whilst(
         lambda: True,
         asyncio.gather(
-            asyncio.gather(*(read_lever(house, lever) for lever in system.levers)),
+            asyncio.gather(*(read_lever(house, ReadOrder(lever=lever)) for lever in system.levers)),
             asyncio.gather(*(_measure(house, check) for check in recovery_checks(house))),
         ),
     )
@@ -91,15 +90,12 @@ def recovery_checks(house: House) -> tuple[CheckFitting, ...]:
     return tuple(check for check in system.checks if check.id in plan.checks)
 
 
-async def read_lever(
-    house: House, lever: LeverFitting, purpose: Literal["snapshot", "waived"] = "snapshot"
-) -> LeverState:
+async def read_lever(house: House, order: ReadOrder) -> LeverState:
     """Where a lever stands; no position when it cannot be read."""
-    order = ReadOrder(lever=lever, purpose=purpose)
     try:
-        return await house.do("read_lever", order, LeverState, f"read {lever.title}")
+        return await house.do("read_lever", order, LeverState, f"read {order.lever.title}")
     except ActivityError:
-        return LeverState(lever=lever.id, position=None, read_at=workflow.now())
+        return LeverState(lever=order.lever.id, position=None, read_at=workflow.now())
 
 
 async def _collect(house: House, source: SourceFitting) -> Collected:

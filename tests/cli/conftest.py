@@ -25,7 +25,7 @@ from firestation.fold import begin
 from firestation.incident import advance
 from firestation.legal import clocks
 from firestation.picture import picture
-from firestation.record import Acted, Brief, Event, Opened
+from firestation.record import EDITION, Acted, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
 from firestation.state import Incident
@@ -99,6 +99,7 @@ def brief() -> Brief:
         matched=("its name",),
         roster=roster,
         clocks=clocks(system.legal),
+        edition=EDITION,
     )
 
 

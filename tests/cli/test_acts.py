@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from cli.perform import until
+from cli.perform import happened, until
 from firestation.acts import ACTS
 from firestation.errors import InvalidInput
 
@@ -35,10 +35,12 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
     calls: dict[str, tuple[str, ...]] = {
         "acknowledge": ("ack", NAME),
         "declare": ("declare", NAME, "sev1", "--reason", "money"),
+        "assess": ("assess", NAME, "--harm", "3", "--momentum", "0", "--reason", "a customer was hurt"),
         "propose": ("propose", NAME, "reranker-on"),
         "approve": ("approve", NAME, digest),
         "refuse": ("refuse", NAME, digest, "--reason", "no"),
         "note": ("note", NAME, "a thought"),
+        "establish": ("establish", NAME, "3", "--reason", "the log shows it"),
         "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
         "handover": ("handover", NAME, "ben"),
         "accept": ("accept", NAME),
@@ -92,6 +94,58 @@ def test_a_cause_is_a_fact(run: Run, station: Any) -> None:
     station.act("acknowledge", "ana")
     run("note", NAME, "the reranker was off", "--cause")
     assert (station.incident.entries[0].standing, station.incident.entries[0].cause) == ("fact", True)
+
+
+def test_how_bad_it_is_now(run: Run, station: Any) -> None:
+    result = run("assess", NAME, "--harm", "3", "--reason", "a customer was hurt")
+    assert result.exit_code == 0, result.output
+    assert station.incident.proposal.severity == "sev1"
+    assert "no axis is given" in run("assess", NAME, "--reason", "a feeling").output
+    assert run("assess", NAME, "--harm", "4", "--reason", "x").exit_code != 0
+
+
+def test_a_note_is_refuted_or_stood_for(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    run("note", NAME, "the prompt")
+    run("note", NAME, "the reranker")
+    run("establish", NAME, "1", "--refuted", "--reason", "it is of today")
+    run("establish", NAME, "2", "--cause", "--reason", "the log shows it")
+    assert [(each.standing, each.cause) for each in station.incident.entries] == [
+        ("refuted", False),
+        ("fact", True),
+    ]
+    told = run("establish", NAME, "1", "--reason", "but it is")
+    assert told.exit_code != 0
+    assert "ana has refuted note 1 already" in " ".join(told.output.split())
+    both = run("establish", NAME, "2", "--refuted", "--cause", "--reason", "x")
+    assert "what is refuted is not the cause" in both.output
+
+
+def test_a_note_of_what_happened_before(run: Run, station: Any) -> None:
+    run("note", NAME, "the lights went out", "--at", "5m")
+    (entry,) = station.incident.entries
+    assert timedelta(minutes=5) <= entry.written_at - entry.at < timedelta(minutes=6)
+    assert "is no time" in run("note", NAME, "x", "--at", "lately").output
+
+
+@pytest.mark.parametrize("text", ["2026-01-31T03:10", "2026-01-31T03:10:00+01:00", "2h"])
+def test_times_that_have_been(text: str) -> None:
+    found = happened(text)
+    assert found is not None
+    assert datetime.fromisoformat(found) <= datetime.now().astimezone()
+
+
+@pytest.mark.parametrize("text", ["00:00", "12:30", "23:59:59"])
+def test_a_time_of_day_is_the_last_one_that_was(text: str) -> None:
+    found, now = happened(text), datetime.now().astimezone()
+    assert found is not None
+    assert now - timedelta(days=1, minutes=1) < datetime.fromisoformat(found) <= now
+
+
+@pytest.mark.parametrize("text", ["soon", "25:00", "12:60", "31.1.2026", ""])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InvalidInput, match="--at"):
+        happened(text)
 
 
 def test_a_public_word(run: Run, station: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from cli.perform import ago
+from cli.perform import happened
 from firestation.errors import InvalidInput
 from firestation.legal import Legal
 
@@ -80,17 +80,17 @@ def test_the_plan_says_in_red_and_in_words_that_nothing_is_to_be_altered(run: Ru
 
 @pytest.mark.parametrize(("text", "span"), [("3h", timedelta(hours=3)), ("1d 2h", timedelta(hours=26))])
 def test_how_long_ago(text: str, span: timedelta) -> None:
-    found = ago(text, "--at")
+    found = happened(text)
     assert found is not None
     assert abs(datetime.now().astimezone() - span - datetime.fromisoformat(found)) < timedelta(minutes=1)
 
 
 def test_a_time_of_the_reader_is_read_in_the_readers_zone() -> None:
-    assert ago(None, "--at") is None
-    assert ago("2026-01-31T14:00", "--at") == datetime(2026, 1, 31, 14).astimezone().isoformat()
+    assert happened(None) is None
+    assert happened("2026-01-31T14:00") == datetime(2026, 1, 31, 14).astimezone().isoformat()
 
 
 @pytest.mark.parametrize("text", ["soon", "31.1.2026", "", "9" * 40 + "d"])
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(InvalidInput, match="--aware"):
-        ago(text, "--aware")
+        happened(text, "--aware")

@@ -45,8 +45,32 @@ def test_facts_and_hypotheses_are_apart(run: Run, station: Any) -> None:
     station.act("note", "ana", text="the reranker is off", standing="fact", cause=True)
     said = run("show", NAME).output
     facts, guesses = said.index("\nFacts"), said.index("\nHypotheses, not known to be true")
-    assert facts < said.index("the reranker is off [the cause] (ana)") < guesses
-    assert guesses < said.index("perhaps the prompt (ben)")
+    assert facts < said.index("2. the reranker is off [the cause] (ana)") < guesses
+    assert guesses < said.index("1. perhaps the prompt (ben)")
+
+
+def test_who_stands_for_a_fact_and_who_refuted_what(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    for text in ("the reranker is off", "the prompt is old"):
+        station.act("note", "ben", text=text)
+    station.act("establish", "ana", entry=1, reason="the log shows it")
+    station.act("establish", "ana", entry=2, holds=False, reason="it is of today")
+    said = " ".join(run("show", NAME).output.split())
+    assert "Facts 1. the reranker is off (ben; ana stands for it: the log shows it)" in said
+    assert "Refuted 2. the prompt is old (ben; ana refuted it: it is of today)" in said
+
+
+def test_how_the_severity_came_to_be(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    station.act("declare", "ana", severity="sev2", reason="money")
+    station.act("declare", "ana", severity="sev3", reason="one tenant")
+    station.act("assess", "ben", harm=3, reason="a customer was hurt")
+    said = " ".join(run("show", NAME).output.split())
+    assert "severity sev3 (sev1 proposed)" in said
+    assert re.search(r"ana declares sev2: money \d\d:\d\d:\d\d ana lowers to sev3: one tenant", said)
+    assert "harm 3: people are in danger (ben: a customer was hurt)" in said
+    assert re.search(r"sev1 is proposed since .*, declared is sev3: raise it or say why not", said)
+    assert f"$ firestation declare {NAME} sev1 --reason '...'" in said
 
 
 @pytest.mark.parametrize("columns", ["40", "80", "200"])
@@ -128,6 +152,20 @@ def test_follow_prints_new_lines_and_ends_with_the_incident(run: Run, station: A
     taken, over = result.output.index("ana takes it as captain"), result.output.index("ana dismisses it")
     assert taken < result.output.index(f"$ firestation declare {NAME} sev2") < over
     assert "The incident is dismissed. Nothing is waited for." in result.output
+
+
+def test_follow_prints_a_note_of_what_happened_before(run: Run, station: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cli.watch.POLL_SECONDS", 0.01)
+    station.act("acknowledge", "ana")
+    act_while_looked_at(
+        station,
+        lambda: station.act("note", "ana", text="the lights went out", at=NOON),
+        lambda: station.act("dismiss", "ana", reason="a load test"),
+    )
+    followed = run("show", NAME, "--follow").output.partition("Timeline")[2]
+    assert followed.count("ana takes it as captain") == 1
+    assert followed.count("the lights went out") == 1
+    assert followed.index("the lights went out") < followed.index("ana dismisses it")
 
 
 def test_follow_as_json_is_one_object_a_line(run: Run, station: Any, monkeypatch: Any) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.drivers.products import node
 from tests.e2e.processes import ROOT, Station, a_station, an_agent, free_port, needs, running, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SCRIPTS = Path(__file__).parent / "login"
-NODE = ROOT / ".venv" / "unleash" / "bin" / "node"
 MODULES = ROOT / ".venv" / "unleash" / "login"
 NARROW = 360
 LOGIN = """
@@ -41,7 +41,7 @@ def provider(folder: Path) -> Iterator[tuple[str, int, str]]:
         message = f"{MODULES} has no oidc-provider; run: make test"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     port, gateway, secret = free_port(), free_port(), secrets.token_urlsafe(24)
-    command = [str(NODE), str(SCRIPTS / "provider.mjs"), str(MODULES), str(port)]
+    command = [node(), str(SCRIPTS / "provider.mjs"), str(MODULES), str(port)]
     command += [f"http://127.0.0.1:{gateway}/login/callback", secret]
     with running(command, folder, "provider"):
         wait_for("the provider", lambda: "ready at" in (folder / "provider.log").read_text(), 60)
@@ -72,7 +72,7 @@ def facts(folder: Path, station: tuple[Station, str]) -> dict[str, Any]:
     place, incident = station
     shots = folder / "shots"
     shots.mkdir()
-    command = [str(NODE), str(SCRIPTS / "browse.mjs"), str(MODULES), chromium, place.url, incident]
+    command = [node(), str(SCRIPTS / "browse.mjs"), str(MODULES), chromium, place.url, incident]
     done = subprocess.run(
         [*command, place.token("cara"), str(shots)], capture_output=True, text=True, check=False, timeout=500
     )

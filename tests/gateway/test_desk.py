@@ -12,6 +12,7 @@ from firestation.authority import Bell, Member, Station
 from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.oncall import on_call
 from firestation.rotation import Layer, Rotation
+from firestation.severity import Severity
 from firestation.state import Phase
 from gateway.desk import Book, Desk
 from tests.property.worlds import alarm
@@ -213,6 +214,14 @@ async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage:
         assert turning.brief(alarm("k1"), datetime(2026, 10, day, 12, tzinfo=UTC)).roster.escalation == (
             person,
         )
+    graver = turning.changed(
+        station=station.changed(escalation_at={Severity.SEV1: ("primary", "ana", "ben")})
+    )
+    pinned = graver.brief(alarm("k1"), datetime(2026, 10, 26, 12, tzinfo=UTC)).roster
+    assert {each: pinned.ranks(each) for each in (Severity.SEV1, Severity.SEV2)} == {
+        Severity.SEV1: ("ben", "ana"),
+        Severity.SEV2: ("ben",),
+    }
     desk = Desk(stage.environment.client, turning, timedelta())
     before = on_call(rotation, datetime.now(UTC))[0]
     incident = (await desk.ring(alarm("k1"))).incident

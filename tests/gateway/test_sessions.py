@@ -10,12 +10,13 @@ import pytest
 
 from firestation.authority import Station
 from firestation.drivers.register import Register
-from firestation.errors import Unreachable
+from firestation.errors import InvalidInput, NotConfigured, Unreachable
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.testing import MemoryEvidence
 from firestation.tokens import Scope
 from gateway import auth
+from gateway.__main__ import run
 from gateway.app import create_app
 from gateway.attempts import MOST_FAILURES
 from gateway.auth import SESSION, Doorkeeper
@@ -87,7 +88,7 @@ async def test_the_cookie_is_for_this_site_only_and_for_no_script(http: httpx.As
 async def test_behind_tls_the_cookies_are_secure_and_of_this_host(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence
 ) -> None:
-    front = Front("key", "https://fire.example.org/")
+    front = Front("key", "https://fire.example.org")
     transport = httpx.ASGITransport(create_app(desk, door, store, front))
     async with httpx.AsyncClient(transport=transport, base_url="https://fire.example.org") as http:
         answer = await log_in(http, Origin="https://fire.example.org")
@@ -124,12 +125,22 @@ async def test_what_opens_no_session(
 
 
 async def test_who_guesses_in_the_form_is_slowed_down(http: httpx.AsyncClient) -> None:
-    for _ in range(MOST_FAILURES):
-        assert (await log_in(http, WRONG)).status_code == 401
-    answer = await log_in(http)
-    assert answer.status_code == 429
-    assert int(answer.headers["retry-after"]) >= 1
-    assert "wait" in answer.text
+    for guess in ["a guess", WRONG] * (MOST_FAILURES // 2):
+        assert (await log_in(http, guess)).status_code == 401
+    for guess in ("a guess", WRONG):
+        answer = await log_in(http, guess)
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) >= 1
+        assert "too many failures; wait" in answer.text
+    assert (await log_in(http)).status_code == 303
+
+
+async def test_a_cookie_that_is_good_for_nothing_is_taken_away(http: httpx.AsyncClient) -> None:
+    """Of a station that was here before, say; it would count as a guess at each look."""
+    http.cookies.set(COOKIE, f"fss_{'a' * 10}_{'b' * 52}", domain="gateway.local")
+    assert (await http.get("/")).headers["location"] == "/login"
+    await http.get("/login")
+    assert COOKIE not in http.cookies
 
 
 @pytest.mark.parametrize("origin", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"X": "y"}])
@@ -406,3 +417,34 @@ def test_the_key_of_visits_is_made_once_for_its_owner_or_named(
     assert (tmp_path / "keys/session").stat().st_mode & 0o777 == 0o600
     monkeypatch.setenv("VISITS", "a key from elsewhere")
     assert open_front(settings.changed(session_key="env:VISITS"), secrets).key == "a key from elsewhere"
+
+
+async def test_a_login_through_a_provider_needs_our_own_address(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "examples/station/station.yaml").read_text()
+    login = "login: {issuer: 'https://login.example.org', client_id: f, client_secret: 'env:S'}\n"
+    (tmp_path / "station.yaml").write_text(text + login)
+    system = root / "examples/refund_agent/system.yaml"
+    settings = Settings(state=tmp_path, station=tmp_path / "station.yaml", systems=system, gateway_port=0)
+    with pytest.raises(NotConfigured, match="FIRESTATION_PUBLIC_URL"):
+        await run(settings, "127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://fire.example.org", "https://"),
+        ("https://fire.example.org/station", "path"),
+        ("fire.example.org", "plain address"),
+        ("https://me:secret@fire.example.org", "plain address"),
+    ],
+)
+def test_an_address_to_which_no_secret_should_go_is_refused(url: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        Settings.from_environment({"FIRESTATION_PUBLIC_URL": url})
+    assert caught.value.field == "FIRESTATION_PUBLIC_URL"
+
+
+def test_the_address_has_no_slash_at_its_end() -> None:
+    given = {"FIRESTATION_PUBLIC_URL": "https://fire.example.org/"}
+    assert Settings.from_environment(given).public_url == "https://fire.example.org"

@@ -16,8 +16,11 @@ from typing import Any
 from firestation import acts
 from firestation.errors import Denied
 from firestation.firebreak import Lease
+from firestation.legal import clocks
 from firestation.severity import Severity
 from firestation.state import Phase
+from tests.property.signatures import decision, signed
+from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
 from worker.history import as_json, fetch_chain
 
@@ -110,8 +113,52 @@ async def stopped(stage: Stage) -> None:
     await live(stage, after=Phase.AFTER_ACTION)
 
 
+async def captains(stage: Stage) -> None:
+    """Three captains: one is relieved after silence, one hands over, one lays it down; words are signed, by two."""
+    tool, reranker = stage.brief.runbook.firebreaks
+    steps = (tool, reranker.changed(signed=True))
+    roster = stage.brief.roster.changed(silence=timedelta(seconds=4))
+    stage.brief = stage.brief.changed(
+        runbook=stage.brief.runbook.changed(firebreaks=steps), roster=roster, clocks=clocks(stage.brief.system.legal)
+    )
+    await live(stage, until=Phase.OPEN)
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.until("the relief", lambda seen: seen.captain is None)
+    await stage.do(acts.Acknowledge(by="ben"))
+    await stage.do(acts.Assess(by="cara", spread=3, reason="all tenants have it"))
+    await stage.do(acts.Declare(by="ben", severity=Severity.SEV2, reason="wrong refunds leave"))
+    await stage.do(acts.Categorize(by="ben", category="personal-data-breach", reason="names were shown"))
+    await stage.do(acts.Note(by="cara", text="the reranker was switched off"))
+    await stage.do(acts.Handover(by="ben", to="ana"))
+    await stage.do(acts.Decline(by="ana", reason="in a minute"))
+    await stage.do(acts.Handover(by="ben", to="ana"))
+    await stage.do(acts.Accept(by="ana"))
+    await stage.turn_page()
+    wanted = firebreak(await stage.until("the proposal", stands("reranker", Lease.PROPOSED)), "reranker")
+    assert wanted is not None
+    for act in (
+        acts.Approve(by="ben", action=wanted.digest),
+        acts.Approve(by="ana", action=wanted.digest),
+    ):
+        assert not (await stage.act(act)).accepted
+        await stage.handle.signal(act.kind, act)
+    named = wanted.action.incident, wanted.action.run, wanted.digest
+    for person in ("ana", "ben"):
+        word = signed(decision(named, person, datetime.now(UTC)), KEYS[person])
+        await stage.do(acts.Approve(by=person, action=wanted.digest, signed=word))
+    await stage.do(acts.Declare(by="ana", severity=Severity.SEV1, reason="all tenants have it"))
+    await stage.do(acts.Establish(by="ana", entry=1, cause=True, reason="the trace shows it"))
+    await stage.do(acts.Renounce(by="ana", reason="I must leave"))
+    await stage.do(acts.Acknowledge(by="ben"))
+    for clock in {each.clock.id for each in (await stage.picture()).legal}:
+        await stage.do(acts.Inform(by="ben", clock=clock, reference="case 1"))
+    await stage.do(acts.Handover(by="ben", to="ana"))
+    await stage.do(acts.Accept(by="ana"))
+    await live(stage, after=Phase.RECOVERING)
+
+
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
-    story.__name__: story for story in (closed, dismissed, refused, expired, continued, late, stopped)
+    story.__name__: story for story in (closed, dismissed, refused, expired, continued, late, stopped, captains)
 }
 
 

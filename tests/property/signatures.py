@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from firestation.decision import Decision, Signed
 from firestation.ssh_keys import PrivateKey, read_key_line
 from firestation.sshsig import _signed
-from firestation.state import Incident
 
 
 def new_key(name: str) -> PrivateKey:
@@ -22,12 +21,13 @@ def new_key(name: str) -> PrivateKey:
 
 
 def decision(
-    incident: Incident, action: str, by: str, at: datetime, changes: Mapping[str, Any] = MappingProxyType({})
+    named: tuple[str, str, str], by: str, at: datetime, changes: Mapping[str, Any] = MappingProxyType({})
 ) -> Decision:
-    """An approval of this action, as its maker would sign it now, but for the changes."""
+    """An approval of this incident, run and action, as its maker would sign it now, but for the changes."""
+    incident, run, action = named
     given: dict[str, Any] = {
-        "incident": incident.id,
-        "run": incident.run,
+        "incident": incident,
+        "run": run,
         "kind": "approve",
         "action": action,
         "by": by,

@@ -166,15 +166,21 @@ class Voices(RuleBasedStateMachine):
             case "not":
                 return None
             case "by another's key":
-                return signed(decision(incident, action, who, now), KEYS[other])
+                return signed(decision((incident.id, incident.run, action), who, now), KEYS[other])
             case "one byte changed":
-                word = signed(decision(incident, action, who, now), key)
+                word = signed(decision((incident.id, incident.run, action), who, now), key)
                 return word.changed(decision=word.decision.replace(action[:4], "0000", 1))
             case "said before":
                 mine = [word for name, word in self.said if name != who or action not in word.decision]
-                return mine[-1] if mine else signed(decision(incident, "d" * 64, who, now), key)
+                return (
+                    mine[-1]
+                    if mine
+                    else signed(decision((incident.id, incident.run, "d" * 64), who, now), key)
+                )
             case _:
-                return signed(decision(incident, action, who, now, changes.get(how, {})), key)
+                return signed(
+                    decision((incident.id, incident.run, action), who, now, changes.get(how, {})), key
+                )
 
     @rule(who=st.sampled_from(SPEAKERS), which=st.integers(0, 5))
     def somebody_refuses(self, who: str, which: int) -> None:

@@ -17,8 +17,8 @@ from firestation.picture import picture
 from firestation.postmortem import draft
 from firestation.record import Record
 from firestation.state import Incident, Phase
-from firestation.timeline import tell
-from tests.property.worlds import World, alarm, move_forward, tries
+from firestation.timeline import moments, tell
+from tests.property.worlds import GRAVER, World, alarm, more_at_sev1, move_forward, tries
 
 ARROWS = {
     Phase.OPEN: {Phase.DECLARED, Phase.CONTAINED, Phase.RECOVERING},
@@ -35,9 +35,9 @@ ENDS = {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}
 class House(RuleBasedStateMachine):
     """People try anything, the outside world does its worst, and the rules hold."""
 
-    @initialize()
-    def open(self) -> None:
-        self.world = World()
+    @initialize(graver=st.booleans())
+    def open(self, graver: bool) -> None:
+        self.world = World(people=more_at_sev1(), **GRAVER) if graver else World()
 
     @rule(data=st.data())
     def somebody_tries_something(self, data: Any) -> None:
@@ -94,6 +94,7 @@ class House(RuleBasedStateMachine):
         assert picture(incident, events).model_dump_json()
         assert draft(incident, events)
         assert all(tell(event) for event in events)
+        assert len(moments(events)) == len(events)
 
 
 def walked(events: Record) -> Incident:

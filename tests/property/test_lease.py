@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from firestation import acts, record
+from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease, MoveOutcome, order_move
 from firestation.incident import next_job
 from firestation.picture import picture
@@ -239,6 +240,22 @@ def test_a_way_back_that_fails_waits_for_a_person_and_does_not_spin() -> None:
     assert world.levers["tool"] == "enabled"
 
 
+def test_a_way_back_that_failed_after_the_expiry_is_put_to_the_captain_who_comes_then() -> None:
+    world = World()
+    world.baseline()
+    world.seal()
+    working(world)
+    world.wait(timedelta(hours=1))
+    world.work("tool", "dead")
+    assert latest(world, "stop-refunds").expires_at is None
+    assert world.attempt(acts.Acknowledge(by="ana")) is None
+    told = [each.message for each in world.incident.outbox if "was not put back" in each.message.title]
+    assert [(each.to, each.text.splitlines()[0]) for each in told] == [
+        ("ana@example.org", "no answer")
+    ] * len(told)
+    assert told
+
+
 def test_stop_everything_puts_back_the_newest_first_each_confirmed() -> None:
     world = taken()
     working(world)
@@ -353,6 +370,131 @@ def test_the_second_incident_sees_the_lease_of_the_first() -> None:
     first.attempt(acts.Stop(by="ana", reason="over"))
     working(first)
     assert second.attempt(acts.Propose(by="ben", step="reranker-on")) is None
+
+
+def let_go(**changes: Any) -> tuple[World, World]:
+    """Two fires: the second read the reranker while the first held it at "on", and the first has let go of it since."""
+    first = taken(**steps(at_expiry="lift"))
+    working(first)
+    approve(first, "reranker-on")
+    working(first)
+    second = World(first, **steps(to="off", **changes))
+    second.baseline()
+    second.seal()
+    second.attempt(acts.Acknowledge(by="ana"))
+    for world in (first, second):
+        world.wait(timedelta(minutes=119))
+    for person in ("ana", "ben"):
+        second.attempt(acts.Approve(by=person, action=latest(second, "reranker-on").digest))
+    approved = latest(second, "reranker-on")
+    assert (approved.state, approved.action.origin.value) == (Lease.AUTHORIZED, "on")
+    for world in (first, second):
+        world.wait(timedelta(minutes=1))
+    working(first)
+    assert (first.levers["reranker"], first.leases) == ("off", {})
+    return first, second
+
+
+@pytest.mark.parametrize("fault", ["dead", "lost", "none"])
+def test_what_was_read_before_another_incident_let_go_is_worth_nothing(fault: str) -> None:
+    _, second = let_go(decide_within=timedelta(hours=3))
+    while second.work("reranker", fault) and latest(second, "reranker-on").state is Lease.AUTHORIZED:
+        pass
+    assert not [each for each in second.record if isinstance(each, record.Ordered)], "nothing was moved"
+    working(second)
+    way_back(second)
+    assert second.levers["reranker"] == "off", "both have let go of it, and so it stood before the first"
+    assert second.incident.sealed is not None
+    sealed = second.incident.sealed.lever("reranker")
+    assert sealed is not None
+    assert sealed.value == "on", "the manifest stays as it was sealed"
+
+
+def test_a_lever_that_was_let_go_of_and_stands_elsewhere_is_asked_for_again() -> None:
+    _, second = let_go(decide_within=timedelta(hours=3))
+    second.levers["reranker"] = "half"
+    first_try = latest(second, "reranker-on")
+    working(second)
+    void = second.incident.firebreak(first_try.digest)
+    assert void is not None
+    assert void.state is Lease.DRIFTED
+    assert (void.trouble or "").startswith(
+        "reranker shows half, not on as it was read before: another incident"
+    )
+    assert any(each.message.title == "move of reranker: drifted" for each in second.incident.outbox)
+    again = latest(second, "reranker-on")
+    assert (again.state, again.action.origin.value, again.action.attempt) == (Lease.PROPOSED, "half", 2)
+    approve(second, "reranker-on")
+    working(second)
+    assert second.levers["reranker"] == "off"
+    assert latest(second, "reranker-on").state is Lease.EFFECTIVE
+
+
+def test_a_lever_that_cannot_be_read_anew_waits_for_a_person() -> None:
+    _, second = let_go(decide_within=timedelta(hours=3))
+    second.work("reranker", "dead")
+    unread = latest(second, "reranker-on")
+    assert unread.state is Lease.DRIFTED
+    assert "propose it again when it answers" in (unread.trouble or "")
+    working(second)
+    assert second.leases == {}
+    assert "reranker" not in second.incident.positions
+    assert second.attempt(acts.Propose(by="ana", step="reranker-on")) is None
+    assert second.work("reranker"), "it is read without any waiver"
+    assert second.incident.skipped["reranker-on"] == "reranker stands at off already"
+
+
+def test_a_lever_that_stands_where_it_was_read_moves_on_the_word_that_was_given() -> None:
+    first = taken()
+    second = World(first, **steps(to="on", decide_within=timedelta(hours=3)))
+    second.baseline()
+    second.seal()
+    second.attempt(acts.Acknowledge(by="ana"))
+    working(first)
+    approve(first, "reranker-on")
+    working(first)
+    first.attempt(acts.Stop(by="ana", reason="over"))
+    working(first)
+    approve(second, "reranker-on")
+    working(second)
+    assert latest(second, "reranker-on").state is Lease.EFFECTIVE
+    kinds = [each.kind for each in second.record if each.kind in {"leased", "lever-read", "ordered"}]
+    assert kinds[-3:] == ["leased", "lever-read", "ordered"]
+
+
+def test_a_move_on_a_reading_that_is_worth_nothing_is_refused_by_name() -> None:
+    _, second = let_go(decide_within=timedelta(hours=3))
+    firebreak, (_, at) = latest(second, "reranker-on"), second.freed["reranker"]
+    leased = record.Leased(at=second.now, lever="reranker", action=firebreak.digest, freed_at=at)
+    second.happen(leased)
+    with pytest.raises(Refused, match="was not read anew: another incident let go of it at") as refusal:
+        second.happen(record.Ordered(at=second.now, order=order_move(firebreak, "captain")))
+    assert refusal.value.rule == 1
+
+
+@pytest.mark.parametrize(("hours", "job"), [(23, "move"), (24, "read")])
+def test_a_reading_of_a_day_ago_is_made_anew_since_nobody_remembers_who_let_go(hours: int, job: str) -> None:
+    world = taken(**steps(decide_within=timedelta(days=2)))
+    world.wait(timedelta(hours=hours))
+    approve(world, "reranker-on")
+    firebreak = latest(world, "reranker-on")
+    world.happen(record.Leased(at=world.now, lever="reranker", action=firebreak.digest))
+    assert next_job(world.incident, "reranker") == (job, firebreak)
+    working(world)
+    assert world.levers["reranker"] == "on"
+
+
+def test_a_seal_that_comes_late_does_not_bring_a_worthless_reading_back() -> None:
+    world = World(**steps(decide_within=timedelta(hours=3)))
+    world.attempt(acts.Acknowledge(by="ana"))
+    world.attempt(acts.Waive(by="ana", what="snapshot", reason="it burns"))
+    while world.work("reranker") or world.work("tool"):
+        pass
+    approve(world, "reranker-on")
+    firebreak = latest(world, "reranker-on")
+    world.happen(record.Leased(at=world.now, lever="reranker", action=firebreak.digest, freed_at=world.now))
+    world.seal()
+    assert next_job(world.incident, "reranker") == ("read", firebreak)
 
 
 def test_steps_come_in_turn_as_fallbacks_and_on_conditions() -> None:

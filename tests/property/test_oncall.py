@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from firestation.authority import Bell, Member, Role, Station
+from firestation.authority import Bell, Member, Role, Roster, Station
 from firestation.oncall import begins, escalation, gaps, next_handoff, on_call, roster, shifts, watch
 from firestation.rotation import Hours, Layer, Override, Rotation, Weekday
 from firestation.severity import Severity
@@ -157,11 +157,27 @@ def test_the_escalation_is_whoever_is_on_call_at_that_severity() -> None:
     assert escalation(made, second, Severity.SEV2) == ("ben",)
     assert escalation(made, second, Severity.SEV1) == ("ben", "ana")
     assert roster(made, first, Severity.SEV1).escalation == ("ben", "ana")
+    pinned = roster(made, first, Severity.SEV2)
+    assert pinned.escalation_at == {Severity.SEV1: ("ben", "ana")}
+    assert {each: pinned.ranks(each) for each in (Severity.SEV1, Severity.SEV4)} == {
+        Severity.SEV1: ("ben", "ana"),
+        Severity.SEV4: ("ana", "ben"),
+    }
+    others = dict.fromkeys((Severity.SEV2, Severity.SEV3, Severity.SEV4), ("ana", "ben"))
+    assert roster(made, first, Severity.SEV1).escalation_at == others
+    assert "escalation_at" not in roster(station(), first, Severity.SEV1).model_dump()
     assert escalation(station(escalation=("ana", "ben", "ana")), first, Severity.SEV1) == (
         "ana",
         "ben",
         "ana",
     )
+
+
+def test_whoever_is_ranked_at_a_severity_is_known_and_may_be_captain() -> None:
+    made = roster(station(), datetime(2026, 10, 20, tzinfo=UTC), Severity.SEV1)
+    for stranger in ("cara", "zoe"):
+        with pytest.raises(ValidationError, match=f"escalation names '{stranger}'"):
+            Roster.model_validate({**made.model_dump(), "escalation_at": {"sev1": ["ana", stranger]}})
 
 
 def test_an_alarm_in_a_gap_pages_everybody_who_may_be_captain() -> None:

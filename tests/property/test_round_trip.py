@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import firestation
 from firestation.acts import ACTS, Act
+from firestation.address import Address
 from firestation.allowed_signers import KeyLine
 from firestation.authority import Bell, Member, Role, Roster, Station
 from firestation.contacts import FORMS, Contact, ContactKind
@@ -69,6 +70,7 @@ ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 NAMES = st.sampled_from(["a", "on", "sev-1"])
 
 values.REGISTERED |= {
+    Address: st.sampled_from(["https://id.example.org", "http://127.0.0.1:9000/oidc"]),
     Zone: st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
     Clock: st.times().map("{:%H:%M}".format),
     KeyLine: st.just(f"ssh-ed25519 {ED25519} ana@laptop"),
@@ -93,7 +95,14 @@ values.REGISTERED |= {
     ),
 }
 values.REGISTERED |= {Rotation: st.builds(Rotation, id=NAMES, layers=st.tuples(values.of(Layer)))}
-values.REGISTERED |= {Station: stations(), Roster: stations().map(lambda each: each.roster(each.escalation))}
+values.REGISTERED |= {
+    Station: stations(),
+    Roster: st.builds(
+        lambda made, at: made.roster(made.escalation, dict.fromkeys(at, made.escalation)),
+        stations(),
+        st.just(()) | SEVERITIES,
+    ),
+}
 
 
 @pytest.mark.parametrize("model", written(), ids=lambda each: f"{each.__module__}.{each.__qualname__}")

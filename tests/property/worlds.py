@@ -17,6 +17,7 @@ from firestation.alarm import Alarm
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
+from firestation.clock import FirstFifteen, Times
 from firestation.due import settled
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
@@ -26,7 +27,7 @@ from firestation.incident import advance, believed, next_job
 from firestation.legal import Legal, LegalClock, clocks
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.runbook import LockPlan, Match, Recovery, Runbook
-from firestation.severity import Axes, Severity
+from firestation.severity import AXES, Axes, Severity
 from firestation.state import Incident, Phase
 from firestation.steps import FirebreakStep, ManualStep, Probe
 from firestation.system import (
@@ -167,6 +168,31 @@ LAW = Legal(
 """Comms owns the clocks of the catalogue, and ben one of the house's own, which sev1 starts too."""
 
 
+GRAVER: dict[str, Any] = {
+    "cadence_at": {Severity.SEV1: timedelta(minutes=10), Severity.SEV4: timedelta(hours=2)},
+    "clock": FirstFifteen(
+        staffed=timedelta(minutes=20),
+        at={
+            Severity.SEV1: Times(staffed=timedelta(minutes=5), first_update=timedelta(minutes=5)),
+            Severity.SEV4: Times(staffed=timedelta(minutes=40)),
+        },
+    ),
+}
+"""What a runbook may let depend on the severity."""
+
+
+def more_at_sev1() -> Roster:
+    """A roster that has one more person to page at sev1."""
+    usual = roster()
+    eve = Person(id="eve", name="Eve", roles=(Role.CAPTAIN,), address="eve@example.org")
+    return Roster(
+        station=usual.station,
+        people=(*usual.people, eve),
+        escalation=usual.escalation,
+        escalation_at={Severity.SEV1: ("ben", "eve", "ana")},
+    )
+
+
 def brief(legal: Legal = LAW, **changes: Any) -> Brief:
     return Brief(
         incident="refund-agent-1a2b3c4d",
@@ -198,11 +224,19 @@ def alarm(key: str = "k1", status: str = "firing") -> Alarm:
 class World:
     """One incident with its people, its engine and its clock. `record` is what really happened.
 
-    `levers` and `leases` are the town's: worlds that share them are two incidents in one town.
+    `levers`, `leases` and `freed` (who let go of a lever last, and when) are the town's: worlds that share them are
+    two incidents in one town.
     """
 
-    def __init__(self, beside: World | None = None, run: str = RUN, **changes: Any) -> None:
-        plan = brief(**changes)
+    def __init__(
+        self,
+        beside: World | None = None,
+        run: str = RUN,
+        people: Roster | None = None,
+        edition: int = EDITION,
+        **changes: Any,
+    ) -> None:
+        plan = brief(**changes).changed(roster=people or roster(), edition=edition)
         if beside:
             plan = plan.changed(incident=f"{plan.incident}-2")
         opened = Opened(at=START, brief=plan, run=run)
@@ -212,6 +246,7 @@ class World:
         self.refusals: list[Refused] = []
         self.levers: dict[str, Any] = beside.levers if beside else {"tool": "enabled", "reranker": "off"}
         self.leases: dict[str, str] = beside.leases if beside else {}
+        self.freed: dict[str, tuple[str, datetime]] = beside.freed if beside else {}
         self.meddled: set[str] = beside.meddled if beside else set()
         self.happen(record.Rang(at=self.now, alarm=alarm()))
 
@@ -270,20 +305,32 @@ class World:
         match job:
             case None:
                 return False
-            case "read", _:
+            case "read", waiting:
                 position = None if fault == "dead" else Position(value=self.levers[lever])
-                self.happen(record.LeverRead(at=self.now, lever=lever, position=position, detail="read"))
+                action = waiting.digest if waiting else None
+                read = record.LeverRead(
+                    at=self.now, lever=lever, position=position, detail="read", action=action
+                )
+                self.happen(read)
             case "lease", firebreak:
                 assert firebreak is not None
                 other = "refund-agent-00000000" if fault == "taken" else self.leases.get(lever)
                 holder = None if other == self.incident.id else other
                 self.leases.setdefault(lever, holder or self.incident.id)
-                leased = record.Leased(at=self.now, lever=lever, action=firebreak.digest, holder=holder)
+                last, at = self.freed.get(lever, (self.incident.id, None))
+                leased = record.Leased(
+                    at=self.now,
+                    lever=lever,
+                    action=firebreak.digest,
+                    holder=holder,
+                    freed_at=None if holder or last == self.incident.id else at,
+                )
                 self.happen(leased)
                 return holder is not None or self.work(lever, fault)
             case "release", _:
                 if self.leases.get(lever) == self.incident.id:
                     del self.leases[lever]
+                    self.freed[lever] = (self.incident.id, self.now)
                 self.happen(record.Released(at=self.now, lever=lever))
             case "probe", firebreak:
                 assert firebreak is not None
@@ -369,6 +416,12 @@ def people() -> st.SearchStrategy[str]:
     return st.sampled_from((*PEOPLE, "stranger"))
 
 
+def assessments(by: st.SearchStrategy[str], text: st.SearchStrategy[str]) -> st.SearchStrategy[acts.Assess]:
+    """Somebody says how bad it is, on one axis or more."""
+    grades = st.dictionaries(st.sampled_from(AXES), st.integers(0, 3), min_size=1)
+    return st.builds(lambda by, grades, reason: acts.Assess(by=by, reason=reason, **grades), by, grades, text)
+
+
 def tries(world: World) -> st.SearchStrategy[acts.Act]:
     """Whatever anybody may try now, sensible or not."""
     digests = st.sampled_from([each.digest for each in world.incident.firebreaks] + ["f" * 64])
@@ -378,6 +431,7 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
     return st.one_of(
         st.builds(acts.Acknowledge, by=by, role=st.sampled_from(Role)),
         st.builds(acts.Declare, by=by, severity=st.sampled_from(Severity), reason=text),
+        assessments(by, text),
         st.builds(acts.Propose, by=by, step=st.sampled_from(["stop-refunds", "reranker-on", "no-such-step"])),
         st.builds(acts.Approve, by=by, action=digests),
         st.builds(acts.Refuse, by=by, action=digests, reason=text),
@@ -387,6 +441,15 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
             text=text,
             standing=st.sampled_from(["fact", "hypothesis"]),
             cause=st.booleans(),
+            at=st.sampled_from([None, world.now - timedelta(minutes=2), world.now + timedelta(minutes=2)]),
+        ),
+        st.builds(
+            acts.Establish,
+            by=by,
+            entry=st.integers(1, 4),
+            holds=st.booleans(),
+            cause=st.booleans(),
+            reason=text,
         ),
         st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
         st.builds(acts.Handover, by=by, to=people()),

@@ -21,10 +21,12 @@ NOWHERE = "f" * 64
 REFUSED_AT_ONCE: list[acts.Act] = [
     acts.Acknowledge(by="dan"),
     acts.Declare(by="ben", severity=Severity.SEV1, reason="it is bad"),
+    acts.Assess(by="dan", harm=3, reason="an auditor says how bad it is"),
     acts.Propose(by="ana", step="flood-the-building"),
     acts.Approve(by="ana", action=NOWHERE),
     acts.Refuse(by="ana", action=NOWHERE, reason="no"),
     acts.Note(by="dan", text="an auditor writes"),
+    acts.Establish(by="ana", entry=7, reason="no such note"),
     acts.Update(by="dan", audience="public", known="something"),
     acts.Handover(by="ben", to="ana"),
     acts.Accept(by="ben"),

@@ -10,8 +10,9 @@ import pytest
 
 from firestation import acts
 from firestation.errors import Denied, Unreachable
-from firestation.firebreak import Lease
+from firestation.firebreak import Firebreak, Lease
 from firestation.orders import LeaseOrder, ReleaseOrder
+from firestation.picture import Picture
 from firestation.runbook import FollowUp
 from firestation.state import Phase
 from firestation.steps import Absence
@@ -66,9 +67,69 @@ async def test_two_fires_never_fight_over_one_lever(stage: Stage) -> None:
     assert (stage.town.reranker.position.value, stage.town.tool.position.value) == ("off", "enabled")
     await other.do(acts.Propose(by="ana", step="reranker-on"))
     await approve(other)
-    await other.until("the move of the second", stands("reranker", Lease.EFFECTIVE))
+    seen = await other.until("the move of the second", stands("reranker", Lease.EFFECTIVE))
+    moments = [moment.text for moment in seen.timeline]
+    assert "lever reranker read anew: off" in moments, "the first has moved it since the second had read it"
+    assert not [each for each in seen.firebreaks if each.state is Lease.DRIFTED], (
+        "nobody is asked again for nothing"
+    )
     await stage.proved()
     await other.proved()
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["well", "dead"])
+async def test_what_was_read_while_another_incident_held_the_lever_moves_nothing(
+    stage: Stage, dead: bool
+) -> None:
+    """What another incident had moved is nobody's origin: the lever would be put "back" to it in the end."""
+    await live(stage, until=Phase.RECOVERING)
+    await stage.until("the move", stands("reranker", Lease.EFFECTIVE))
+    other = Stage(stage.environment, stage.town, stage.brief)
+    other.brief = stage.brief.changed(incident=f"refund-agent-{uuid.uuid4().hex[:8]}")
+    changed(other, to="off")
+    await live(other, until=Phase.DECLARED)
+    seen = await other.until("the proposal", stands("reranker", Lease.PROPOSED))
+    wanted = firebreak(seen, "reranker")
+    assert wanted is not None
+    assert (wanted.action.origin.value, wanted.action.to.value) == ("on", "off")
+    await stage.do(acts.Stop(by="ana", reason="over"))
+    await stage.until(
+        "both to be free", lambda seen: [each.kind for each in seen.timeline].count("released") == 2
+    )
+    if dead:
+        stage.town.reranker.faults.errors.append(Denied("403 to everybody"))
+    await approve(other)
+    seen = await other.until("the reading", lambda seen: _drifted(seen, wanted.digest))
+    if dead:
+        drifted = _drifted(seen, wanted.digest)
+        assert drifted is not None
+        assert "cannot be read, and another incident let go of it" in (drifted.trouble or "")
+        await other.until("the word", lambda _: _told(stage, "move of reranker: drifted"))
+        await other.do(acts.Propose(by="ana", step="reranker-on"))
+    seen = await other.until("what it shows now", lambda seen: "reranker-on" in seen.skipped)
+    assert seen.skipped["reranker-on"] == "reranker stands at off already"
+    assert [move.to for move in stage.town.reranker.log] == ["on", "off"], "moved and put back by the first"
+    await stage.proved()
+    await other.proved()
+
+
+async def test_the_next_one_learns_when_another_incident_let_go(stage: Stage) -> None:
+    """Also when the answer is asked for again; of its own taking of before it is told nothing."""
+    leases = TemporalLeases(stage.environment.client, TASK_QUEUE)
+    first = LeaseOrder(
+        system="refund-agent", lever="tool-3", incident="refund-agent-1", run="one", action="a" * 64
+    )
+    assert (await leases.take(first)).freed_at is None
+    await leases.release(ReleaseOrder(**first.model_dump()))
+    handle = stage.environment.client.get_workflow_handle("lever/refund-agent/tool-3")
+    await handle.result()
+    second = first.changed(incident=(await stage.ring()).incident, run="two")
+    answer = await leases.take(second)
+    assert answer.freed_at is not None
+    assert await leases.take(second) == answer
+    await leases.release(ReleaseOrder(**second.model_dump()))
+    await handle.result()
+    assert (await leases.take(second.changed(action="b" * 64))).freed_at is None
 
 
 async def test_a_lease_that_is_let_go_of_is_not_taken_for_one_that_is_held(stage: Stage) -> None:
@@ -130,6 +191,18 @@ async def test_a_page_that_is_turned_keeps_the_lease(stage: Stage) -> None:
     assert report.runs > 1
 
 
+async def test_what_was_read_for_a_waiver_is_handed_on_as_the_audit_makes_it(stage: Stage) -> None:
+    stage.town.evidence.faults.errors.extend([Unreachable("the store is down")] * 10_000)
+    await stage.ring()
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Waive(by="ana", what="snapshot", reason="wrong refunds leave every second"))
+    await stage.until("the tool to be stopped", stands("tool", Lease.EFFECTIVE))
+    stage.town.evidence.faults.errors.clear()
+    await stage.until("the seal", lambda seen: seen.sealed)
+    await stage.turn_page()
+    assert (await stage.proved()).runs > 1
+
+
 async def test_the_captain_is_asked_before_the_expiry_and_silence_has_its_rule(stage: Stage) -> None:
     changed(stage, at_expiry="lift", expires_after=timedelta(seconds=8), ask_before=timedelta(seconds=4))
     await live(stage, until=Phase.OPEN)
@@ -178,6 +251,18 @@ async def test_the_runbook_is_switched_and_people_do_their_part(stage: Stage) ->
 def _asked(seen: object, lever: str) -> bool:
     found = firebreak(seen, lever)  # type: ignore[arg-type]
     return found is not None and found.asked_at is not None
+
+
+def _drifted(seen: Picture, digest: str) -> Firebreak | None:
+    return next(
+        (each for each in seen.firebreaks if each.digest == digest and each.state is Lease.DRIFTED), None
+    )
+
+
+def _told(stage: Stage, title: str) -> bool:
+    return any(
+        title in each.title for each in (*stage.town.pager.sent.values(), *stage.town.room.sent.values())
+    )
 
 
 async def _digest(stage: Stage, lever: str) -> str:
