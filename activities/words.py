@@ -1,26 +1,37 @@
 """Words to people and tasks for them: sent once, under their key."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from temporalio import activity
 
 from activities.failures import as_failures, beating
 from firestation.after_action import Ticket
 from firestation.board import Receipt
+from firestation.links import LIFE, Link
 from firestation.orders import SendOrder, TaskOrder
 from firestation.ports import Bench
 
+Address = Callable[[Link, datetime], str]
+"""The address at which this link is opened, until that time."""
+
 
 class WordActivities:
-    """Channels and trackers."""
+    """Channels and trackers. `address` makes the link of a page; without it pages go out without one."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, bench: Bench, address: Address | None = None) -> None:
+        self.bench, self.address = bench, address
 
     @activity.defn(name="send")
     async def send(self, order: SendOrder) -> Receipt:
-        """Send one message through one channel."""
+        """Send one message through one channel. The link of a page is added here, the same at every attempt."""
+        message = order.message
+        if order.link and self.address:
+            link = self.address(order.link, activity.info().scheduled_time + LIFE)
+            message = message.changed(text=f"{message.text}\nOr open: {link}")
         async with beating():
             with as_failures():
-                return await self.bench.channel(order.channel).send(order.message, order.key)
+                return await self.bench.channel(order.channel).send(message, order.key)
 
     @activity.defn(name="open_task")
     async def open_task(self, order: TaskOrder) -> Ticket:

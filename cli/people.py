@@ -14,9 +14,10 @@ from cli.plain import plain
 from cli.show import say
 from cli.teach import teach
 from firestation.authority import Station
+from firestation.drivers import pager_problems
 from firestation.errors import InvalidFile
 from firestation.keyring import read_keyring
-from firestation.loader import load_station, problems_in
+from firestation.loader import at_lines, load_station, problems_in
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import Shift, roster, watch
 from firestation.severity import Severity
@@ -34,10 +35,10 @@ def lint(
     *,
     as_json: Json = False,
 ) -> None:
-    """Check the station file: each field, each rotation's gaps in the next 30 days, each key.
+    """Check the station file: each field and pager, each rotation's gaps of 30 days, each key.
 
-    A warning says what is worth a look, such as a key that ends soon; it does not change
-    the exit code.
+    A warning says what is worth a look, such as a person whom no pager reaches; it does not
+    change the exit code.
 
     Example:
       firestation station lint examples/station/station.yaml
@@ -49,7 +50,7 @@ def lint(
     if not wrong:
         now, read = datetime.now(UTC), load_station(file)
         ring, unread = read_keyring(read, file.parent)
-        wrong = in_lines(file, [*unread, *amiss(read, now, ring)])
+        wrong = in_lines(file, [*unread, *amiss(read, now, ring)]) + at_lines(file, pager_problems(read))
         warned = in_lines(file, worth_a_look(read, now, ring))
     report(desk, {file: wrong}, warned, "station files")
 

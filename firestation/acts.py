@@ -18,10 +18,14 @@ class _Act(Model):
 
 
 class Acknowledge(_Act):
-    """I have the page, and I take this role; or, when I am asked whether I am still there, I am."""
+    """I have the page, and I take this role; or, when I am asked whether I am still there, I am.
+
+    `page` is its number, when it is answered by its own link.
+    """
 
     kind: Literal["acknowledge"] = "acknowledge"
     role: Role = Role.CAPTAIN
+    page: int | None = Field(default=None, ge=1, exclude_if=lambda page: page is None)
 
 
 class Declare(_Act):

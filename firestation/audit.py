@@ -45,6 +45,7 @@ DERIVED = frozenset(
         "said",
         "silent",
         "skipped",
+        "unreached",
     ]
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""

@@ -12,6 +12,7 @@ from firestation.address import Address
 from firestation.allowed_signers import AllowedSigner, KeyLine
 from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
+from firestation.pagers import Pager, Way
 from firestation.rotation import Rotation
 from firestation.severity import Severity
 
@@ -35,12 +36,14 @@ class _Someone(Model):
     name: Line
     roles: tuple[Role, ...] = Field(min_length=1)
     address: Line
+    contacts: tuple[Contact, ...] = Field(default=(), exclude_if=lambda contacts: not contacts)
 
 
 class Person(_Someone):
-    """Somebody who may act. `address` is where the pager channel reaches them; never a secret.
+    """Somebody who may act. `address` is where a system's pager channel reaches them; never a secret.
 
-    `signers` are the public keys by which this person signs decisions, with the times in which each counts.
+    `contacts` are where the station's own pagers reach them. `signers` are the public keys by which this person signs
+    decisions, with the times in which each counts.
     """
 
     signers: tuple[AllowedSigner, ...] = Field(default=(), exclude_if=lambda signers: not signers)
@@ -58,6 +61,7 @@ class Roster(Model):
     escalation: tuple[Id, ...] = Field(min_length=1)
     page_every: Duration = Field(default="2m", validate_default=True, gt=timedelta())
     silence: Duration | None = Field(default=None, gt=timedelta(), exclude_if=lambda span: span is None)
+    pagers: tuple[Pager, ...] = Field(default=(), exclude_if=lambda pagers: not pagers)
     escalation_at: dict[Severity, Annotated[tuple[Id, ...], Field(min_length=1)]] = Field(
         default_factory=dict, exclude_if=lambda value: not value
     )
@@ -83,6 +87,16 @@ class Roster(Model):
         """The person of this id."""
         return next((each for each in self.people if each.id == name), None)
 
+    def ways(self, name: str) -> tuple[Way, ...]:
+        """Every way in which the station's pagers reach this person; none when no pager fits a contact of theirs."""
+        person, found = self.person(name), list[Way]()
+        contacts = person.contacts if person else ()
+        for pager in self.pagers:
+            fitting = [each for each in contacts if each.kind is pager.reaches]
+            for number, contact in enumerate(fitting, start=1):
+                found.append(Way(pager.id if number == 1 else f"{pager.id}:{number}", pager, contact.to))
+        return tuple(found)
+
 
 class Member(_Someone):
     """A person as the station file has them. `login` is what the provider's claim says of them, letter by letter.
@@ -95,7 +109,6 @@ class Member(_Someone):
 
     login: Line | None = None
     token: SecretReference | None = None
-    contacts: tuple[Contact, ...] = ()
     keys: tuple[KeyLine, ...] = ()
     key_files: tuple[Line, ...] = ()
 
@@ -156,6 +169,16 @@ class Station(Model):
     )
     bells: tuple[Bell, ...] = Field(min_length=1)
     login: Login | None = None
+    pagers: tuple[Pager, ...] = Field(default=(), description="the station's own ways to reach its people")
+
+    @model_validator(mode="after")
+    def _pagers_told_apart(self) -> Self:
+        for index, pager in enumerate(self.pagers):
+            if pager.id in [each.id for each in self.pagers[:index]]:
+                raise wrong_at(
+                    "pagers", index, "id", says=f"{pager.id!r} is already a pager; give each its own id"
+                )
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -219,6 +242,7 @@ class Station(Model):
                 name=each.name,
                 roles=each.roles,
                 address=each.address,
+                contacts=each.contacts,
                 signers=keys.get(each.id, ()),
             )
             for each in self.people
@@ -230,6 +254,7 @@ class Station(Model):
             page_every=self.page_every,
             escalation_at=dict(escalation_at),
             silence=self.silence,
+            pagers=self.pagers,
         )
 
 

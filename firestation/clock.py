@@ -1,12 +1,14 @@
 """The first-fifteen clock: what must have happened when. Time is an argument here, never read."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
 from firestation.model import Duration, Model, Span, Time
 from firestation.severity import Severity
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Milestone(StrEnum):

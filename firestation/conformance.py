@@ -19,10 +19,10 @@ import pytest
 from pydantic import JsonValue
 
 from firestation.after_action import Task
-from firestation.board import Message
-from firestation.errors import Drifted, DriverError, Gone, Nonsense
+from firestation.board import Message, Receipt
+from firestation.errors import Doubtful, Drifted, DriverError, Gone, Nonsense
 from firestation.evidence import Scope
-from firestation.ports import Artifact, Channel, Check, EvidenceStore, Lever, Source, Tracker, Window
+from firestation.ports import Artifact, Channel, Check, Claims, EvidenceStore, Lever, Source, Tracker, Window
 from firestation.system import MINIMUM_SNAPSHOT, Position
 
 HOSTILE = (
@@ -242,6 +242,41 @@ class ChannelConformance:
         assert delivered() == [text]
         await channel.send(message.changed(text="Over"), "i/1/word-2")
         assert delivered() == [text, "Over"]
+
+
+@pytest.mark.asyncio
+class ClaimsConformance:
+    """Promises of `Claims`."""
+
+    @pytest.fixture
+    def claims(self) -> Claims:
+        """A place for claims, with none in it."""
+        raise NotImplementedError
+
+    async def test_a_key_is_claimed_once(self, claims: Claims) -> None:
+        """Whoever comes at the same time, or later, is told that there is a doubt."""
+        taken = await asyncio.gather(*(claims.take("i/1/page-1") for _ in range(5)), return_exceptions=True)
+        assert taken.count(None) == 1
+        assert sum(isinstance(each, Doubtful) for each in taken) == 4  # noqa: PLR2004 - the others
+        with pytest.raises(Doubtful, match="may have been sent"):
+            await claims.take("i/1/page-1")
+        assert await claims.take("i/1/page-2") is None
+
+    async def test_what_was_given_back_is_claimed_again(self, claims: Claims) -> None:
+        """As often as need be; giving back what nobody has changes nothing."""
+        for _ in range(3):
+            assert await claims.take("i/1/page-1") is None
+            await claims.release("i/1/page-1")
+        await claims.release("i/1/page-1")
+        assert await claims.take("i/1/page-1") is None
+
+    async def test_what_was_sent_has_its_receipt(self, claims: Claims) -> None:
+        """And the first one stays."""
+        receipt = Receipt(channel="mail", reference="queued as 7")
+        assert await claims.take("i/1/page-1") is None
+        await claims.finish("i/1/page-1", receipt)
+        await claims.finish("i/1/page-1", receipt.changed(reference="another"))
+        assert await asyncio.gather(*(claims.take("i/1/page-1") for _ in range(3))) == [receipt] * 3
 
 
 @pytest.mark.asyncio

@@ -21,7 +21,7 @@ class ContactKind(StrEnum):
 FORMS = {
     ContactKind.EMAIL: (re.compile(r"[^@\s]+@[^@\s]+"), "ana@example.org"),
     ContactKind.SMS: (re.compile(r"\+[1-9]\d{6,14}"), "+4915112345678"),
-    ContactKind.MATRIX: (re.compile(r"[@!#][^:\s]+:\S+"), "@ana:example.org"),
+    ContactKind.MATRIX: (re.compile(r"[@#][^:\s]+:\S+|!\S+"), "@ana:example.org"),
     ContactKind.WEBHOOK: (
         re.compile(r"https?://[^\s/?#@]+[^\s?#@]*|env:[A-Z][A-Z0-9_]*|file:.+"),
         "https://example.org/ana, or env:NAME when the address itself is a secret",

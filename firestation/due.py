@@ -5,25 +5,22 @@ auditor derives it again.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from firestation import captaincy, legal_course, record
 from firestation.board import Word
 from firestation.captaincy import silent_since
-from firestation.clock import Milestone
+from firestation.clock import NEVER, Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
 from firestation.incident import standing_in_the_way
 from firestation.model import count, show_duration
+from firestation.paging import due_pages, next_page
 from firestation.plan import prepared
 from firestation.record import Event
 from firestation.state import Incident
 from firestation.steps import FirebreakStep, Standing, Turn
 from firestation.system import Position
-
-NEVER = datetime.max.replace(tzinfo=UTC)
-ROUNDS_BEFORE_SLOWING = 2
-SLOWER = 5
 
 
 def settle(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -40,7 +37,9 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
         yield from _due_duties(incident, now)
         yield from _due_relief(incident, now)
         yield from legal_course.due_events(incident, now)
-        yield from _due_words(incident, now)
+        yield from due_pages(incident, now)
+        if now >= next_word(incident):
+            yield record.Said(at=now, word=_own_word(incident, now))
 
 
 def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -85,14 +84,6 @@ def _due_relief(incident: Incident, now: datetime) -> Iterator[Event]:
         yield record.Relieved(at=now, person=captain, since=since)
 
 
-def _due_words(incident: Incident, now: datetime) -> Iterator[Event]:
-    if now >= next_page(incident):
-        ranks = incident.ranks
-        yield record.Paged(at=now, step=incident.pages + 1, person=ranks[incident.pages % len(ranks)])
-    if now >= next_word(incident):
-        yield record.Said(at=now, word=_own_word(incident, now))
-
-
 def settled(incident: Incident, now: datetime, hearing: str = "") -> tuple[Incident, tuple[Event, ...]]:
     """The state when everything due by `now` has happened, and what happened.
 
@@ -114,16 +105,6 @@ def spoken_by(event: Event) -> str:
 
 def _answered(event: Event, hearing: str) -> bool:
     return isinstance(event, record.Silent | record.Relieved) and event.person == hearing
-
-
-def next_page(incident: Incident) -> datetime:
-    """When the next page is due: at once, then up the ladder until a captain has it; slower after two rounds."""
-    if incident.captain or incident.ended:
-        return NEVER
-    if incident.paged_at is None:
-        return incident.opened_at
-    every, ranks = incident.brief.roster.page_every, len(incident.ranks)
-    return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
 
 
 def next_word(incident: Incident) -> datetime:

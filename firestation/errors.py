@@ -63,6 +63,24 @@ class Refused(FirestationError):
         self.rule, self.title, self.missing = rule, title, missing
 
 
+class BadLink(FirestationError):
+    """The link of a page that opens nothing."""
+
+
+class LinkAltered(BadLink):
+    """This station did not sign it so."""
+
+    def __init__(self) -> None:
+        super().__init__("this link is not whole: copy all of it from the page, or type firestation ack")
+
+
+class LinkExpired(BadLink):
+    """Its day is over."""
+
+    def __init__(self) -> None:
+        super().__init__("this link has expired, a day after its page; type firestation ack")
+
+
 class NotConfigured(FirestationError):
     """Something that a file names is not there: a driver, a secret, a file."""
 
@@ -109,3 +127,7 @@ class NotApplied(DriverError):
     """The move was answered with success, and the lever read again does not show it."""
 
     retryable = True
+
+
+class Doubtful(DriverError):
+    """It may have been done, and nobody can tell; so it is not done again."""

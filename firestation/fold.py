@@ -1,20 +1,22 @@
 """The fold: a record in, a state out. What happened, happened: nothing is refused here."""
 
+from collections.abc import Iterator
 from functools import reduce, singledispatch
 
 from firestation import record
 from firestation.acts import Approve, Lift
+from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
-from firestation.fold_acts import acted
+from firestation.fold_acts import acted, with_page
 from firestation.leases import compensate, drifted, fail_together, forget, go_on, lease, outdated
 from firestation.legal_course import altered, counted
 from firestation.model import Model, without
-from firestation.notices import notices
+from firestation.notices import Notice, notices
 from firestation.record import Event, Opened, Record
 from firestation.severity import propose
-from firestation.state import Duty, Incident, Parcel, Rung
+from firestation.state import Duty, Incident, Page, Parcel, Rung
 
 MOST_DOUBLINGS = 6
 """Whoever does not answer is asked less and less often: weeks of silence must not fill the record."""
@@ -53,7 +55,10 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = after.changed(deadlines=_met(after))
     if after.since(3) and (after.weight, after.brief) != (incident.weight, incident.brief):
         after = after.changed(deadlines=_moved(after))
-    return after.changed(outbox=after.outbox + _parcels(after, event))
+    parcels = _parcels(after, event)
+    if isinstance(event, record.Paged) and not parcels:
+        after = after.changed(lost=(*after.lost, event.step))
+    return after.changed(outbox=after.outbox + parcels)
 
 
 def _met(incident: Incident) -> tuple[Deadline, ...]:
@@ -84,17 +89,25 @@ def _moved(incident: Incident) -> tuple[Deadline, ...]:
 
 
 def _parcels(incident: Incident, event: Event) -> tuple[Parcel, ...]:
+    return tuple(parcel for notice in notices(incident, event) for parcel in _sheets(incident, notice))
+
+
+def _sheets(incident: Incident, notice: Notice) -> Iterator[Parcel]:
+    """One message, by every way in which the station reaches its person, else by the system's channels."""
+
+    def parcel(way: str, channel: str, message: Message, *, pager: bool) -> Parcel:
+        key = effect_key(incident.id, incident.mark, f"{notice.step}/{way}")
+        return Parcel(key=key, channel=channel, message=message, pager=pager, page=notice.page)
+
+    ways = incident.brief.roster.ways(notice.person) if notice.person else ()
+    for way in ways:
+        yield parcel(way.id, way.pager.id, notice.message.changed(to=way.to), pager=True)
+    if ways:
+        return
     system = incident.brief.system
-    return tuple(
-        Parcel(
-            key=effect_key(incident.id, incident.mark, f"{notice.step}/{channel.id}"),
-            channel=channel.id,
-            message=notice.message,
-        )
-        for notice in notices(incident, event)
-        for channel in system.channels_for(notice.audience)
-        or (system.channels_for("internal") if notice.audience == "pager" else ())
-    )
+    channels = system.channels_for(notice.audience)
+    for channel in channels or (system.channels_for("internal") if notice.audience == "pager" else ()):
+        yield parcel(channel.id, channel.id, notice.message, pager=False)
 
 
 @singledispatch
@@ -138,12 +151,31 @@ def _(event: record.Relieved, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Sent | record.Unsent, incident: Incident) -> Incident:
     rest = tuple(parcel for parcel in incident.outbox if parcel.key != event.key)
-    return incident.changed(outbox=rest, done_keys=incident.done_keys | {event.key})
+    parcel = next((parcel for parcel in incident.outbox if parcel.key == event.key), None)
+    page = incident.page(parcel.page) if parcel and parcel.page else None
+    incident = incident.changed(outbox=rest, done_keys=incident.done_keys | {event.key})
+    if page is None:
+        return incident
+    if isinstance(event, record.Sent):
+        return with_page(incident, page.changed(sent=page.sent + 1))
+    if not page.sent and all(parcel.page != page.step for parcel in rest):
+        incident = incident.changed(lost=(*incident.lost, page.step))
+    return with_page(incident, page.changed(unsent=(*page.unsent, event.detail)))
 
 
 @_apply.register
 def _(event: record.Paged, incident: Incident) -> Incident:
-    return incident.changed(pages=event.step, paged=event.person, paged_at=event.at)
+    page = Page(step=event.step, person=event.person, at=event.at)
+    return incident.changed(
+        pages=event.step, paged=event.person, paged_at=event.at, paging=(*incident.paging, page)
+    )
+
+
+@_apply.register
+def _(event: record.Unreached, incident: Incident) -> Incident:
+    page = incident.page(event.step)
+    incident = incident.changed(lost=tuple(step for step in incident.lost if step != event.step))
+    return with_page(incident, page.changed(unreached=True)) if page else incident
 
 
 @_apply.register

@@ -12,7 +12,7 @@ from firestation.legal_course import start, worded
 from firestation.model import Model
 from firestation.quorum import enough
 from firestation.severity import Assessment, Axis, Declaration, Weighing, propose
-from firestation.state import Incident, Waiver
+from firestation.state import Incident, Page, Waiver
 
 POSTS = frozenset({Role.SCRIBE, Role.COMMS, Role.INVESTIGATOR})
 """What one may be here besides the captain. Approvers are asked for with each decision, auditors only read."""
@@ -24,8 +24,17 @@ def acted(act: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the fal
     raise TypeError(type(act).__name__)
 
 
+def with_page(incident: Incident, page: Page) -> Incident:
+    """The state with this page in the place of the one of its number."""
+    index = page.step - 1
+    paging = (*incident.paging[:index], page, *incident.paging[index + 1 :])
+    return incident.changed(paging=paging)
+
+
 @acted.register
 def _(act: acts.Acknowledge, incident: Incident) -> Incident:
+    page = incident.page(act.page) if act.page else None
+    incident = with_page(incident, page.changed(answered=True)) if page else incident
     if act.role is Role.CAPTAIN:
         return incident if act.by == incident.captain else taken(incident, act.by)
     return incident.changed(**{str(act.role): act.by}) if act.role in POSTS else incident

@@ -74,7 +74,11 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
         return f"{act.by} is not on the roster of the station {incident.brief.roster.station}"
     match act:
         case acts.Acknowledge():
-            return _lacks(act.by, person.roles, act.role) or _cannot_take(incident, act)
+            return (
+                _lacks(act.by, person.roles, act.role)
+                or _not_theirs(incident, act)
+                or _cannot_take(incident, act)
+            )
         case acts.Renounce():
             return None if _holder(incident, act.role) == act.by else f"{act.by} is not the {act.role} here"
         case acts.Declare():
@@ -147,6 +151,18 @@ def _cannot_establish(incident: Incident, act: acts.Establish) -> str | None:
 
 def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:
     return None if role in roles else f"{name} does not hold the role {role}"
+
+
+def _not_theirs(incident: Incident, act: acts.Acknowledge) -> str | None:
+    """Why the page that is answered cannot be answered so."""
+    if act.page is None:
+        return None
+    page = incident.page(act.page)
+    if page is None:
+        return f"no page {act.page} was sent"
+    if page.person != act.by:
+        return f"page {act.page} was sent to {page.person}, not to {act.by}"
+    return f"page {act.page} is answered already" if page.answered else None
 
 
 def _cannot_propose(incident: Incident, name: str) -> str | None:

@@ -28,6 +28,7 @@ def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, .
     """What may be right and should be looked at."""
     return (
         *_idle(station),
+        *_unpaged(station),
         *_past(station, at),
         *_ending(station, ring, at),
         *_secrets(station),
@@ -104,6 +105,21 @@ def _idle(station: Station) -> Found:
                     problem = f"{name} has not the role captain, so the rotation cannot be paged for a fire"
                     field = f"rotations[{index}].{place[2]}[{place[3]}]"
                     yield Hole(field=field, problem=problem, fix="Give the role, or name somebody else")
+
+
+def _unpaged(station: Station) -> Found:
+    """Whom the station's pagers cannot reach, and pagers that reach nobody; without pagers, systems have channels."""
+    named = {name for _, name in station.steps()} | {name for _, _, name in station.turns()}
+    kinds = {pager.reaches for pager in station.pagers}
+    for index, person in enumerate(station.people):
+        if station.pagers and person.id in named and not kinds & {each.kind for each in person.contacts}:
+            problem = f"no pager reaches {person.id}; a system's own pager channel is tried, if it has one"
+            fix = f"Add a contact of a kind that is reached: {', '.join(sorted(kinds))}"
+            yield Hole(field=f"people[{index}].contacts", problem=problem, fix=fix)
+    for index, pager in enumerate(station.pagers):
+        if not any(each.kind is pager.reaches for person in station.people for each in person.contacts):
+            problem = f"the pager {pager.id} reaches nobody: nobody has a contact of the kind {pager.reaches}"
+            yield Hole(field=f"pagers[{index}].reaches", problem=problem, fix="Add contacts, or take it out")
 
 
 def _past(station: Station, at: datetime) -> Found:

@@ -23,7 +23,8 @@ from firestation.board import Message, Word, render
 from firestation.briefing import briefing
 from firestation.clock import Milestone
 from firestation.firebreak import Firebreak, Lease
-from firestation.model import Line, Model, show_duration
+from firestation.model import Id, Line, Model, show_duration
+from firestation.paging import page_text, page_title
 from firestation.picture import picture
 from firestation.record import Acted, Event
 from firestation.severity import Declaration, Weighing
@@ -34,11 +35,16 @@ LONGEST = 4000
 
 
 class Notice(Model):
-    """A message for an audience; `step` makes its idempotency key."""
+    """A message for an audience; `step` makes its idempotency key.
+
+    A pager's is for one `person`, whom the station's own pagers may reach; `page` is its number if it is a page.
+    """
 
     step: Line
     audience: Literal["internal", "public", "pager"]
     message: Message
+    person: Id | None = None
+    page: int | None = None
 
 
 def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
@@ -198,10 +204,8 @@ def _again(incident: Incident, step: str) -> str:
 
 
 def _page(incident: Incident, event: record.Paged) -> Notice:
-    alarm = incident.rung[0].alarm if incident.rung else None
-    title = f"{incident.weight} {incident.brief.system.title}: {alarm.name if alarm else incident.id}"
-    text = f"{alarm.summary if alarm else 'no alarm text'}\nTake it: firestation ack {incident.id}"
-    return _to(incident, event.person, Draft(f"page-{event.step}", title, text, "page"))
+    draft = Draft(f"page-{event.step}", page_title(incident), page_text(incident, event.step), "page")
+    return _to(incident, event.person, draft).changed(page=event.step)
 
 
 def _offer(incident: Incident, act: Handover) -> Notice:
@@ -341,8 +345,10 @@ def _overdue(incident: Incident, event: record.Missed) -> Draft:
 
 
 def _word(incident: Incident, word: Word) -> Notice:
-    title = f"{incident.brief.system.title}: {incident.phase}"
-    message = Message(incident=incident.id, purpose="update", title=title, text=_cut(render(word)))
+    title, text = f"{incident.brief.system.title}: {incident.phase}", render(word)
+    if incident.since(3) and word.by and word.audience == "internal" and incident.captain is None:
+        text += "\nThe incident has no captain."  # the engine's own words say so themselves
+    message = Message(incident=incident.id, purpose="update", title=title, text=_cut(text))
     return Notice(step=f"word-{len(incident.words)}", audience=word.audience, message=message)
 
 
@@ -374,4 +380,4 @@ def _to(incident: Incident, person: str, draft: Draft) -> Notice:
         text=_cut(draft.text),
         to=found.address if found else None,
     )
-    return Notice(step=draft.step, audience="pager", message=message)
+    return Notice(step=draft.step, audience="pager", message=message, person=person)

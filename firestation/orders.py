@@ -8,6 +8,7 @@ from firestation.after_action import Task
 from firestation.board import Message
 from firestation.evidence import ArtifactRef, Scope, Snapshot
 from firestation.firebreak import MoveOrder
+from firestation.links import Link
 from firestation.model import Duration, Id, Line, Model, Sha256, Time
 from firestation.runbook import LockPlan
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
@@ -102,11 +103,12 @@ class SoakOrder(Model):
 
 
 class SendOrder(Model):
-    """Send this message once. Answer: `Receipt`."""
+    """Send this message once; with the link of its page, when it is one. Answer: `Receipt`."""
 
     channel: ChannelFitting
     message: Message
     key: Line
+    link: Link | None = Field(default=None, exclude_if=lambda link: link is None)
 
 
 class TaskOrder(Model):

@@ -12,11 +12,12 @@ from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
 from firestation.legal import LegalRun
 from firestation.legal_course import in_sight, owners
 from firestation.model import Id, Line, Model, Text, Time, show_duration
+from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
 from firestation.quorum import quorum
 from firestation.record import Record
 from firestation.severity import Declaration, Proposal, Severity
-from firestation.state import Duty, Incident, Phase, Rung, Tenure, Waiver
+from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, moments
 
@@ -55,6 +56,7 @@ class Picture(Model):
     comms: Id | None
     investigator: Id | None
     offered_to: Id | None
+    paging: tuple[Page, ...] = ()
     opened_at: Time
     as_of: Time
     alarms: tuple[Rung, ...]
@@ -159,7 +161,7 @@ def _people(incident: Incident) -> list[Waiting]:
     if incident.captain is None:
         found.append(
             Waiting(
-                what=f"a captain: {_vacant(incident)}",
+                what=want_of_captain(incident)[:300],
                 who=incident.paged or "anyone on call",
                 since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],
@@ -187,14 +189,6 @@ def _people(incident: Incident) -> list[Waiting]:
             )
         )
     return found
-
-
-def _vacant(incident: Incident) -> str:
-    """Why there is no captain."""
-    if not incident.tenures:
-        return "nobody has acknowledged"
-    last = incident.tenures[-1]
-    return f"{last.person} {last.left} at {last.until:%H:%M} UTC"
 
 
 def _decisions(incident: Incident) -> list[Waiting]:

@@ -256,6 +256,25 @@ class Leases(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Remembers which messages were begun, for channels whose product cannot tell a repeated one."""
+
+    async def take(self, key: str) -> Receipt | None:
+        """Claim this key for one sending: None when it is ours now, the receipt when it was sent already.
+
+        Raises `Doubtful` when somebody claimed it and did not say what came of it, `Unreachable`, `Denied`.
+        """
+        ...
+
+    async def release(self, key: str) -> None:
+        """Give it back: nothing was sent."""
+        ...
+
+    async def finish(self, key: str, receipt: Receipt) -> None:
+        """It was sent: whoever takes the key later is given the receipt."""
+        ...
+
+
 class Secrets(Protocol):
     """Turns a reference into a credential, inside an activity or the gateway and nowhere else."""
 

@@ -112,6 +112,14 @@ class Paged(_Event):
     person: Id
 
 
+class Unreached(_Event):
+    """A page came to nobody: every way of it had failed. Derived from what became of its messages."""
+
+    kind: Literal["unreached"] = "unreached"
+    step: int
+    person: Id
+
+
 class Silent(_Event):
     """Something waits for the captain, who says nothing: are they there? Derived from the clock."""
 
@@ -336,6 +344,7 @@ Event = Annotated[
     | Sent
     | Unsent
     | Paged
+    | Unreached
     | Silent
     | Relieved
     | Said

@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from secrets import token_bytes
 
 from firestation.errors import NotConfigured
+from firestation.files import create_whole
+from firestation.links import SHORTEST_KEY
+from firestation.settings import Settings
 
 LARGEST_BYTES = 65_536
 
@@ -57,3 +61,21 @@ class ReferenceSecrets:
             )
             raise NotConfigured(msg)
         return text
+
+
+def local_secret(path: Path) -> bytes:
+    """32 bytes that only this station has, made (mode 0600) if there are none; whoever comes first makes them."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_whole(path, token_bytes(32), 0o600)
+    return path.read_bytes()
+
+
+def link_key(settings: Settings, secrets: ReferenceSecrets) -> bytes:
+    """What signs the links of pages, for worker and gateway alike. Raises `NotConfigured` when it is too short."""
+    if settings.link_key is None:
+        return local_secret(settings.signing_key.with_name("links"))
+    key = secrets.resolve(settings.link_key).encode()
+    if len(key) < SHORTEST_KEY:
+        short = f"the secret {settings.link_key} is shorter than {SHORTEST_KEY} characters"
+        raise NotConfigured(f"{short}; make it with: openssl rand -hex 32")
+    return key

@@ -28,7 +28,9 @@ class Settings(Model):
     `awskms:alias/firestation`, `gcpkms:projects/…`, `azurekms:…`, `hv:…` (Vault) or `hsm:2?label=station`; then
     `key_public` is the PEM file of its public key, and `key_pin` refers to its PIN, where it has one.
 
-    `public_url` is the gateway's address as a browser has it. `access` is where tokens and sessions are kept, hashed.
+    `public_url` is the gateway's address as a browser has it; the links of pages begin so. `link_key` refers to the key
+    that signs these links, for a worker and a gateway that do not share the state folder. `access` is where tokens and
+    sessions are kept, hashed.
     """
 
     state: Path = Path(".firestation")
@@ -45,6 +47,7 @@ class Settings(Model):
     public_url: Origin | None = None
     access: str | None = None
     session_key: SecretReference | None = None
+    link_key: SecretReference | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -60,6 +63,11 @@ class Settings(Model):
         except ValidationError as error:
             first = invalid_inputs(error, cls)[0]
             raise InvalidInput(PREFIX + first.field.upper(), first.problem, first.fix) from None
+
+    @property
+    def gateway_url(self) -> str:
+        """The start of every link into the gateway, without a slash at its end."""
+        return (self.public_url or f"http://{self.gateway_host}:{self.gateway_port}").rstrip("/")
 
     @property
     def evidence_store(self) -> str:

@@ -19,7 +19,7 @@ from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
 from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing, propose
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
-from firestation.system import Position
+from firestation.system import ChannelFitting, Position
 
 
 class Phase(StrEnum):
@@ -67,6 +67,18 @@ class Duty(Model):
     note: Text | None = None
 
 
+class Page(Model):
+    """One page: whom, when, and what came of it. `sent` counts the ways in which it went out, `unsent` says why not."""
+
+    step: int
+    person: Id
+    at: Time
+    sent: int = 0
+    unsent: tuple[Text, ...] = ()
+    unreached: bool = False
+    answered: bool = False
+
+
 Left = Literal["handed it over", "renounced it", "was relieved of it"]
 
 
@@ -91,11 +103,16 @@ class Altering(Model):
 
 
 class Parcel(Model):
-    """A message that is still to be sent, under its idempotency key, by a channel."""
+    """A message that is still to be sent, under its idempotency key, by a channel.
+
+    `pager` says that the channel is one of the station's; `page` is the number of the page that this belongs to.
+    """
 
     key: Line
     channel: Id
     message: Message
+    pager: bool = False
+    page: int | None = None
 
 
 class Incident(Model):
@@ -128,6 +145,8 @@ class Incident(Model):
     pages: int = 0
     paged: Id | None = None
     paged_at: Time | None = None
+    paging: tuple[Page, ...] = ()
+    lost: tuple[int, ...] = ()
     sealed: Sealed | None = None
     supplements: tuple[Sealed, ...] = ()
     seal_trouble: Text | None = None
@@ -177,6 +196,19 @@ class Incident(Model):
         Older incidents go on with its first eight characters, which are a time: within a minute two may share them.
         """
         return self.run if self.since(2) else self.run[:8]
+
+    def page(self, step: int) -> Page | None:
+        """The page of this number."""
+        return self.paging[step - 1] if 0 < step <= len(self.paging) else None
+
+    def carrier(self, parcel: Parcel) -> ChannelFitting:
+        """The channel that a parcel goes by: one of the station's pagers, or one of the system's channels."""
+        if not parcel.pager:
+            return next(each for each in self.brief.system.channels if each.id == parcel.channel)
+        pager = next(each for each in self.brief.roster.pagers if each.id == parcel.channel)
+        return ChannelFitting(
+            id=pager.id, title=pager.title, driver=pager.driver, config=pager.config, audience="pager"
+        )
 
     @property
     def late(self) -> tuple[Id, ...]:

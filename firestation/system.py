@@ -1,10 +1,11 @@
 """The system: one AI application under protection, as its system file describes it."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
+from firestation.fitting import Fitting
 from firestation.legal import Legal
 from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
@@ -60,17 +61,6 @@ class Position(Model):
         text = self.value if isinstance(self.value, str) else canonical_json(self.value).decode()
         cut = len(text) - LONGEST_SHOWN
         return text if cut <= 0 else f"{text[:LONGEST_SHOWN]}… ({cut} more characters)"
-
-
-class Fitting(Model):
-    """A driver with its configuration: how one outside thing is reached. `with` is checked by the driver."""
-
-    id: Id = Field(description="a name for it, which runbooks use")
-    title: Line = Field(description="what it is, in a line that a captain understands")
-    driver: Id = Field(description="the driver that reaches it, such as http")
-    config: dict[str, Any] = Field(
-        default_factory=dict, alias="with", description="what the driver needs to know; the driver checks it"
-    )
 
 
 class SourceFitting(Fitting):

@@ -15,6 +15,7 @@ from firestation.board import Message, Receipt
 from firestation.conformance import (
     ChannelConformance,
     CheckConformance,
+    ClaimsConformance,
     EvidenceStoreConformance,
     LeverConformance,
     SourceConformance,
@@ -23,6 +24,7 @@ from firestation.conformance import (
 from firestation.errors import Drifted, DriverError, Gone, Nonsense, NotApplied, NotConfigured, Unreachable
 from firestation.evidence import Scope
 from firestation.firebreak import Reading
+from firestation.fitting import Fitting
 from firestation.ports import (
     Artifact,
     Channel,
@@ -38,7 +40,6 @@ from firestation.ports import (
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
-    Fitting,
     LeverFitting,
     Position,
     SourceFitting,
@@ -48,6 +49,7 @@ from firestation.system import (
 __all__ = [
     "ChannelConformance",
     "CheckConformance",
+    "ClaimsConformance",
     "EvidenceStoreConformance",
     "Faults",
     "LeverConformance",

@@ -60,9 +60,12 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
         case record.Sent():
             return f"{event.message.purpose} sent through {event.receipt.channel}: {event.message.title}"
         case record.Unsent():
-            return f"{event.message.purpose} could not be sent: {event.detail}"
+            by = event.key.rpartition("/")[2]
+            return f"{event.message.purpose} by {by} could not be sent: {event.detail}"
         case record.Paged():
             return f"page {event.step} to {event.person}"
+        case record.Unreached():
+            return f"page {event.step} reached nobody: there was no way to {event.person}"
         case record.Silent():
             return f"{event.person} has said nothing since {event.since:%H:%M:%S} UTC: asked whether they are there"
         case record.Relieved():
@@ -152,7 +155,8 @@ def _tell_lever(event: Event) -> str:  # noqa: C901, PLR0912 - the same, of the 
 def _tell_act(act: Act, later: str, declared: Severity | None) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of act
     match act:
         case acts.Acknowledge():
-            return f"{act.by} takes it as {act.role}"
+            by = f", by the link of page {act.page}" if act.page else ""
+            return f"{act.by} takes it as {act.role}{by}"
         case acts.Declare():
             return f"{act.by} {declares(declared, act.severity)} {act.severity}: {act.reason}"
         case acts.Assess():

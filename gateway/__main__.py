@@ -12,7 +12,7 @@ from firestation.drivers.register import open_register
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError
 from firestation.logging import set_up
-from firestation.secrets import ReferenceSecrets
+from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
@@ -33,7 +33,13 @@ async def run(settings: Settings, address: str | None) -> None:
     secrets = ReferenceSecrets(Path(settings.state))
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
-    app = create_app(Desk(client, books, settings.coalesce), door, open_store(settings.evidence_store), front)
+    app = create_app(
+        Desk(client, books, settings.coalesce),
+        door,
+        open_store(settings.evidence_store),
+        front,
+        link_key(settings, secrets),
+    )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
     )

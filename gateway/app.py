@@ -20,6 +20,7 @@ from firestation.model import Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
+from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.csrf import check_call
 from gateway.desk import Rang, Row
@@ -68,8 +69,10 @@ class Listing(Model):
     incidents: tuple[Row, ...]
 
 
-def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front) -> FastAPI:
-    """The gateway."""
+def create_app(
+    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+) -> FastAPI:
+    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -83,6 +86,8 @@ def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Fr
     app.include_router(_incidents(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
     app.include_router(entrance(desk, door, front))
+    if link_key:
+        app.include_router(acknowledging(desk, door, link_key))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(
         SessionMiddleware,  # of a visit before the login; a session itself is in the register

@@ -14,7 +14,7 @@ from pydantic import Field
 from firestation.alarm import Alarm, incident_id
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
-from firestation.drivers import problems
+from firestation.drivers import pager_problems, problems
 from firestation.errors import FirestationError, InvalidFile, InvalidInput, NotConfigured
 from firestation.keyring import read_keyring
 from firestation.legal import clocks, strangers
@@ -228,6 +228,8 @@ def _book(settings: Settings, station: Station) -> Book:
     keys, unread = read_keyring(station, settings.station.parent)
     for hole in unread:
         raise InvalidFile(str(settings.station), 0, hole.field, hole.problem, hole.fix)
+    for wrong in pager_problems(station):
+        raise InvalidFile(str(settings.station), 0, wrong.field, wrong.problem, wrong.fix)
     if station.login and not settings.public_url:
         raise NotConfigured(
             "the station file has a login; set FIRESTATION_PUBLIC_URL, to which it sends people back"

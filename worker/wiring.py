@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from pathlib import Path
-from secrets import token_bytes
+from datetime import datetime, timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -15,16 +13,17 @@ from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
 from activities.snapshot import SnapshotActivities
-from activities.words import WordActivities
+from activities.words import Address, WordActivities
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
+from firestation.drivers.claims import open_claims
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.errors import NotConfigured
-from firestation.files import create_whole
+from firestation.links import Link, sign
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
 from firestation.privacy import Cipher, Redactor
-from firestation.secrets import ReferenceSecrets
+from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
 from firestation.signing import KeySigner, UriSigner, ensure_key
 from worker.leases import TemporalLeases
@@ -48,12 +47,13 @@ def incident_worker(
     *,
     redactor: Redactor,
     cipher: Cipher,
+    address: Address | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
 ) -> Worker:
     """A worker that runs incidents with these ports."""
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
-    levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench)
+    levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
     lock = LockActivities(bench, store, secrets)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
@@ -115,14 +115,27 @@ def open_signer(settings: Settings, secrets: Secrets) -> KeySigner | UriSigner:
 async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Worker]:
     """The worker of a station: real drivers, the evidence store and the signing key that the settings name."""
     secrets = ReferenceSecrets(settings.state)
-    async with Drivers(secrets, folder=settings.state) as bench:
+    claims = open_claims(settings.evidence_store)
+    async with Drivers(secrets, folder=settings.state, claims=claims) as bench:
         store = open_store(settings.evidence_store)
         signer = open_signer(settings, secrets)
-        redactor = Redactor(DetectSecretsSieve(), pseudonym_key(settings.signing_key.with_name("pseudonyms")))
-        yield incident_worker(client, bench, store, signer, secrets, redactor=redactor, cipher=Age())
+        redactor = Redactor(DetectSecretsSieve(), local_secret(settings.signing_key.with_name("pseudonyms")))
+        yield incident_worker(
+            client,
+            bench,
+            store,
+            signer,
+            secrets,
+            redactor=redactor,
+            cipher=Age(),
+            address=link_address(settings, link_key(settings, secrets)),
+        )
 
 
-def pseudonym_key(path: Path) -> bytes:
-    """The key of the pseudonyms, made (mode 0600) if there is none. Whoever has it can link and guess values."""
-    create_whole(path, token_bytes(32), 0o600)
-    return path.read_bytes()
+def link_address(settings: Settings, key: bytes) -> Address:
+    """How a page's link is made: the gateway's public address, and a token that only this station can sign."""
+
+    def address(link: Link, until: datetime) -> str:
+        return f"{settings.gateway_url}/ack/{sign(link, until, key)}"
+
+    return address

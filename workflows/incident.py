@@ -24,9 +24,10 @@ from workflows.after_action import make_the_lock
 from workflows.clock import keep_the_list, keep_time
 from workflows.firebreaks import guard
 from workflows.house import House
+from workflows.paging import page
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
-from workflows.words import PURPOSES, deliver
+from workflows.words import PURPOSES, Purpose, deliver
 
 FIRST_ALARM_SECONDS = 60.0
 
@@ -49,7 +50,7 @@ class IncidentWorkflow:
         house = self.house
         await self._first_alarm()
         await asyncio.gather(
-            *(deliver(house, purpose) for purpose in PURPOSES),  # page, ask, escalate, inform
+            *(self._say(purpose) for purpose in PURPOSES),  # page, ask, escalate, inform
             freeze_the_scene(house),  # snapshot before you mutate
             *(guard(house, lever) for lever in start.brief.system.levers),  # contain before you theorize
             prove_recovery(house),
@@ -67,6 +68,11 @@ class IncidentWorkflow:
             ended_at=house.incident.ended_at,
             merged_into=house.incident.merged_into,
         )
+
+    def _say(self, purpose: Purpose) -> Awaitable[None]:
+        """People are told by all ways at once; the board, and what began before edition 3, one word after the other."""
+        in_order = purpose == "update" or not self.house.incident.since(3)
+        return (deliver if in_order else page)(self.house, purpose)
 
     @workflow.update(name=messages.RING)
     async def ring(self, rung: Alarms) -> messages.Joined:

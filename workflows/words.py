@@ -1,4 +1,4 @@
-"""Page, ask, escalate, inform: the record says what must be said, this room says it, each word once."""
+"""Inform: the record says what must be said, this room says it, each word once. Pages go out in `paging.py`."""
 
 from typing import Literal
 
@@ -7,9 +7,10 @@ from temporalio.exceptions import ActivityError
 
 from firestation import record
 from firestation.board import Receipt
+from firestation.links import Link, mark_of
 from firestation.orders import SendOrder
 from firestation.record import Event
-from firestation.state import Parcel
+from firestation.state import Incident, Parcel
 from workflows.house import House, why
 
 Purpose = Literal["page", "decision", "escalation", "update"]
@@ -27,14 +28,25 @@ async def deliver(house: House, purpose: Purpose) -> None:
         parcel = next_parcel()
         if parcel is None or house.turning:
             return
-        house.happen(await _send(house, parcel))
+        house.happen(await send(house, parcel))
 
 
-async def _send(house: House, parcel: Parcel) -> Event:
-    fitting = next(each for each in house.incident.brief.system.channels if each.id == parcel.channel)
-    order = SendOrder(channel=fitting, message=parcel.message, key=parcel.key)
+async def send(house: House, parcel: Parcel) -> Event:
+    """Send this parcel: what came of it."""
+    incident = house.incident
+    order = SendOrder(
+        channel=incident.carrier(parcel), message=parcel.message, key=parcel.key, link=_link(incident, parcel)
+    )
     try:
         receipt = await house.do("send", order, Receipt, parcel.message.title)
     except ActivityError as error:
         return record.Unsent(at=workflow.now(), message=parcel.message, key=parcel.key, detail=why(error))
     return record.Sent(at=workflow.now(), message=parcel.message, key=parcel.key, receipt=receipt)
+
+
+def _link(incident: Incident, parcel: Parcel) -> Link | None:
+    """What the page's own link is for; the link itself is a secret, which no history holds."""
+    page = incident.page(parcel.page) if parcel.page and incident.since(3) else None
+    if page is None:
+        return None
+    return Link(incident=incident.id, mark=mark_of(incident.run), person=page.person, page=page.step)

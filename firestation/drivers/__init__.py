@@ -20,18 +20,19 @@ from typing import Any, Literal, Self, cast
 
 from pydantic import ValidationError
 
+from firestation.authority import Station
 from firestation.complaints import field_path, invalid_inputs
 from firestation.drivers.age import is_recipient
 from firestation.drivers.exchange import stateless_client
 from firestation.drivers.kit import HttpClient, Kit
 from firestation.drivers.moving import MovingConfig
 from firestation.errors import InvalidInput, NotConfigured
+from firestation.fitting import Fitting
 from firestation.model import Model
-from firestation.ports import Channel, Check, Lever, Secrets, Source, Tracker
+from firestation.ports import Channel, Check, Claims, Lever, Secrets, Source, Tracker
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
-    Fitting,
     LeverFitting,
     SourceFitting,
     System,
@@ -100,6 +101,10 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
     "channel": {
         "http": Entry("firestation.drivers.http:HttpChannel"),
         "file": Entry("firestation.drivers.file:FileChannel"),
+        "email": Entry("firestation.drivers.email:EmailChannel"),
+        "matrix": Entry("firestation.drivers.matrix:MatrixChannel"),
+        "webhook": Entry("firestation.drivers.webhook:WebhookChannel"),
+        "apprise": Entry("firestation.drivers.apprise:AppriseChannel", needs="firestation[apprise]"),
     },
     "tracker": {
         "http": Entry("firestation.drivers.http:HttpTracker"),
@@ -112,13 +117,18 @@ class Drivers:
     """The bench: a fitting in, the driver that it names out. Close it, or use it as `async with Drivers(secrets)`.
 
     `folder` is where relative paths of system files start. `client` replaces the shared HTTP client, for a proxy
-    or a private CA; it is closed with the bench.
+    or a private CA; it is closed with the bench. `claims` are needed by the channels that send at most once.
     """
 
     def __init__(
-        self, secrets: Secrets, *, folder: Path | None = None, client: HttpClient | None = None
+        self,
+        secrets: Secrets,
+        *,
+        folder: Path | None = None,
+        client: HttpClient | None = None,
+        claims: Claims | None = None,
     ) -> None:
-        self._kit = Kit(client or stateless_client(), secrets, folder or Path())
+        self._kit = Kit(client or stateless_client(), secrets, folder or Path(), claims)
 
     async def __aenter__(self) -> Self:
         """Ready at once."""
@@ -174,14 +184,7 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
         "tracker": system.trackers,
     }
     for kind, each in fittings.items():
-        for index, fitting in enumerate(each):
-            try:
-                made = driver_class(kind, fitting.driver)
-            except NotConfigured as error:
-                problem, _, fix = str(error).partition("; ")
-                found.append(InvalidInput(f"{kind}s[{index}].driver", problem, fix[:1].upper() + fix[1:]))
-            else:
-                found += _wrong_config(made.config_model, fitting, (f"{kind}s", index))
+        found += _wrong_fittings(kind, each, f"{kind}s")
     for index, source in enumerate(system.sources):
         for place, recipient in enumerate(source.privacy.encrypt_to):
             if not is_recipient(recipient):
@@ -189,6 +192,22 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
                 fix = "Copy the public key that age-keygen printed; one of its characters is wrong"
                 found.append(InvalidInput(field, f"{recipient} is no age recipient", fix))
     return tuple(found)
+
+
+def pager_problems(station: Station) -> tuple[InvalidInput, ...]:
+    """Everything that the drivers find wrong in a station's pagers: `field` is like `pagers[0].with.host`."""
+    return tuple(_wrong_fittings("channel", station.pagers, "pagers"))
+
+
+def _wrong_fittings(kind: Kind, fittings: tuple[Fitting, ...], where: str) -> Iterator[InvalidInput]:
+    for index, fitting in enumerate(fittings):
+        try:
+            made = driver_class(kind, fitting.driver)
+        except NotConfigured as error:
+            problem, _, fix = str(error).partition("; ")
+            yield InvalidInput(f"{where}[{index}].driver", problem, fix[:1].upper() + fix[1:])
+        else:
+            yield from _wrong_config(made.config_model, fitting, (where, index))
 
 
 def known(kind: Kind) -> tuple[str, ...]:

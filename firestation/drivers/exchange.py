@@ -193,19 +193,36 @@ async def ask(
         made[name.lower()] = fill_header(template, values)
     made |= {name.lower(): value for name, value in (headers or {}).items()}
     made |= secret_headers
+    return await exchange(kit, link, (request.method, url), made, body, asked=asked, hidden=hidden)
+
+
+async def exchange(
+    kit: Kit,
+    link: Connection,
+    line: tuple[str, str],
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    asked: str,
+    hidden: str = "",
+) -> Answer:
+    """Send exactly this (`line` is the method and the URL) and return the successful answer. Raises as `ask` does.
+
+    `asked` says in errors what was asked, and `hidden`, the secret that was sent, is not shown in them.
+    """
     seconds = link.timeout.total_seconds()
     try:
         async with asyncio.timeout(seconds):
-            sent = kit.client.build_request(request.method, url, headers=made, content=body, timeout=seconds)
+            sent = kit.client.build_request(*line, headers=headers, content=body, timeout=seconds)
             return await _exchange(kit.client, sent, asked, link.max_bytes, hidden)
     except (TimeoutError, httpx.TimeoutException) as error:
         msg = f"{asked} gave no whole answer within {seconds:g} s"
         raise Unreachable(msg, timeout_s=seconds) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        msg = f"{asked} cannot be asked: {error}"
+        msg = f"{asked} cannot be asked: {_without(str(error), hidden)}"
         raise Nonsense(msg) from error
     except httpx.HTTPError as error:
-        msg = f"{asked} is not reachable: {str(error) or type(error).__name__}"
+        msg = f"{asked} is not reachable: {_without(str(error), hidden) or type(error).__name__}"
         raise Unreachable(msg) from error
 
 
@@ -330,9 +347,13 @@ async def _refusal(response: httpx.Response, asked: str, hidden: str) -> DriverE
 
 def _excerpt(content: bytes, hidden: str = "") -> str:
     text = " ".join(content[:EXCERPT_BYTES].decode(errors="replace").split())
-    text = text.replace(hidden, "***") if hidden else text
+    text = _without(text, hidden)
     shown = "".join(character if character.isprintable() else "?" for character in text)
     return shown[:EXCERPT_CHARACTERS] or "(nothing)"
+
+
+def _without(text: str, hidden: str) -> str:
+    return text.replace(hidden, "***") if hidden else text
 
 
 def stateless_client() -> httpx.AsyncClient:

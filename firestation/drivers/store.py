@@ -52,9 +52,9 @@ class ObstoreEvidence:
             await self.get(digest)
             return Stored(digest=digest, size=len(content), version=await self._version(digest))
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
         if self._folder is not None:
-            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+            await asyncio.to_thread(make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=len(content), version=made.get("version"))
 
     async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
@@ -72,9 +72,9 @@ class ObstoreEvidence:
         except (BaseError, OSError) as error:
             if isinstance(counting.trouble, Exception):  # the source broke off, not the store
                 raise counting.trouble from None
-            raise _ours(error, incoming) from error
+            raise our_error(error, incoming) from error
         if self._folder is not None:
-            await asyncio.to_thread(_make_durable, self._folder / _key(digest))
+            await asyncio.to_thread(make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=counting.size, version=await self._version(digest))
 
     async def _settle(self, incoming: str, digest: str) -> bool:
@@ -104,7 +104,7 @@ class ObstoreEvidence:
         try:
             return (await self._store.head_async(_key(digest))).get("version")
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
 
     async def protection(self, digest: str) -> str:
         """What really keeps these bytes: asked of the bucket itself, about this very object."""
@@ -127,7 +127,7 @@ class ObstoreEvidence:
             async with httpx.AsyncClient(timeout=10) as client:
                 headers = (await client.get(url, headers={"Range": "bytes=0-0"})).headers
         except (BaseError, OSError, httpx.HTTPError) as error:
-            raise _ours(OSError(type(error).__name__), digest) from error
+            raise our_error(OSError(type(error).__name__), digest) from error
         mode, until = (headers.get(f"x-amz-object-lock-{name}") for name in ("mode", "retain-until-date"))
         return f"object lock: {mode} until {until}" if mode and until else None
 
@@ -147,7 +147,7 @@ class ObstoreEvidence:
                 found.update(piece)
                 yield bytes(piece)
         except (BaseError, OSError) as error:
-            raise _ours(error, digest) from error
+            raise our_error(error, digest) from error
         if found.hexdigest() != digest:
             msg = (
                 f"the evidence {digest} was altered: its bytes have another digest; restore it from a backup"
@@ -171,7 +171,8 @@ def _key(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest[2:]}"
 
 
-def _make_durable(path: Path) -> None:
+def make_durable(path: Path) -> None:
+    """See that a file, and its name, outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -180,7 +181,8 @@ def _make_durable(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _ours(error: Exception, digest: str) -> DriverError:
+def our_error(error: Exception, digest: str) -> DriverError:
+    """The store's error as ours."""
     said = first_line(error)
     if isinstance(error, FileNotFoundError):
         return Gone(f"there is no evidence {digest} in the store", digest=digest)

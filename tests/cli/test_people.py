@@ -233,3 +233,78 @@ def test_two_people_with_one_login(run: Run, file: Path) -> None:
         change(file, f"address: {who}", f"login: someone@example.org\n    address: {who}")
     _, told = linted(run, file)
     assert [each["field"] for each in told["problems"]] == ["people[1].login"]
+
+
+# Pagers --------------------------------------------------------------------------------------------------------
+
+PAGERS = """\
+pagers:
+  - id: mail
+    driver: email
+    reaches: email
+    with: {host: 127.0.0.1, tls: none, sender: firestation@example.org}
+bells: [{id: bell}]
+"""
+CONTACT = "    contacts: [{kind: email, to: %s@example.org}]\n"
+
+
+@pytest.fixture
+def paging(file: Path) -> Path:
+    """A station with a pager, which reaches both."""
+    change(file, "bells: [{id: bell}]\n", PAGERS)
+    for name in ("ana", "ben"):
+        change(
+            file, f"    address: {name}@example.org\n", f"    address: {name}@example.org\n" + CONTACT % name
+        )
+    return file
+
+
+def test_a_station_whose_pagers_reach_everybody_is_good(run: Run, paging: Path) -> None:
+    assert run("station", "lint", str(paging)).output == "1 of 1 station files are good.\n"
+
+
+def test_whom_no_pager_reaches_and_a_pager_that_reaches_nobody_are_worth_a_look(
+    run: Run, paging: Path
+) -> None:
+    change(paging, CONTACT % "ben", "    contacts: [{kind: sms, to: '+4915112345678'}]\n")
+    chat = "{homeserver: 'https://m.example.org', token: 'env:MATRIX'}"
+    another = f"  - {{id: chat, driver: matrix, reaches: matrix, with: {chat}}}\n"
+    change(paging, "  - id: mail\n", f"{another}  - id: mail\n")
+    code, told = linted(run, paging)
+    assert (code, told["problems"]) == (0, [])
+    found = {each["field"]: (each["problem"], each["fix"]) for each in told["warnings"]}
+    assert "no pager reaches ben" in found["people[1].contacts"][0]
+    assert found["people[1].contacts"][1] == "Add a contact of a kind that is reached: email, matrix"
+    assert "the pager chat reaches nobody" in found["pagers[0].reaches"][0]
+
+
+WRONG_PAGERS = [
+    ("reaches: email", "reaches: pigeon", "pagers[0].reaches", "pigeon"),
+    ("driver: email", "driver: pigeon", "pagers[0].driver", "pigeon"),
+    ("tls: none", "tls: maybe", "pagers[0].with.tls", "maybe"),
+    ("host: 127.0.0.1", "host: mail.example.org", "pagers[0].with", "read on the way"),
+    ("    with: {", "    with: {password: hunter2, ", "pagers[0].with.password", "never the secret itself"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "field", "says"), WRONG_PAGERS, ids=[row[2] for row in WRONG_PAGERS])
+def test_what_is_wrong_with_a_pager_is_told_with_its_line(
+    run: Run, paging: Path, old: str, new: str, field: str, says: str
+) -> None:
+    line = change(paging, old, new)
+    code, told = linted(run, paging)
+    assert code == 1
+    (problem,) = told["problems"]
+    assert problem["field"].startswith(field)
+    assert says in problem["problem"] + problem["fix"]
+    assert abs(problem["line"] - line) <= 1
+
+
+def test_two_pagers_of_one_name_are_told_apart(run: Run, paging: Path) -> None:
+    change(
+        paging,
+        "  - id: mail\n",
+        "  - {id: mail, driver: apprise, reaches: sms, with: {url: 'env:SMS'}}\n  - id: mail\n",
+    )
+    code, told = linted(run, paging)
+    assert (code, told["problems"][0]["field"]) == (1, "pagers[1].id")

@@ -16,7 +16,7 @@ from firestation.authority import Bell, Login, Member, Station
 from firestation.clock import FirstFifteen
 from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
-from firestation.drivers import REGISTRY, Drivers, problems
+from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
 from firestation.drivers.age import is_recipient
 from firestation.legal import CATALOGUE, Legal, LegalClock
 from firestation.lint import dangling, holes
@@ -24,6 +24,7 @@ from firestation.loader import load_runbook, load_station, load_system
 from firestation.model import Model
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import on_call
+from firestation.pagers import Pager
 from firestation.ports import MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.rotation import Hours, Layer, Override, Rotation
@@ -40,6 +41,7 @@ from tests.e2e.processes import needs
 OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
 ACCESS = ROOT / "docs/access.md"
 LEVERS = ROOT / "docs/levers.md"
+PAGING = ROOT / "docs/paging.md"
 SOURCES = ROOT / "docs/sources.md"
 
 
@@ -130,10 +132,12 @@ def test_the_station_that_it_teaches_has_no_gap_and_teaches_the_file_whole(tmp_p
     turns = [on_call(primary, datetime.fromisoformat(each))[0] for each in moments]
     assert turns == ["ana", "ben", "cara", "cara"]
     told = set(_keys(yaml.safe_load(block))) | set(re.findall(r"`(\w+)`", OPERATIONS.read_text()))
-    parts: list[type[Model]] = [Station, Member, Bell, Contact, Rotation, Layer, Hours, Override]
+    parts: list[type[Model]] = [Station, Member, Bell, Contact, Pager, Rotation, Layer, Hours, Override]
     for part in parts:
         assert {field.alias or name for name, field in part.model_fields.items()} <= told, part.__name__
     assert {contact.kind for person in station.people for contact in person.contacts} == set(ContactKind)
+    assert {pager.reaches for pager in station.pagers} == set(ContactKind)
+    assert pager_problems(station) == ()
 
 
 def test_the_login_that_it_teaches_can_be_read_and_is_taught_whole() -> None:
@@ -201,6 +205,18 @@ def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> 
     assert {each.driver for each in found} == set(REGISTRY["source"])
     rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_every_channel_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:
+    _, known = blocks(OPERATIONS, "yaml")
+    (block,) = blocks(PAGING, "yaml")
+    people = known.partition("pagers:")[0]
+    (tmp_path / "station.yaml").write_text(f"{people}{block}escalation: [ana]\nbells: [{{id: bell}}]\n")
+    station = load_station(tmp_path / "station.yaml")
+    assert pager_problems(station) == ()
+    assert {each.driver for each in station.pagers} == set(REGISTRY["channel"])
+    rows = re.findall(r"^\| `(\w+)` \| ", PAGING.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(REGISTRY["channel"])
 
 
 def test_every_lever_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:

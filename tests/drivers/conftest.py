@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from firestation.drivers import Drivers
+from firestation.drivers.claims import open_claims
 from firestation.secrets import ReferenceSecrets
 from tests.drivers import products
 from tests.drivers.contracts import published
@@ -15,7 +16,8 @@ from tests.drivers.lever_service import TOKEN, Product, running
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Drivers]:
-    async with Drivers(ReferenceSecrets(tmp_path), folder=tmp_path) as bench:
+    claims = open_claims(tmp_path / "evidence")
+    async with Drivers(ReferenceSecrets(tmp_path), folder=tmp_path, claims=claims) as bench:
         yield bench
 
 
@@ -91,3 +93,9 @@ def two_models() -> Iterator[list[str]]:
 def haproxy(tmp_path_factory: pytest.TempPathFactory, two_models: list[str]) -> Iterator[products.Haproxy]:
     with products.haproxy(tmp_path_factory.mktemp("haproxy"), *two_models) as haproxy:
         yield haproxy
+
+
+@pytest.fixture(scope="session")
+def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[products.Synapse]:
+    with products.synapse(tmp_path_factory.mktemp("synapse")) as synapse:
+        yield synapse

@@ -1,5 +1,7 @@
 """The products, for real: each started on a free port, ready when it says so, and stopped whatever happens."""
 
+import hashlib
+import hmac
 import os
 import pwd
 import shutil
@@ -204,6 +206,66 @@ def unleash(folder: Path, database: str) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         wait_for("Unleash", answers(f"{url}/health"), SECONDS)
         yield url
+
+
+SYNAPSE = """
+server_name: test.local
+listeners:
+  - {{port: {port}, bind_addresses: [127.0.0.1], type: http, resources: [{{names: [client]}}]}}
+database: {{name: sqlite3, args: {{database: "{folder}/homeserver.db"}}}}
+log_config: "{folder}/log.yaml"
+media_store_path: "{folder}/media"
+signing_key_path: "{folder}/signing.key"
+registration_shared_secret: registration-secret-of-the-test
+macaroon_secret_key: macaroon-secret-of-the-test
+form_secret: form-secret-of-the-test
+report_stats: false
+caches: {{sync_response_cache_duration: 0s}}
+trusted_key_servers: []
+enable_registration: false
+rc_message: {plenty}
+rc_login: {{address: {plenty}, account: {plenty}, failed_attempts: {plenty}}}
+rc_joins: {{local: {plenty}, remote: {plenty}}}
+rc_invites: {{per_room: {plenty}, per_user: {plenty}, per_issuer: {plenty}}}
+rc_room_creation: {plenty}
+"""
+SYNAPSE_LOG = """
+version: 1
+handlers: {console: {class: logging.StreamHandler}}
+root: {level: WARNING, handlers: [console]}
+"""
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """A Matrix homeserver, `test.local`."""
+
+    url: str
+
+    def join(self, name: str) -> str:
+        """Register a user of this name; their access token."""
+        register = f"{self.url}/_synapse/admin/v1/register"
+        nonce = httpx.get(register, trust_env=False).raise_for_status().json()["nonce"]
+        told = f"{nonce}\0{name}\0a password\0notadmin".encode()
+        mac = hmac.new(b"registration-secret-of-the-test", told, hashlib.sha1).hexdigest()
+        body = {"nonce": nonce, "username": name, "password": "a password", "admin": False, "mac": mac}
+        made = httpx.post(register, json=body, trust_env=False).raise_for_status().json()
+        return str(made["access_token"])
+
+
+@contextmanager
+def synapse(folder: Path) -> Iterator[Synapse]:
+    port, config = free_port(), folder / "homeserver.yaml"
+    plenty = "{per_second: 1000, burst_count: 1000}"
+    config.write_text(SYNAPSE.format(port=port, folder=folder, plenty=plenty))
+    (folder / "log.yaml").write_text(SYNAPSE_LOG)
+    command = [program("synapse", "synapse_homeserver"), "--config-path", str(config)]
+    with running([*command, "--generate-keys"], folder, "keys") as made:
+        assert made.wait(60) == 0, (folder / "keys.log").read_text()
+    with running(command, folder, "synapse", grace=STOPS_WITHIN):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("Synapse", answers(f"{url}/health"), SECONDS)
+        yield Synapse(url)
 
 
 HAPROXY = """

@@ -14,10 +14,11 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # nor has this
 
+from firestation.drivers.claims import open_claims
 from firestation.drivers.store import open_store
 from firestation.errors import DriverError, Gone, Nonsense, Unreachable
-from firestation.ports import EvidenceStore
-from firestation.testing import EvidenceStoreConformance
+from firestation.ports import Claims, EvidenceStore
+from firestation.testing import ClaimsConformance, EvidenceStoreConformance
 from tests.e2e.processes import free_port, running, wait_for
 
 pytestmark = [pytest.mark.driver, pytest.mark.timeout(120)]
@@ -102,6 +103,16 @@ def bucket(endpoint: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Calla
 def prefix(request: pytest.FixtureRequest) -> str:
     """A place of its own for each test: a bucket each would be too many for a small SeaweedFS."""
     return hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", ["plain", "worm"])
+class TestBucketClaims(ClaimsConformance):
+    """Also where nothing is really deleted: a claim that was given back is a version of before."""
+
+    @pytest.fixture
+    def claims(self, bucket: Callable[[str], EvidenceStore], name: str, prefix: str) -> Claims:
+        bucket(name)
+        return open_claims(f"s3://{name}/{prefix}")
 
 
 @pytest.mark.asyncio

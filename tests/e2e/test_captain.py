@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.drivers.mailing import Mailbox, mail_server
 
 from firestation.errors import Refused
 from firestation.firebreak import Lease
 from tests.docs.documents import ROOT, commands
+from tests.drivers.mailing import Mailbox, mail_server
 from tests.drivers.products import node
 from tests.e2e.captain import finish, firebreak, stands
 from tests.e2e.processes import (

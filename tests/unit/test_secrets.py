@@ -1,11 +1,14 @@
 """References to credentials."""
 
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from firestation.errors import NotConfigured
-from firestation.secrets import LARGEST_BYTES, ReferenceSecrets
+from firestation.secrets import LARGEST_BYTES, ReferenceSecrets, link_key, local_secret
+from firestation.settings import Settings
 
 
 @pytest.fixture
@@ -65,3 +68,27 @@ def test_a_secret_written_as_its_own_reference_is_not_repeated(
     with pytest.raises(NotConfigured, match="write it like env:AGENT_TOKEN") as caught:
         resolver.resolve(reference)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_local_secret_is_made_once_and_for_us_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "links"
+    with ThreadPoolExecutor(8) as several:
+        made = set(several.map(local_secret, [path] * 8))
+    assert len(made) == 1
+    assert len(made.pop()) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_worker_and_gateway_have_one_key_of_links(
+    resolver: ReferenceSecrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Settings(state=tmp_path / "a")
+    assert link_key(ours, resolver) == link_key(ours, resolver)
+    assert link_key(ours, resolver) != link_key(Settings(state=tmp_path / "b"), resolver)
+    monkeypatch.setenv("LINKS", "k" * 32)
+    apart = [Settings(state=tmp_path / name, link_key="env:LINKS") for name in ("c", "d")]
+    assert {link_key(each, resolver) for each in apart} == {b"k" * 32}
+    monkeypatch.setenv("LINKS", "secret-part")
+    with pytest.raises(NotConfigured, match="env:LINKS is shorter than 32") as caught:
+        link_key(apart[0], resolver)
+    assert "secret-part" not in str(caught.value)

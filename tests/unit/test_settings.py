@@ -71,3 +71,14 @@ def test_children_get_the_same_settings() -> None:
     told = settings.for_children(TEMPORAL_ADDRESS="127.0.0.1:7233")
     assert Settings.from_environment(told) == settings
     assert told["TEMPORAL_ADDRESS"] == "127.0.0.1:7233"
+
+
+def test_links_begin_where_phones_reach_the_gateway() -> None:
+    assert Settings().gateway_url == "http://127.0.0.1:8420"
+    told = {"FIRESTATION_PUBLIC_URL": "https://fire.example.org/", "FIRESTATION_LINK_KEY": "env:LINKS"}
+    settings = Settings.from_environment(told)
+    assert (settings.gateway_url, settings.link_key) == ("https://fire.example.org", "env:LINKS")
+    for variable, value in (("PUBLIC_URL", "http://fire.example.org"), ("LINK_KEY", "the key itself")):
+        with pytest.raises(InvalidInput, match=variable) as caught:
+            Settings.from_environment({f"FIRESTATION_{variable}": value})
+        assert "the key itself" not in str(caught.value)

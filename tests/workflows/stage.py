@@ -31,7 +31,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.testing._timeskipping import TimeSkippingConfig
 
-from firestation import acts
+from firestation import acts, links
 from firestation.alarm import Alarm, Alarms
 from firestation.audit import Report, audit
 from firestation.drivers.age import Age
@@ -65,6 +65,7 @@ from workflows.client import TASK_QUEUE, ensure_search_attributes
 
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0
+ACK, LINK_KEY = "https://station.example.org/ack/", b"the key of the links of a test.."
 SERVER_TRIES = 3
 NO_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
 SOMETHING_ARRIVED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
@@ -135,6 +136,10 @@ class Town:
         self.tool, self.reranker = MemoryLever("enabled"), MemoryLever("off")
         self.traces = MemorySource([_artifact("request-1.json", {"answer": self.answer()})])
         self.pager, self.room, self.page = (MemoryChannel(name) for name in ("pager", "room", "page"))
+        self.mail, self.chat = (
+            MemoryChannel("mail"),
+            MemoryChannel("chat"),
+        )  # the station's own pagers, if it has any
         self.tasks = MemoryTracker("tasks")
         self.evidence = MemoryEvidence()
         self.golden = MemoryCheck("golden", lambda: "passed" if self.well else "failed")
@@ -162,7 +167,13 @@ class Town:
                 sources={"traces": self.traces},
                 levers={"tool": self.tool, "reranker": self.reranker},
                 checks={"golden": self.golden, "no-wrong-refund": self.harmless},
-                channels={"pager": self.pager, "room": self.room, "page": self.page},
+                channels={
+                    "pager": self.pager,
+                    "room": self.room,
+                    "page": self.page,
+                    "mail": self.mail,
+                    "chat": self.chat,
+                },
                 trackers={"tasks": self.tasks},
             )
 
@@ -372,6 +383,7 @@ async def staged(
             ReferenceSecrets(folder),
             redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
             cipher=Age(),
+            address=lambda link, until: f"{ACK}{links.sign(link, until, LINK_KEY)}",
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)

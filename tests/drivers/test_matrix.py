@@ -1,0 +1,177 @@
+"""The Matrix channel against a real homeserver: once a key, into a room or to a person, and again after they left."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from firestation.board import Message
+from firestation.drivers import Drivers
+from firestation.errors import Denied, DriverError, Gone, InvalidInput, Unreachable
+from firestation.ports import Channel
+from firestation.secrets import ReferenceSecrets
+from firestation.system import ChannelFitting
+from firestation.testing import ChannelConformance
+from tests.drivers.products import Synapse
+
+pytestmark = pytest.mark.driver
+PAGE = Message(incident="agent-1", purpose="page", title="Fire", text="Take it")
+
+
+class User:
+    """Somebody on the homeserver."""
+
+    def __init__(self, server: Synapse, name: str) -> None:
+        self.id, self.name, self.token = f"@{name}:test.local", name, server.join(name)
+        self.base = f"{server.url}/_matrix/client/v3"
+
+    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self.base}{path}"
+        asked = httpx.request(
+            method, url, json=body, params=query, headers=headers, trust_env=False, timeout=30
+        )
+        return asked.raise_for_status().json()
+
+    def invited(self) -> list[str]:
+        return list(self.ask("GET", "/sync", timeout=0).get("rooms", {}).get("invite", {}))
+
+    def enter(self, room: str) -> None:
+        self.ask("POST", f"/join/{room}", {})
+
+    def leave(self, room: str) -> None:
+        self.ask("POST", f"/rooms/{room}/leave", {})
+
+    def texts(self, room: str) -> list[str]:
+        found = self.ask("GET", f"/rooms/{room}/messages", dir="b", limit=100)["chunk"]
+        return [each["content"]["body"] for each in reversed(found) if each["type"] == "m.room.message"]
+
+    def make_room(self, alias: str) -> str:
+        return str(
+            self.ask("POST", "/createRoom", {"room_alias_name": alias, "preset": "public_chat"})["room_id"]
+        )
+
+
+@pytest.fixture
+def bot(synapse: Synapse, monkeypatch: pytest.MonkeyPatch) -> User:
+    made = User(synapse, f"bot-{uuid.uuid4().hex[:8]}")
+    monkeypatch.setenv("MATRIX_TOKEN", made.token)
+    return made
+
+
+@pytest.fixture
+def ana(synapse: Synapse) -> User:
+    return User(synapse, f"ana-{uuid.uuid4().hex[:8]}")
+
+
+def channel_at(bench: Drivers, synapse: Synapse, **config: Any) -> Channel:
+    given = {"homeserver": synapse.url, "token": "env:MATRIX_TOKEN", **config}
+    return bench.channel(
+        ChannelFitting(id="chat", title="C", driver="matrix", audience="pager", config=given)
+    )
+
+
+class TestMatrixChannel(ChannelConformance):
+    @pytest.fixture
+    def room(self, ana: User) -> str:
+        return ana.make_room(f"alerts-{ana.name}")
+
+    @pytest.fixture
+    def channel(self, bench: Drivers, synapse: Synapse, bot: User, ana: User, room: str) -> Channel:
+        return channel_at(bench, synapse, room=f"#alerts-{ana.name}:test.local")
+
+    @pytest.fixture
+    def delivered(self, ana: User, room: str) -> Callable[[], list[str]]:
+        return lambda: [text.partition("\n")[2] for text in ana.texts(room)]
+
+
+async def test_a_person_is_told_in_one_room_of_their_own(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    channel = channel_at(bench, synapse)
+    receipt = await channel.send(PAGE.changed(to=ana.id), "i/1/page-1/chat")
+    assert receipt.reference.startswith("$")
+    (room,) = ana.invited()
+    ana.enter(room)
+    again = await channel.send(PAGE.changed(to=ana.id), "i/1/page-1/chat")
+    assert again == receipt
+    await channel.send(PAGE.changed(to=ana.id, text="Still"), "i/1/page-2/chat")
+    assert ana.texts(room) == ["Fire\nTake it", "Fire\nStill"]
+    assert ana.invited() == []
+
+
+async def test_two_workers_at_once_make_one_room(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    async def send(number: int) -> None:
+        """As the activity does: again, when it is told to try later."""
+        message = PAGE.changed(to=ana.id, text=f"page {number}")
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(Unreachable):
+                    await channel_at(bench, synapse).send(message, f"page-{number}")
+                    return
+
+    await asyncio.gather(*(send(number) for number in range(4)))
+    (room,) = ana.invited()
+    ana.enter(room)
+    assert sorted(ana.texts(room)) == [f"Fire\npage {number}" for number in range(4)]
+
+
+async def test_who_left_the_room_is_invited_to_it_again(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    channel = channel_at(bench, synapse)
+    await channel.send(PAGE.changed(to=ana.id), "page-1")
+    (room,) = ana.invited()
+    ana.enter(room)
+    ana.leave(room)
+    await channel.send(PAGE.changed(to=ana.id, text="Again"), "page-2")
+    assert ana.invited() == [room]
+    ana.enter(room)
+    assert "Fire\nAgain" in ana.texts(room)
+
+
+async def test_a_room_that_somebody_else_made_under_that_name_gets_no_page(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    eve = User(synapse, f"eve-{uuid.uuid4().hex[:8]}")
+    await channel_at(bench, synapse).send(PAGE.changed(to=ana.id), "page-1")
+    (room,) = ana.invited()
+    (alias,) = bot.ask("GET", f"/rooms/{room}/aliases")["aliases"]
+    bot.ask("DELETE", f"/directory/room/{alias.replace('#', '%23')}")
+    theirs = eve.make_room(alias[1:].partition(":")[0])
+    with pytest.raises(Unreachable, match="not in the direct room"):
+        await channel_at(bench, synapse).send(PAGE.changed(to=ana.id), "page-2")
+    assert eve.texts(theirs) == []
+
+
+@pytest.mark.parametrize("to", ["", "ana", "ana@example.org", "+4915112345678"])
+async def test_whoever_is_not_on_matrix_gets_nothing(
+    bench: Drivers, synapse: Synapse, bot: User, to: str
+) -> None:
+    with pytest.raises(Gone, match="nobody on Matrix"):
+        await channel_at(bench, synapse).send(PAGE.changed(to=to), "k")
+
+
+async def test_errors_are_ours_and_show_no_token(
+    bench: Drivers, synapse: Synapse, bot: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(DriverError) as caught:
+        await channel_at(bench, synapse, room="#nowhere:test.local").send(PAGE, "k")
+    assert isinstance(caught.value, Gone)
+    monkeypatch.setenv("MATRIX_TOKEN", "wrong-token-of-the-test")
+    with pytest.raises(Denied) as denied:
+        await channel_at(bench, synapse).send(PAGE.changed(to="@ana:test.local"), "k")
+    assert "wrong-token-of-the-test" not in str(denied.value)
+    monkeypatch.delenv("MATRIX_TOKEN")
+    with pytest.raises(Denied, match="MATRIX_TOKEN is not set"):
+        await channel_at(bench, synapse).send(PAGE.changed(to="@ana:test.local"), "k")
+    async with Drivers(ReferenceSecrets(tmp_path)) as other:
+        with pytest.raises(InvalidInput, match="homeserver"):
+            channel_at(other, synapse, homeserver="matrix.example.org")

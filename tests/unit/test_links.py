@@ -1,0 +1,68 @@
+"""The link of a page: what was signed is read again, and nothing else; not after its day."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from firestation.errors import LinkAltered, LinkExpired
+from firestation.links import LIFE, Link, mark_of, read, sign
+
+NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
+KEY, OTHER = b"k" * 32, b"o" * 32
+LINK = Link(incident="refund-agent-1a2b3c4d", mark=mark_of("run-1"), person="ana", page=3)
+IDS = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,62}", fullmatch=True)
+LINKS = st.builds(Link, incident=IDS, mark=st.text().map(mark_of), person=IDS, page=st.integers(1, 10**9))
+
+
+@given(LINKS, st.binary(min_size=32, max_size=64), st.timedeltas(timedelta(), LIFE))
+def test_what_was_signed_is_read_until_its_day_is_over(link: Link, key: bytes, later: timedelta) -> None:
+    token = sign(link, NOW + LIFE, key)
+    assert read(token, key, NOW + later) == link
+    with pytest.raises(LinkExpired):
+        read(token, key, NOW + LIFE + timedelta(seconds=1))
+
+
+@given(LINKS, st.data())
+def test_no_changed_character_is_believed(link: Link, data: st.DataObject) -> None:
+    token = sign(link, NOW + LIFE, KEY)
+    at = data.draw(st.integers(0, len(token) - 1))
+    letter = data.draw(st.sampled_from("abcXYZ019-_"))
+    assume(token[at] != letter)
+    with pytest.raises(LinkAltered):
+        read(token[:at] + letter + token[at + 1 :], KEY, NOW)
+
+
+@given(st.text(max_size=400))
+def test_whatever_is_typed_is_no_link(text: str) -> None:
+    with pytest.raises(LinkAltered):
+        read(text, KEY, NOW)
+
+
+@pytest.mark.parametrize("change", ["", "=", " ", "\n", "."])
+def test_only_the_one_form_is_read(change: str) -> None:
+    token = sign(LINK, NOW + LIFE, KEY)
+    with pytest.raises(LinkAltered):
+        read(token + (change or "A"), KEY, NOW)
+
+
+def test_another_key_another_purpose_and_a_moved_end_are_not_believed() -> None:
+    token = sign(LINK, NOW + LIFE, KEY)
+    with pytest.raises(LinkAltered):
+        read(token, OTHER, NOW)
+    raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    later = raw[:16] + int((NOW + 9 * LIFE).timestamp()).to_bytes(4, "big") + raw[20:]
+    with pytest.raises(LinkAltered):
+        read(urlsafe_b64encode(later).decode().rstrip("="), KEY, NOW)
+
+
+def test_it_fits_into_a_short_message_and_stands_in_a_url_as_it_is() -> None:
+    token = sign(LINK, NOW + LIFE, KEY)
+    assert len(token) < 100
+    assert token.replace("-", "").replace("_", "").isalnum()
+
+
+def test_a_run_has_a_mark_of_its_own() -> None:
+    assert mark_of("run-1") == mark_of("run-1") != mark_of("run-2")
