@@ -16,3 +16,33 @@ class Fitting(Model):
     config: dict[str, Any] = Field(
         default_factory=dict, alias="with", description="what the driver needs to know; the driver checks it"
     )
+
+
+ONE_PLACE = {"email": "to", "matrix": "room", "webhook": "url"}
+"""By driver: the setting that sends everything to one place, whoever it is for."""
+
+
+class Telling(Fitting):
+    """What brings words to people: a system's channel, or a station's pager.
+
+    Whoever reads a page's link can use it as the person who was paged, so it goes where that person alone reads, or
+    where `link` says that it may.
+    """
+
+    link: bool | None = Field(
+        default=None,
+        exclude_if=lambda link: link is None,
+        description="whether a page that goes by it has its personal link; unset, only if it goes to the person alone",
+    )
+
+    @property
+    def gathers(self) -> bool:
+        """Whether everything goes to one place, as far as its settings tell: a secret URL tells nothing."""
+        if self.driver == "http":
+            return "{to}" not in str(self.config.get("send"))
+        return self.config.get(ONE_PLACE.get(self.driver, "")) is not None
+
+    @property
+    def brings_links(self) -> bool:
+        """Whether the link of a page may be in what it sends."""
+        return not self.gathers if self.link is None else self.link

@@ -29,6 +29,7 @@ def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, .
     return (
         *_idle(station),
         *_unpaged(station),
+        *_gathering(station),
         *_past(station, at),
         *_ending(station, ring, at),
         *_secrets(station),
@@ -120,6 +121,19 @@ def _unpaged(station: Station) -> Found:
         if not any(each.kind is pager.reaches for person in station.people for each in person.contacts):
             problem = f"the pager {pager.id} reaches nobody: nobody has a contact of the kind {pager.reaches}"
             yield Hole(field=f"pagers[{index}].reaches", problem=problem, fix="Add contacts, or take it out")
+
+
+def _gathering(station: Station) -> Found:
+    """Pagers that tell everybody's pages in one place: whoever reads there could be captain by another's link."""
+    for index, pager in enumerate(station.pagers):
+        if pager.gathers and pager.link is None:
+            problem = (
+                f"the pager {pager.id} sends every page to one place, so no page that goes by it has its link"
+            )
+            fix = (
+                "Write link: true if all who read there may be captain in each other's name, else link: false"
+            )
+            yield Hole(field=f"pagers[{index}]", problem=problem, fix=fix)
 
 
 def _past(station: Station, at: datetime) -> Found:

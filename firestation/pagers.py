@@ -5,11 +5,11 @@ from typing import NamedTuple
 from pydantic import Field
 
 from firestation.contacts import ContactKind
-from firestation.fitting import Fitting
+from firestation.fitting import Telling
 from firestation.model import Line
 
 
-class Pager(Fitting):
+class Pager(Telling):
     """A channel that reaches people one by one: each who has a contact point of the kind `reaches`, at that one."""
 
     title: Line = Field(

@@ -10,7 +10,8 @@ from itertools import islice
 
 from firestation import record
 from firestation.clock import NEVER
-from firestation.state import Incident
+from firestation.links import Link, mark_of
+from firestation.state import Incident, Parcel
 
 ROUNDS_BEFORE_SLOWING = 2
 SLOWER = 5
@@ -89,3 +90,15 @@ def page_text(incident: Incident, step: int) -> str:
         f"{summary[:3000]}\nNo captain ({vacant(incident)}); page {step}. Take it: firestation ack {incident.id}, "
         f"or POST /incidents/{incident.id}/acknowledge"
     )
+
+
+def link_of(incident: Incident, parcel: Parcel) -> Link | None:
+    """What the page's own link is for; none where others would read it, and be captain in the name of who was paged.
+
+    The link itself is a secret, which no history holds.
+    """
+    page = incident.page(parcel.page) if parcel.page and incident.since(3) else None
+    carrier = incident.carrier(parcel)
+    if page is None or carrier.audience != "pager" or not carrier.brings_links:
+        return None
+    return Link(incident=incident.id, mark=mark_of(incident.run), person=page.person, page=page.step)

@@ -14,6 +14,7 @@ from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
+from firestation.fitting import Telling
 from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
 from firestation.record import Brief
@@ -207,7 +208,7 @@ class Incident(Model):
             return next(each for each in self.brief.system.channels if each.id == parcel.channel)
         pager = next(each for each in self.brief.roster.pagers if each.id == parcel.channel)
         return ChannelFitting(
-            id=pager.id, title=pager.title, driver=pager.driver, config=pager.config, audience="pager"
+            audience="pager", **{name: getattr(pager, name) for name in Telling.model_fields}
         )
 
     @property

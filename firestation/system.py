@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from firestation.fitting import Fitting
+from firestation.fitting import Fitting, Telling
 from firestation.legal import Legal
 from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
@@ -116,7 +116,7 @@ class CheckFitting(Fitting):
     time_box: Duration = Field(default="10s", validate_default=True)
 
 
-class ChannelFitting(Fitting):
+class ChannelFitting(Telling):
     """A way to reach people."""
 
     audience: Literal["internal", "public", "pager"] = Field(description="whom it reaches")

@@ -7,10 +7,10 @@ from temporalio.exceptions import ActivityError
 
 from firestation import record
 from firestation.board import Receipt
-from firestation.links import Link, mark_of
 from firestation.orders import SendOrder
+from firestation.paging import link_of
 from firestation.record import Event
-from firestation.state import Incident, Parcel
+from firestation.state import Parcel
 from workflows.house import House, why
 
 Purpose = Literal["page", "decision", "escalation", "update"]
@@ -35,18 +35,13 @@ async def send(house: House, parcel: Parcel) -> Event:
     """Send this parcel: what came of it."""
     incident = house.incident
     order = SendOrder(
-        channel=incident.carrier(parcel), message=parcel.message, key=parcel.key, link=_link(incident, parcel)
+        channel=incident.carrier(parcel),
+        message=parcel.message,
+        key=parcel.key,
+        link=link_of(incident, parcel),
     )
     try:
         receipt = await house.do("send", order, Receipt, parcel.message.title)
     except ActivityError as error:
         return record.Unsent(at=workflow.now(), message=parcel.message, key=parcel.key, detail=why(error))
     return record.Sent(at=workflow.now(), message=parcel.message, key=parcel.key, receipt=receipt)
-
-
-def _link(incident: Incident, parcel: Parcel) -> Link | None:
-    """What the page's own link is for; the link itself is a secret, which no history holds."""
-    page = incident.page(parcel.page) if parcel.page and incident.since(3) else None
-    if page is None:
-        return None
-    return Link(incident=incident.id, mark=mark_of(incident.run), person=page.person, page=page.step)

@@ -278,6 +278,18 @@ def test_whom_no_pager_reaches_and_a_pager_that_reaches_nobody_are_worth_a_look(
     assert "the pager chat reaches nobody" in found["pagers[0].reaches"][0]
 
 
+@pytest.mark.parametrize(("link", "warned"), [("", True), ("link: true, ", False), ("link: false, ", False)])
+def test_a_pager_that_sends_all_to_one_place_is_worth_a_look(
+    run: Run, paging: Path, link: str, warned: bool
+) -> None:
+    change(paging, "    with: {host", f"    {link.rstrip(', ')}\n    with: {{to: team@example.org, host")
+    code, told = linted(run, paging)
+    assert (code, told["problems"]) == (0, [])
+    assert [each["field"] for each in told["warnings"]] == ["pagers[0]"] * warned
+    if warned:
+        assert "link: true if all who read there" in told["warnings"][0]["fix"]
+
+
 WRONG_PAGERS = [
     ("reaches: email", "reaches: pigeon", "pagers[0].reaches", "pigeon"),
     ("driver: email", "driver: pigeon", "pagers[0].driver", "pigeon"),

@@ -1,7 +1,7 @@
 """Who is paged next, and when: until somebody acknowledges, never twice for one step, and never in a hot loop."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from firestation.contacts import Contact, ContactKind
 from firestation.due import next_wake
 from firestation.fold import begin
 from firestation.pagers import Pager
-from firestation.paging import SLOWER, next_page, want_of_captain
+from firestation.paging import SLOWER, link_of, next_page, want_of_captain
 from firestation.picture import waiting_for
 from firestation.record import Opened
 from firestation.state import Parcel
@@ -164,6 +164,61 @@ def test_who_could_not_be_reached_stands_where_people_look() -> None:
     assert waiting_for(town.incident)[0].what == told
     town.attempt(acts.Acknowledge(by="ben"))
     assert "captain" not in waiting_for(town.incident)[0].what
+
+
+MAIL = Contact(kind=ContactKind.EMAIL, to="ana@example.org")
+REACHES: list[tuple[str, dict[str, Any], bool | None, bool]] = [
+    # the driver, what it is told, what the file says of links, whether the page's link goes by it
+    ("email", {"host": "mail.example.org"}, None, True),
+    ("email", {"to": "team@example.org"}, None, False),
+    ("email", {"to": "team@example.org"}, True, True),
+    ("email", {"host": "mail.example.org"}, False, False),
+    ("matrix", {"room": "#alerts:example.org"}, None, False),
+    ("matrix", {"homeserver": "https://m.example.org"}, None, True),
+    ("webhook", {"url": "env:HOOK"}, None, False),
+    ("webhook", {"secret": "env:SECRET"}, None, True),
+    ("http", {"send": {"url": "/x", "body": {"text": "{text}"}}}, None, False),
+    ("http", {"send": {"url": "/x", "body": {"text": "{text}", "to": "{to}"}}}, None, True),
+    ("memory", {}, None, True),
+]
+
+
+@pytest.mark.parametrize(("driver", "config", "link", "brought"), REACHES)
+@pytest.mark.parametrize("of", ["the station", "the system"])
+def test_a_link_goes_only_where_the_person_alone_reads_or_where_the_file_says_so(
+    of: str, driver: str, config: dict[str, Any], link: bool | None, brought: bool
+) -> None:
+    if of == "the station":
+        pager = Pager(id="mail", driver=driver, reaches=ContactKind.EMAIL, config=config, link=link)
+        town = world(contacts=(MAIL,), pagers=(pager,))
+    else:
+        town = world()
+        system = town.incident.brief.system
+        channels = tuple(
+            each.changed(driver=driver, config=config, link=link) if each.audience == "pager" else each
+            for each in system.channels
+        )
+        changed = town.incident.brief.changed(system=system.changed(channels=channels))
+        town.incident = town.incident.changed(brief=changed)
+    (parcel,) = pages(town)
+    found = link_of(town.incident, parcel)
+    assert (found is not None) is brought
+    if found:
+        assert (found.person, found.page, found.incident) == ("ana", 1, town.incident.id)
+
+
+def test_a_page_that_goes_to_the_board_has_no_link() -> None:
+    town = world()
+    system = town.incident.brief.system
+    told = tuple(each.changed(link=True) for each in system.channels if each.audience != "pager")
+    opened = Opened(
+        at=START, brief=town.incident.brief.changed(system=system.changed(channels=told)), run="run"
+    )
+    town.record, town.incident = [opened], begin(opened)
+    town.happen(record.Rang(at=START, alarm=World().incident.rung[0].alarm))
+    (parcel,) = pages(town)
+    assert (parcel.channel, parcel.page) == ("room", 1)
+    assert link_of(town.incident, parcel) is None
 
 
 def test_incidents_of_before_wait_as_they_did() -> None:

@@ -137,6 +137,17 @@ async def test_the_link_of_a_page_is_in_the_message_and_nowhere_else(paged: Stag
     assert token not in seen.model_dump_json()
 
 
+async def test_a_page_that_only_the_board_can_carry_has_no_link(stage: Stage) -> None:
+    system = stage.brief.system
+    told = tuple(each for each in system.channels if each.audience != "pager")
+    stage.brief = stage.brief.changed(system=system.changed(channels=told))
+    await stage.ring()
+    await stage.until("the page to ana", lambda seen: seen.paging and seen.paging[0].sent == 1)
+    page = first_page(stage.town.room)
+    assert "firestation ack" in page.text
+    assert "/ack/" not in page.text, "whoever reads the board would be captain as ana"
+
+
 async def test_an_incident_without_a_captain_says_so_everywhere(paged: Stage) -> None:
     await paged.ring()
     await paged.until("the engine's own word", lambda _: paged.town.room.sent)
