@@ -8,8 +8,14 @@ from firestation.state import Duty, Incident, Left, Tenure
 
 
 def taken(incident: Incident, person: str) -> Incident:
-    """Somebody has become the captain: of nobody, or of whoever has handed it over."""
+    """Somebody has become the captain: of nobody, or of whoever has handed it over.
+
+    Every page so far is answered by it, so that no link of theirs opens anything when there is no captain again: the
+    pages of then bring their own.
+    """
     incident = left(incident, "handed it over") if incident.captain else incident
+    if incident.since(3):
+        incident = incident.changed(paging=tuple(page.changed(answered=True) for page in incident.paging))
     tenure = Tenure(person=person, since=incident.now)
     return incident.changed(captain=person, offered_to=None, tenures=(*incident.tenures, tenure))
 

@@ -162,7 +162,10 @@ def _not_theirs(incident: Incident, act: acts.Acknowledge) -> str | None:
         return f"no page {act.page} was sent"
     if page.person != act.by:
         return f"page {act.page} was sent to {page.person}, not to {act.by}"
-    return f"page {act.page} is answered already" if page.answered else None
+    if not page.answered:
+        return None
+    who = f"; {incident.captain} is the captain" if incident.captain not in {None, act.by} else ""
+    return f"page {act.page} is answered already{who}"
 
 
 def _cannot_propose(incident: Incident, name: str) -> str | None:

@@ -113,10 +113,10 @@ def _refusal(link: Link, seen: Picture) -> str | None:
         return f"the incident is {seen.phase}"
     if page is None or page.person != link.person:
         return f"no page {link.page} was sent to {link.person}"
-    if page.answered:
-        return "this link was used already"
     if seen.captain == link.person:
         return f"{link.person} is the captain already"
     if seen.captain:
         return f"{seen.captain} is the captain; only they can hand it over: firestation handover"
+    if page.answered:
+        return "this link was used already, or somebody took the incident after its page; a newer page has its own"
     return None

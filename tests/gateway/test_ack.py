@@ -109,6 +109,27 @@ async def test_an_impatient_thumb_does_it_once(phone: httpx.AsyncClient, desk: B
     assert taken == ["ana takes it as captain, by the link of page 1"]
 
 
+async def test_who_took_it_otherwise_is_told_that_they_have_it(
+    phone: httpx.AsyncClient, desk: Burning
+) -> None:
+    captain_is(desk, "ana")
+    for answer in (await phone.get(address()), await phone.post(address())):
+        assert (answer.status_code, "You are the captain" in answer.text) == (200, True)
+    assert desk.acted == []
+
+
+async def test_the_page_after_a_renounce_brings_a_link_of_its_own(
+    phone: httpx.AsyncClient, desk: Burning
+) -> None:
+    taken_otherwise(desk)
+    newest = desk.world.incident.paging[-1]
+    assert newest.step > 1
+    link = LINK.changed(page=newest.step, person=newest.person)
+    assert (await phone.post(address())).status_code == 409
+    assert (await phone.post(address(link))).status_code == 200
+    assert desk.world.incident.captain == newest.person
+
+
 async def test_no_page_is_kept_followed_or_framed(phone: httpx.AsyncClient) -> None:
     answers = [await phone.get(address()), await phone.post(address()), await phone.get("/ack/x")]
     for answer in answers:
@@ -132,6 +153,16 @@ def ended(desk: Burning) -> None:
 
 def used(desk: Burning) -> None:
     assert desk.world.attempt(acts.Acknowledge(by="ana", page=1)) is None
+    assert desk.world.attempt(acts.Renounce(by="ana", reason="asleep")) is None
+
+
+def taken_otherwise(desk: Burning) -> None:
+    captain_is(desk, "ana")
+    assert desk.world.attempt(acts.Renounce(by="ana", reason="asleep")) is None
+
+
+def handed_over(desk: Burning) -> None:
+    captain_is(desk, "ana")
     assert desk.world.attempt(acts.Handover(by="ana", to="ben")) is None
     assert desk.world.attempt(acts.Accept(by="ben")) is None
 
@@ -152,8 +183,9 @@ REFUSED: list[tuple[str, str, Callable[[Burning], None], int, str]] = [
     ("another's page", address(LINK.changed(person="ben")), as_it_is, 409, "no page 1 was sent to ben"),
     ("no incident", address(LINK.changed(incident="gone-1")), as_it_is, 404, "gone-1"),
     ("used", address(), used, 409, "used already"),
+    ("taken otherwise and renounced", address(), taken_otherwise, 409, "somebody took the incident after"),
+    ("handed over", address(), handed_over, 409, "ben is the captain"),
     ("somebody has it", address(), lambda desk: captain_is(desk, "ben"), 409, "ben is the captain"),
-    ("she has it", address(), lambda desk: captain_is(desk, "ana"), 409, "ana is the captain already"),
     ("ended", address(), ended, 409, "dismissed"),
 ]
 

@@ -166,6 +166,34 @@ def test_who_could_not_be_reached_stands_where_people_look() -> None:
     assert "captain" not in waiting_for(town.incident)[0].what
 
 
+@given(st.lists(st.sampled_from(["wait", "ana", "ben", "renounce", "hand over", "silence"]), max_size=12))
+def test_whoever_becomes_captain_answers_every_page_of_before(life: list[str]) -> None:
+    town = World()
+    for each in life:
+        captain = town.incident.captain
+        if each == "wait" or (each == "silence" and not captain):
+            town.wait(EVERY)
+        elif each == "silence":
+            assert captain is not None
+            town.happen(record.Relieved(at=town.now, person=captain, since=START))
+        elif each in {"ana", "ben"}:
+            town.attempt(acts.Acknowledge(by=each))
+        elif captain and each == "renounce":
+            assert town.attempt(acts.Renounce(by=captain, reason="asleep")) is None
+        elif captain:
+            other = "ben" if captain == "ana" else "ana"
+            assert town.attempt(acts.Handover(by=captain, to=other)) is None
+            assert town.attempt(acts.Accept(by=other)) is None
+        last = town.incident.tenures[-1] if town.incident.tenures else None
+        for page in town.incident.paging:
+            before = bool(last and (page.at < last.since or last.until is None))
+            assert not before or page.answered
+            if page.answered:
+                assert town.attempt(acts.Acknowledge(by=page.person, page=page.step)) is not None
+            elif not town.incident.captain:
+                assert page.at >= (last.until if last and last.until else START), "sent since nobody has it"
+
+
 MAIL = Contact(kind=ContactKind.EMAIL, to="ana@example.org")
 REACHES: list[tuple[str, dict[str, Any], bool | None, bool]] = [
     # the driver, what it is told, what the file says of links, whether the page's link goes by it
