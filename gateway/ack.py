@@ -39,20 +39,27 @@ def acknowledging(desk: Acts, door: Doorkeeper, key: bytes) -> APIRouter:
     """The routes `GET /ack/{token}` and `POST /ack/{token}`."""
     router = page_router()
 
-    def opened(request: Request, token: str) -> Link:
+    async def opened(request: Request, token: str) -> Link:
         """What the token is for. Raises `Problem` 403, 410 and, for one of too many wrong ones, 429.
 
-        A right one comes in whatever its neighbours try: nobody guesses it.
+        A right one comes in whatever its neighbours try: nobody guesses it. It opens nothing for whom the station file
+        does not name any more, as it is now and not as the incident has it.
         """
         address = address_of(request)
         try:
-            return links.read(token, key, door.clock())
+            link = links.read(token, key, door.clock())
         except LinkAltered as error:
             door.slow_down(address)
             door.failed(address, "a link that we did not sign so")
             raise Problem(NOT_OURS, "this link opens nothing", str(error), headers=HEADERS) from None
         except LinkExpired as error:
             raise Problem(OVER, "this link has expired", str(error), headers=HEADERS) from None
+        await door.books.latest()
+        if door.station.person(link.person) is None:
+            log.warning("a link of nobody", address=address, incident=link.incident, person=link.person)
+            gone = f"{link.person} is not one of the station's people any more"
+            raise Problem(NOT_OURS, "this link opens nothing", gone, headers=HEADERS)
+        return link
 
     def shown(request: Request, link: Link, seen: Picture, refusal: str | None = None) -> Response:
         member = door.station.person(link.person)
@@ -75,14 +82,14 @@ def acknowledging(desk: Acts, door: Doorkeeper, key: bytes) -> APIRouter:
     @router.get("/ack/{token}")
     async def look(request: Request, token: str) -> Response:
         """What burns, who you are, and one button."""
-        link = opened(request, token)
+        link = await opened(request, token)
         seen = await desk.picture(link.incident)
         return shown(request, link, seen, _refusal(link, seen))
 
     @router.post("/ack/{token}")
     async def take(request: Request, token: str) -> Response:
         """Take it. Sent twice at once, as an impatient thumb does, it is done once."""
-        link = opened(request, token)
+        link = await opened(request, token)
         seen = await desk.picture(link.incident)
         refusal = _refusal(link, seen)
         if refusal is None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from firestation import acts, links
+from firestation.authority import Member, Role, Station
 from firestation.errors import Refused, Unreachable
 from firestation.links import LIFE, Link, mark_of, sign
 from firestation.picture import Picture, picture
@@ -15,8 +16,9 @@ from firestation.testing import MemoryEvidence
 from gateway.app import create_app
 from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
+from gateway.book import Book
 from gateway.front import Front
-from tests.gateway.conftest import NOW, Clock, Remembering
+from tests.gateway.conftest import NOW, Clock, Remembering, Standing
 from tests.property.worlds import RUN, World
 from workflows.messages import Answer
 
@@ -72,6 +74,13 @@ async def phone(
 
 def address(link: Link = LINK, key: bytes = KEY, life: timedelta = LIFE) -> str:
     return f"/ack/{sign(link, NOW + life, key)}"
+
+
+@pytest.fixture
+def station(station: Station) -> Station:
+    """As every test of the gateway has it, and with ben, who is paged second."""
+    ben = Member(id="ben", name="Ben", roles=(Role.CAPTAIN,), address="ben@example.org")
+    return station.changed(people=(*station.people, ben))
 
 
 async def test_looking_shows_what_burns_and_changes_nothing(phone: httpx.AsyncClient, desk: Burning) -> None:
@@ -210,7 +219,30 @@ async def test_why_not_is_told_on_a_page_and_nothing_is_done(
     assert answer.headers["content-type"].startswith("text/html")
     assert told in unescape(answer.text)
     assert "<button" not in answer.text
+    assert "2 of 8 golden cases fail" not in answer.text, "what rang is for those who can still take it"
     assert (desk.acted, desk.world.incident.captain) == ([], captain)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_is_not_in_the_station_file_any_more_takes_nothing(
+    phone: httpx.AsyncClient, desk: Burning, door: Doorkeeper, station: Station, method: str
+) -> None:
+    there = address()
+    assert (await phone.get(there)).status_code == 200
+    without_ana = station.changed(people=tuple(each for each in station.people if each.id != "ana"))
+
+    class Newer(Standing):
+        """Books that the gateway finds changed when it looks."""
+
+        async def latest(self) -> Book:
+            self.book = self.book.changed(station=without_ana)
+            return self.book
+
+    door.books = Newer(door.books.book)
+    answer = await phone.request(method, there)
+    assert (answer.status_code, "<button" in answer.text) == (403, False)
+    assert "is not one of the station" in unescape(answer.text)
+    assert (desk.acted, desk.world.incident.captain) == ([], None)
 
 
 async def test_what_the_incident_decides_in_the_last_moment_is_told(
