@@ -132,7 +132,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    log.error("an error that nobody foresaw", path=request.url.path, exc_info=error)
+    # Not the path: on the route of a page's link it is the link.
+    route = getattr(request.scope.get("route"), "path", "no route of ours")
+    log.error("an error that nobody foresaw", method=request.method, route=route, exc_info=error)
     return Problem(
         500, "something went wrong here", "it is in the gateway's log; nothing was lost"
     ).response()

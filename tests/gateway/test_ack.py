@@ -6,6 +6,7 @@ from html import unescape
 
 import httpx
 import pytest
+import structlog
 
 from firestation import acts, links
 from firestation.authority import Member, Role, Station
@@ -270,6 +271,17 @@ async def test_who_guesses_too_often_waits_and_nobody_is_locked_out_by_it(
         assert (slowed.status_code, "retry-after" in slowed.headers) == (429, True)
     assert desk.acted == []
     assert (await phone.post(address())).status_code == 200, "whoever has a right link is no guesser"
+
+
+async def test_an_error_that_nobody_foresaw_logs_the_route_and_not_the_link(
+    phone: httpx.AsyncClient, desk: Burning
+) -> None:
+    desk.refuses = RuntimeError("a bug")
+    with structlog.testing.capture_logs() as logs:
+        assert (await phone.post(address())).status_code == 500
+    (told,) = (each for each in logs if each["log_level"] == "error")
+    assert (told["method"], told["route"]) == ("POST", "/ack/{token}")
+    assert address().rpartition("/")[2] not in repr(logs)
 
 
 async def test_an_expired_link_is_no_guess(phone: httpx.AsyncClient, clock: Clock) -> None:
