@@ -1,6 +1,7 @@
 """Words to people and tasks for them: sent once, under their key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import activity
@@ -8,12 +9,30 @@ from temporalio import activity
 from activities.failures import as_failures, beating
 from firestation.after_action import Ticket
 from firestation.board import Receipt
-from firestation.links import LIFE, Link
+from firestation.errors import FirestationError, Nonsense
+from firestation.links import LIFE, Link, without_link
 from firestation.orders import SendOrder, TaskOrder
 from firestation.ports import Bench
 
 Address = Callable[[Link, datetime], str]
 """The address at which this link is opened, until that time."""
+
+
+@contextmanager
+def _unquoted(link: str) -> Iterator[None]:
+    """Let no error out that quotes the link: a receiver may say what it was sent, and what it says is recorded.
+
+    An error's cause would be recorded too, so it goes.
+    """
+    try:
+        yield
+    except FirestationError as error:
+        error.args = (without_link(str(error), link),)
+        raise error from (None if link else error.__cause__)
+    except Exception as error:
+        if not link:
+            raise
+        raise Nonsense(without_link(f"{type(error).__name__}: {error}", link)) from None
 
 
 class WordActivities:
@@ -25,13 +44,14 @@ class WordActivities:
     @activity.defn(name="send")
     async def send(self, order: SendOrder) -> Receipt:
         """Send one message through one channel. The link of a page is added here, the same at every attempt."""
-        message = order.message
+        message, link = order.message, ""
         if order.link and self.address:
             link = self.address(order.link, activity.info().scheduled_time + LIFE)
             message = message.changed(text=f"{message.text}\nOr open: {link}")
         async with beating():
-            with as_failures():
-                return await self.bench.channel(order.channel).send(message, order.key)
+            with as_failures(), _unquoted(link):
+                receipt = await self.bench.channel(order.channel).send(message, order.key)
+                return receipt.changed(reference=without_link(receipt.reference, link))
 
     @activity.defn(name="open_task")
     async def open_task(self, order: TaskOrder) -> Ticket:

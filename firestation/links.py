@@ -21,6 +21,7 @@ LIFE = timedelta(hours=24)
 SHORTEST_KEY = 32
 LONGEST_TOKEN = 300
 PURPOSE = b"firestation page link 1\n"
+SHORTEST_PIECE = 6  # characters of a token that are taken out of what is recorded
 SEAL = 16  # bytes of the HMAC that a token carries
 HEAD = struct.Struct(">I6s")  # the last second in which it holds, and the mark
 
@@ -65,6 +66,25 @@ def read(token: str, key: bytes, now: datetime) -> Link:
     if now > datetime.fromtimestamp(until, UTC):
         raise LinkExpired
     return link
+
+
+def without_link(text: str, link: str) -> str:
+    """The text without the token in which this link ends, and without any piece of it: it may be cut, or wrapped.
+
+    The end of a token can be guessed, so its beginning alone would do.
+    """
+    token, kept, at = link.rpartition("/")[2], list[str](), 0
+    while at < len(text):
+        length = 0
+        while at + length < len(text) and text[at : at + length + 1] in token:
+            length += 1
+        if length >= SHORTEST_PIECE:
+            kept.append("***")
+            at += length
+        else:
+            kept.append(text[at])
+            at += 1
+    return "".join(kept)
 
 
 def _seal(body: bytes, key: bytes) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from firestation.errors import LinkAltered, LinkExpired
-from firestation.links import LIFE, Link, mark_of, read, sign
+from firestation.links import LIFE, SHORTEST_PIECE, Link, mark_of, read, sign, without_link
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -66,3 +66,21 @@ def test_it_fits_into_a_short_message_and_stands_in_a_url_as_it_is() -> None:
 
 def test_a_run_has_a_mark_of_its_own() -> None:
     assert mark_of("run-1") == mark_of("run-1") != mark_of("run-2")
+
+
+@given(LINKS, st.data())
+def test_no_piece_of_it_is_left_in_what_quotes_it(link: Link, data: st.DataObject) -> None:
+    token = sign(link, NOW + LIFE, KEY)
+    since, until = sorted(data.draw(st.tuples(*[st.integers(0, len(token))] * 2)))
+    wrapped = data.draw(st.integers(1, len(token)))
+    quoted = f"you sent {token[since:until]} and {token[:wrapped]}=\n{token[wrapped:]}."
+    left = without_link(quoted, f"https://fire.example.org/ack/{token}")
+    pieces = {token[at : at + SHORTEST_PIECE] for at in range(len(token) - SHORTEST_PIECE + 1)}
+    assert not [piece for piece in pieces if piece in left]
+    assert left.startswith("you sent ")
+    assert left.endswith(".")
+
+
+@given(st.text())
+def test_without_a_link_every_text_stays_as_it_is(text: str) -> None:
+    assert without_link(text, "") == text

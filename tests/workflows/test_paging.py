@@ -1,6 +1,8 @@
 """Paging on a real Temporal server: by all ways of a person, up the ranks, at once when nobody can be reached."""
 
+import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -11,7 +13,7 @@ from rich.console import Console
 from cli.show import show
 from firestation import acts, links
 from firestation.authority import Roster
-from firestation.board import Message
+from firestation.board import Message, Receipt
 from firestation.contacts import Contact, ContactKind
 from firestation.errors import Denied
 from firestation.pagers import Pager
@@ -55,6 +57,15 @@ def told(channel: MemoryChannel) -> list[str | None]:
 
 def first_page(channel: MemoryChannel) -> Message:
     return next(message for message in channel.sent.values() if message.purpose == "page")
+
+
+async def told_to_temporal(stage: Stage) -> str:
+    """The whole history as it is kept, with what its payloads hold in plain text."""
+    chain = await fetch_chain(stage.environment.client, stage.brief.incident)
+    history = json.dumps([as_json(run) for run in chain])
+    payloads = re.findall(r'"data": "([A-Za-z0-9+/=]+)"', history)
+    assert payloads
+    return history + "".join(base64.b64decode(each).decode() for each in payloads)
 
 
 def times(kind: str, least: int) -> Callable[[Picture], bool]:
@@ -130,11 +141,43 @@ async def test_the_link_of_a_page_is_in_the_message_and_nowhere_else(paged: Stag
     link = links.read(token, LINK_KEY, datetime.now(UTC))
     assert link == links.Link(incident=seen.incident, mark=links.mark_of(seen.run), person="ana", page=1)
     assert by_chat.text.startswith(by_mail.text.rpartition("\nOr open: ")[0])
-    chain = await fetch_chain(paged.environment.client, seen.incident)
-    history = json.dumps([as_json(run) for run in chain])
+    history = await told_to_temporal(paged)
     assert "/ack/" not in history
     assert token not in history
     assert token not in seen.model_dump_json()
+
+
+async def test_a_receiver_that_quotes_the_page_brings_no_link_into_the_record(
+    paged: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted: list[str] = []
+
+    async def refuse(message: Message, key: str) -> Receipt:
+        quoted.append(message.text)
+        cause = ValueError(message.text)
+        raise Denied(f"POST https://hook.example.org answered 403: {message.text}") from cause
+
+    async def accept(message: Message, key: str) -> Receipt:
+        quoted.append(message.text)
+        if len(quoted) < 3:
+            raise ValueError(message.text)  # a bug in a driver
+        return Receipt(channel="chat", reference=f"250 taken: {message.text.rpartition('/')[2]}")
+
+    monkeypatch.setattr(paged.town.mail, "send", refuse)
+    monkeypatch.setattr(paged.town.chat, "send", accept)
+    await paged.ring()
+    seen = await paged.until(
+        "both ways", lambda seen: seen.paging and seen.paging[0].sent and seen.paging[0].unsent
+    )
+    history = await told_to_temporal(paged)
+    assert "answered 403" in history
+    assert "250 taken: ***" in history
+    tokens = [text.rpartition(ACK)[2] for text in quoted if ACK in text]
+    assert len(tokens) >= 3
+    for token in tokens:
+        assert len(token) > 60
+        assert token[:20] not in history
+    assert seen.paging[0].unsent[0].endswith("Or open: https://station.example.org/ack/***")
 
 
 async def test_a_page_that_only_the_board_can_carry_has_no_link(stage: Stage) -> None:
