@@ -1,21 +1,23 @@
 """The Matrix channel: a message to a room, or to a person in a direct room, sent once by the homeserver's own promise.
 
 The transaction id is made from the idempotency key, so the homeserver answers a repeated send with the first event.
-A person's direct room has an alias made from the two user ids: it is found again, and two workers cannot make two.
+A person's direct room has an alias made from the two user ids: it is found again, and two workers cannot make two. The
+alias alone proves nothing, so a page goes there only when we made the room and nobody but the two is in it.
 Rooms are not encrypted: the homeserver's operator can read a page.
 """
 
 import hashlib
-from typing import Annotated, ClassVar, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
+from firestation.address import Address
 from firestation.authority import SecretReference
 from firestation.board import Message, Receipt
 from firestation.drivers.exchange import Answer, Auth, Connection, ask
 from firestation.drivers.harvest import one_line
 from firestation.drivers.kit import Kit
-from firestation.drivers.template import HttpUrl, Request, Values
+from firestation.drivers.template import Request, Values
 from firestation.errors import Denied, Gone, Nonsense, Unreachable
 from firestation.model import Duration, Line, Model
 from firestation.system import ChannelFitting
@@ -23,6 +25,7 @@ from firestation.system import ChannelFitting
 API = "/_matrix/client/v3"
 WHO = Request(url=f"{API}/account/whoami")
 PRESENT = frozenset({"join", "invite"})
+CREATED, JOINING, MEMBER = "m.room.create", "m.room.join_rules", "m.room.member"
 
 
 class _Request(Request):
@@ -31,7 +34,7 @@ class _Request(Request):
 
 FIND = _Request(url=f"{API}/directory/room/{{room}}")
 JOIN = _Request(method="POST", url=f"{API}/join/{{room}}", body={})
-MEMBER = _Request(url=f"{API}/rooms/{{room}}/state/m.room.member/{{user}}")
+STATE = _Request(url=f"{API}/rooms/{{room}}/state")
 INVITE = _Request(method="POST", url=f"{API}/rooms/{{room}}/invite", body={"user_id": "{user}"})
 CREATE = _Request(
     method="POST",
@@ -39,7 +42,8 @@ CREATE = _Request(
     body={
         "room_alias_name": "{alias}",
         "name": "{name}",
-        "preset": "trusted_private_chat",
+        "preset": "private_chat",  # the person may not change it, nor open it to others
+        "power_level_content_override": {"invite": 100},
         "is_direct": True,
         "invite": ["{user}"],
     },
@@ -54,7 +58,7 @@ SEND = _Request(
 class MatrixConfig(Model):
     """`homeserver` and the access token of the user that speaks. `room`, an alias or an id, is where all goes."""
 
-    homeserver: HttpUrl
+    homeserver: Address
     token: SecretReference
     room: Annotated[Line, StringConstraints(pattern=r"^[!#]\S+$")] | None = None
     timeout: Duration = Field(default="10s", validate_default=True)
@@ -62,6 +66,39 @@ class MatrixConfig(Model):
     def connection(self) -> Connection:
         """How the homeserver is asked."""
         return Connection(base=self.homeserver, auth=Auth(bearer=self.token), timeout=self.timeout)
+
+
+class _Event(BaseModel):
+    """What we read of an event of a room's state; the rest of it is the product's."""
+
+    type: str
+    sender: str
+    state_key: str = ""
+    content: dict[str, Any]
+
+
+class _State(BaseModel):
+    """Everything that holds in a room now."""
+
+    events: list[_Event]
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Who is in it, or invited."""
+        members = (each for each in self.events if each.type == MEMBER)
+        return frozenset(each.state_key for each in members if each.content.get("membership") in PRESENT)
+
+    def trouble(self, me: str, user: str) -> str | None:
+        """Why what is said there is not for this user alone."""
+        makers = {each.sender for each in self.events if each.type == CREATED}
+        if makers != {me}:
+            return f"it was made by {one_line(', '.join(sorted(makers)) or 'nobody')}"
+        if others := sorted(self.present - {me, user}):
+            return f"{one_line(', '.join(others[:3]))} is in it, or invited"
+        # While another worker makes the room the rule may not stand there yet; then it is by invitation.
+        if any(each.content.get("join_rule") != "invite" for each in self.events if each.type == JOINING):
+            return "others can enter it without an invitation"
+        return None
 
 
 class MatrixChannel:
@@ -103,7 +140,7 @@ class MatrixChannel:
             except Nonsense as error:
                 await self._made_by_another(whole, error)
         else:
-            await self._see_them_in(room, user)
+            await self._see_them_in(room, whole, me, user)
             return room
 
     async def _made_by_another(self, alias: str, error: Nonsense) -> NoReturn:
@@ -114,18 +151,26 @@ class MatrixChannel:
             raise error from None
         raise Unreachable(f"another worker makes the room {alias} just now; try again") from error
 
-    async def _see_them_in(self, room: str, user: str) -> None:
+    async def _see_them_in(self, room: str, alias: str, me: str, user: str) -> None:
         """Invite them, unless they are there or invited. Raises `Unreachable` while we are not in the room ourselves.
 
-        Another worker may be making it just now. If it is somebody else's, no page ever goes there.
+        Another worker may be making it just now. Raises `Denied` when it is not ours, or others are in it or can enter:
+        no page ever goes there.
         """
         try:
-            present = (await self._ask(MEMBER, room=room, user=user)).at("$.membership") in PRESENT
-        except Gone:
-            present = False
+            state = _State.model_validate({"events": (await self._ask(STATE, room=room)).json()})
         except Denied as error:
             raise Unreachable(f"we are not in the direct room of {user} (yet): {error}") from error
-        if not present:
+        except ValidationError as error:
+            raise Nonsense(f"the state of the room {alias} is in a shape that is not known") from error
+        present = state.present
+        if me not in present:
+            raise Unreachable(f"we are not in the direct room of {user} (yet)")
+        wrong = state.trouble(me, user)
+        if wrong:
+            fix = "take its alias away, and the next page makes another"
+            raise Denied(f"the room {alias} is not for {user} alone: {wrong}; {fix}")
+        if user not in present:
             await self._ask(INVITE, room=room, user=user)
 
     async def _ask(self, request: Request, **values: str) -> Answer:

@@ -151,6 +151,62 @@ async def test_a_room_that_somebody_else_made_under_that_name_gets_no_page(
     assert eve.texts(theirs) == []
 
 
+async def enter_by_alias(server: Synapse, bot: User, ana: User, bench: Drivers) -> tuple[str, str]:
+    """Ana's direct room with the bot, which she has entered: its id and its alias."""
+    await channel_at(bench, server).send(PAGE.changed(to=ana.id), "page-1")
+    (room,) = ana.invited()
+    ana.enter(room)
+    (alias,) = bot.ask("GET", f"/rooms/{room}/aliases")["aliases"]
+    return room, alias
+
+
+async def test_a_room_of_somebody_else_gets_no_page_though_we_are_in_it(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    eve = User(synapse, f"eve-{uuid.uuid4().hex[:8]}")
+    _, alias = await enter_by_alias(synapse, bot, ana, bench)
+    bot.ask("DELETE", f"/directory/room/{alias.replace('#', '%23')}")
+    theirs = eve.make_room(alias[1:].partition(":")[0])
+    bot.enter(theirs)
+    with pytest.raises(Denied, match=f"is not for {ana.id} alone: it was made by {eve.id}"):
+        await channel_at(bench, synapse).send(PAGE.changed(to=ana.id), "page-2")
+    assert eve.texts(theirs) == []
+
+
+@pytest.mark.parametrize("enters", [True, False])
+async def test_our_room_in_which_others_are_gets_no_page(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User, enters: bool
+) -> None:
+    eve = User(synapse, f"eve-{uuid.uuid4().hex[:8]}")
+    room, _ = await enter_by_alias(synapse, bot, ana, bench)
+    bot.ask("POST", f"/rooms/{room}/invite", {"user_id": eve.id})
+    if enters:
+        eve.enter(room)
+    with pytest.raises(Denied, match=f"{eve.id} is in it, or invited"):
+        await channel_at(bench, synapse).send(PAGE.changed(to=ana.id), "page-2")
+    assert ana.texts(room) == ["Fire\nTake it"]
+
+
+async def test_our_room_that_was_opened_to_all_gets_no_page(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    room, _ = await enter_by_alias(synapse, bot, ana, bench)
+    bot.ask("PUT", f"/rooms/{room}/state/m.room.join_rules", {"join_rule": "public"})
+    with pytest.raises(Denied, match="without an invitation"):
+        await channel_at(bench, synapse).send(PAGE.changed(to=ana.id), "page-2")
+
+
+async def test_the_person_can_neither_bring_others_in_nor_open_the_room(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    eve = User(synapse, f"eve-{uuid.uuid4().hex[:8]}")
+    room, _ = await enter_by_alias(synapse, bot, ana, bench)
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        ana.ask("POST", f"/rooms/{room}/invite", {"user_id": eve.id})
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        ana.ask("PUT", f"/rooms/{room}/state/m.room.join_rules", {"join_rule": "public"})
+
+
 @pytest.mark.parametrize("to", ["", "ana", "ana@example.org", "+4915112345678"])
 async def test_whoever_is_not_on_matrix_gets_nothing(
     bench: Drivers, synapse: Synapse, bot: User, to: str
@@ -173,5 +229,6 @@ async def test_errors_are_ours_and_show_no_token(
     with pytest.raises(Denied, match="MATRIX_TOKEN is not set"):
         await channel_at(bench, synapse).send(PAGE.changed(to="@ana:test.local"), "k")
     async with Drivers(ReferenceSecrets(tmp_path)) as other:
-        with pytest.raises(InvalidInput, match="homeserver"):
-            channel_at(other, synapse, homeserver="matrix.example.org")
+        for wrong in ("matrix.example.org", "http://matrix.example.org", "https://u:p@matrix.example.org"):
+            with pytest.raises(InvalidInput, match="homeserver"):
+                channel_at(other, synapse, homeserver=wrong)
