@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from firestation.address import is_https
 from firestation.model import Line, Model, wrong_at
 
 
@@ -40,4 +41,9 @@ class Contact(Model):
         form, example = FORMS[self.kind]
         if not form.fullmatch(self.to):
             raise wrong_at("to", says=f"this is no address for {self.kind}; write it like {example}")
+        if self.kind is ContactKind.WEBHOOK and self.to.startswith("http"):
+            try:
+                is_https(self.to)
+            except ValueError as error:  # a page, and its link, could be read on the way
+                raise wrong_at("to", says=str(error)) from error
         return self

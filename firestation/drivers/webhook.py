@@ -1,8 +1,10 @@
 """The webhook channel: each message as signed JSON to one address, which may itself be a secret.
 
-The receiver verifies the header `X-Firestation-Signature`: `v1=` and the HMAC-SHA256, in hexadecimal, of the header
-`X-Firestation-Timestamp`, a dot and the body as it came, by the secret that both sides have. `Idempotency-Key` is the
-same at every attempt: a receiver that has seen it says 2xx and does no more.
+The receiver verifies the header `X-Firestation-Signature`: `v1=` and the HMAC-SHA256, in hexadecimal, by the secret
+that both sides have, of three things with a line feed between them: the header `X-Firestation-Timestamp`, the
+receiver's own host and path as its URL has them, and the body as it came. So of receivers that share a secret none can
+send to another what it got. `Idempotency-Key` is the same at every attempt: a receiver that has seen it says 2xx and
+does no more.
 """
 
 import hashlib
@@ -11,8 +13,10 @@ import time
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import StringConstraints
+import httpx
+from pydantic import AfterValidator, StringConstraints
 
+from firestation.address import is_https
 from firestation.authority import SecretReference
 from firestation.board import Message, Receipt
 from firestation.contacts import FORMS, ContactKind
@@ -24,14 +28,21 @@ from firestation.model import Model, canonical_json
 from firestation.system import ChannelFitting
 
 WEBHOOK, _ = FORMS[ContactKind.WEBHOOK]
-Address = Annotated[str, StringConstraints(pattern=f"^(?:{WEBHOOK.pattern})$")]
+
+
+def _is_safe(where: str) -> str:
+    """The reference, or the address, when what is sent there cannot be read on the way. Raises `ValueError`."""
+    return is_https(where) if where.startswith("http") else where
+
+
+Where = Annotated[str, StringConstraints(pattern=f"^(?:{WEBHOOK.pattern})$"), AfterValidator(_is_safe)]
 
 
 class WebhookConfig(Connection):
     """`secret` signs. `url`, or its reference when it is a secret itself, is where all goes; else to each contact's."""
 
     secret: SecretReference
-    url: Address | None = None
+    url: Where | None = None
 
 
 class WebhookChannel:
@@ -57,7 +68,7 @@ class WebhookChannel:
             "user-agent": "firestation",
             "idempotency-key": header_text(key),
             "x-firestation-timestamp": at,
-            "x-firestation-signature": f"v1={signature(secret, at, body)}",
+            "x-firestation-signature": f"v1={signature(secret, at, _receiver(url), body)}",
         }
         answer = await exchange(
             self.kit, self.config, ("POST", url), headers, body, asked=f"POST {shown}", hidden=url
@@ -71,18 +82,26 @@ class WebhookChannel:
         url = self.kit.secrets.resolve(named) if secret else named
         if not _is_url(url):
             shown = named if secret else "what stands there"
-            msg = f"{shown} is no webhook; write https://host/path, or env:NAME when that is a secret"
+            form = "https://host/path (http:// only for this very machine)"
+            msg = f"{shown} is no webhook; write {form}, or env:NAME when that is a secret"
             raise Gone(msg)
         return url, named if secret else "/".join(url.split("/")[:3])
 
 
 def _is_url(url: str) -> bool:
     try:
-        return bool(WEBHOOK.fullmatch(url) and url.startswith("http") and urlsplit(url).port != 0)
-    except ValueError:  # the port is no port
+        plain = WEBHOOK.fullmatch(url) and url.startswith("http")
+        return bool(plain and is_https(url) and urlsplit(url).port != 0)
+    except ValueError:  # it could be read on the way, or the port is no port
         return False
 
 
-def signature(secret: str, at: str, body: bytes) -> str:
+def _receiver(url: str) -> bytes:
+    """The host, with its port unless that is the usual one, and the path: as they stand in the request."""
+    parts = httpx.URL(url)
+    return parts.netloc + parts.raw_path
+
+
+def signature(secret: str, at: str, receiver: bytes, body: bytes) -> str:
     """What the receiver computes too."""
-    return hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), b"\n".join((at.encode(), receiver, body)), hashlib.sha256).hexdigest()

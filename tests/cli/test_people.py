@@ -13,6 +13,7 @@ Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/station/station.yaml"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
+PLAIN_HOOK = "{kind: webhook, to: 'http://hook.example.org/ana'}"
 STATION = """\
 station: demo
 people:
@@ -135,6 +136,7 @@ def test_overrides_that_overlap_or_are_over(run: Run, file: Path) -> None:
         ("address: ana", f"keys: ['ana {KEY}']\n    address: ana", "people[0].keys[0]"),
         ("escalation:", "escalation_at: {sev9: [ana]}\nescalation:", "escalation_at.sev9"),
         ("address: ana", "contacts: [{kind: sms, to: '0151'}]\n    address: ana", "people[0].contacts[0].to"),
+        ("address: ana", f"contacts: [{PLAIN_HOOK}]\n    address: ana", "people[0].contacts[0].to"),
     ],
 )
 def test_a_mistake_has_its_field(run: Run, file: Path, old: str, new: str, field: str) -> None:

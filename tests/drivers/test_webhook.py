@@ -36,7 +36,8 @@ class Receiver:
         if self.status != 200:
             return self.status
         at = headers.get("x-firestation-timestamp", "0")
-        expected = hmac.new(SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+        me = self.url.partition("://")[2]
+        expected = hmac.new(SECRET.encode(), f"{at}\n{me}\n".encode() + body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(headers.get("x-firestation-signature", ""), f"v1={expected}"):
             self.turned_away += 1
             return 401
@@ -112,6 +113,24 @@ async def test_another_secret_is_turned_away(
     assert (receiver.taken, receiver.turned_away) == ({}, 1)
 
 
+async def test_what_one_receiver_got_is_no_word_of_ours_to_another(
+    bench: Drivers, receiver: Receiver
+) -> None:
+    got: list[tuple[dict[str, str], bytes]] = []
+    take = receiver.take
+
+    def keep(headers: dict[str, str], body: bytes) -> int:
+        got.append((headers, body))
+        return take(headers, body)
+
+    receiver.take = keep  # type: ignore[method-assign]  # it keeps what it got, to send it on
+    await channel_at(bench).send(PAGE.changed(to="env:HOOK"), "k")
+    assert take(*got[0]) == 200, "again to the same one, which knows its key"
+    other = Receiver()
+    other.url = receiver.url.replace(PATH, "/hooks/ben")
+    assert other.take(*got[0]) == 401
+
+
 STATUS: list[tuple[int, type[DriverError], bool]] = [
     (301, Nonsense, True),
     (400, Nonsense, True),
@@ -145,6 +164,7 @@ async def test_no_error_shows_the_address(
         ("https://user:secret-part@example.org/x", Gone),
         ("env:HOOK", Gone),
         ("secret-part of nothing", Gone),
+        ("http://example.org/secret-part", Gone),
         ("http://127.0.0.1:99999/secret-part", Gone),
         ("http://127.0.0.1:1/secret-part", Unreachable),
         ("", Denied),
@@ -164,6 +184,7 @@ async def test_a_reference_to_something_else_is_told_by_its_name(
     ("config", "says"),
     [
         ({"url": "example.org"}, "url"),
+        ({"url": "http://example.org/x"}, "https://"),
         ({"secret": SECRET}, "secret"),
         ({"url": "https://u:p@example.org"}, "url"),
     ],
