@@ -1,5 +1,6 @@
 """The link of a page: what was signed is read again, and nothing else; not after its day."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from firestation.errors import LinkAltered, LinkExpired
-from firestation.links import LIFE, SHORTEST_PIECE, Link, mark_of, read, sign, without_link
+from firestation.links import FORM, LIFE, SHORTEST_PIECE, Link, mark_of, read, sign, without_link
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -52,15 +53,19 @@ def test_another_key_another_purpose_and_a_moved_end_are_not_believed() -> None:
     token = sign(LINK, NOW + LIFE, KEY)
     with pytest.raises(LinkAltered):
         read(token, OTHER, NOW)
-    raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    letters = token.removeprefix(FORM)
+    raw = urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
     later = raw[:16] + int((NOW + 9 * LIFE).timestamp()).to_bytes(4, "big") + raw[20:]
     with pytest.raises(LinkAltered):
-        read(urlsafe_b64encode(later).decode().rstrip("="), KEY, NOW)
+        read(FORM + urlsafe_b64encode(later).decode().rstrip("="), KEY, NOW)
+    with pytest.raises(LinkAltered):
+        read(letters, KEY, NOW)
 
 
 def test_it_fits_into_a_short_message_and_stands_in_a_url_as_it_is() -> None:
     token = sign(LINK, NOW + LIFE, KEY)
     assert len(token) < 100
+    assert re.fullmatch(r"fsl_[\w-]{60,}", token), "a scanner of leaked credentials knows it by this"
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
