@@ -42,7 +42,13 @@ class Telling(Fitting):
             return "{to}" not in str(self.config.get("send"))
         return self.config.get(ONE_PLACE.get(self.driver, "")) is not None
 
-    @property
-    def brings_links(self) -> bool:
-        """Whether the link of a page may be in what it sends."""
-        return not self.gathers if self.link is None else self.link
+    def brings_link(self, to: str | None) -> bool:
+        """Whether the link of a page may be in what it sends to this address of the person; that may be a room, too."""
+        if self.link is not None:
+            return self.link
+        return not self.gathers and not is_room(to or "")
+
+
+def is_room(address: str) -> bool:
+    """Whether it is a Matrix room's and not a person's."""
+    return address.startswith(("#", "!"))

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from firestation.authority import Member, Role, Station
 from firestation.decision import NAMESPACE
+from firestation.fitting import is_room
 from firestation.hole import Found, Hole
 from firestation.keyring import Keyring
 from firestation.oncall import escalation, gaps
@@ -30,6 +31,7 @@ def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, .
         *_idle(station),
         *_unpaged(station),
         *_gathering(station),
+        *_rooms(station),
         *_past(station, at),
         *_ending(station, ring, at),
         *_secrets(station),
@@ -134,6 +136,17 @@ def _gathering(station: Station) -> Found:
                 "Write link: true if all who read there may be captain in each other's name, else link: false"
             )
             yield Hole(field=f"pagers[{index}]", problem=problem, fix=fix)
+
+
+def _rooms(station: Station) -> Found:
+    """Contacts that are a room, where others read too."""
+    kinds = {pager.reaches for pager in station.pagers if pager.link is None}
+    for index, person in enumerate(station.people):
+        for number, contact in enumerate(person.contacts):
+            if contact.kind in kinds and is_room(contact.to):
+                problem = f"{contact.to} is a room, so no page that goes there has its link"
+                fix = f"Write {person.id}'s own @user:server, or link: true or false at the pager"
+                yield Hole(field=f"people[{index}].contacts[{number}]", problem=problem, fix=fix)
 
 
 def _past(station: Station, at: datetime) -> Found:

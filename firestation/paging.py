@@ -99,6 +99,6 @@ def link_of(incident: Incident, parcel: Parcel) -> Link | None:
     """
     page = incident.page(parcel.page) if parcel.page and incident.since(3) else None
     carrier = incident.carrier(parcel)
-    if page is None or carrier.audience != "pager" or not carrier.brings_links:
+    if page is None or carrier.audience != "pager" or not carrier.brings_link(parcel.message.to):
         return None
     return Link(incident=incident.id, mark=mark_of(incident.run), person=page.person, page=page.step)

@@ -292,6 +292,18 @@ def test_a_pager_that_sends_all_to_one_place_is_worth_a_look(
         assert "link: true if all who read there" in told["warnings"][0]["fix"]
 
 
+def test_a_room_as_somebodys_contact_is_worth_a_look(run: Run, paging: Path) -> None:
+    chat = "{homeserver: 'https://m.example.org', token: 'env:MATRIX'}"
+    another = f"  - {{id: chat, driver: matrix, reaches: matrix, with: {chat}}}\n"
+    change(paging, "  - id: mail\n", f"{another}  - id: mail\n")
+    change(
+        paging, "[{kind: email, to: ben@", "[{kind: matrix, to: '#fire:example.org'}, {kind: email, to: ben@"
+    )
+    code, told = linted(run, paging)
+    assert (code, [each["field"] for each in told["warnings"]]) == (0, ["people[1].contacts[0]"])
+    assert "is a room" in told["warnings"][0]["problem"]
+
+
 WRONG_PAGERS = [
     ("reaches: email", "reaches: pigeon", "pagers[0].reaches", "pigeon"),
     ("driver: email", "driver: pigeon", "pagers[0].driver", "pigeon"),

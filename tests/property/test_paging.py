@@ -235,6 +235,16 @@ def test_a_link_goes_only_where_the_person_alone_reads_or_where_the_file_says_so
         assert (found.person, found.page, found.incident) == ("ana", 1, town.incident.id)
 
 
+@pytest.mark.parametrize("to", ["#alerts:example.org", "!abc:example.org", "@ana:example.org"])
+@pytest.mark.parametrize("link", [None, True])
+def test_a_room_as_somebodys_contact_gets_no_link_unless_the_file_says_so(to: str, link: bool | None) -> None:
+    contact = Contact(kind=ContactKind.MATRIX, to=to)
+    pager = Pager(id="chat", driver="matrix", reaches=ContactKind.MATRIX, link=link)
+    town = world(contacts=(contact,), pagers=(pager,))
+    (parcel,) = pages(town)
+    assert (link_of(town.incident, parcel) is not None) is (to.startswith("@") or link is True)
+
+
 def test_a_page_that_goes_to_the_board_has_no_link() -> None:
     town = world()
     system = town.incident.brief.system
