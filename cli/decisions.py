@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from cli.clockface import instant
-from cli.desk import Desk, Incident, Json
+from cli.desk import As, Desk, Incident, Json
 from cli.errors import ExitCode
 from cli.perform import digest
 from cli.plain import plain
@@ -86,6 +86,7 @@ def export(
     action: Annotated[str, typer.Argument(metavar="DIGEST", help="The action's digest, or its beginning.")],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Write the signed decisions on an action into files, with the keys that were allowed to sign then.
@@ -95,7 +96,7 @@ def export(
 
     Next: `ssh-keygen -Y verify` accepts each of them, and so does `firestation decision verify`.
     """
-    desk = Desk.of(ctx, as_json=as_json)
+    desk = Desk.of(ctx, who, as_json=as_json)
     gateway = desk.gateway()
     seen = gateway.picture(gateway.find(incident))
     firebreak = pick(seen, digest(action))

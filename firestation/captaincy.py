@@ -41,7 +41,7 @@ def silent_since(incident: Incident) -> datetime | None:
 def asks_at(incident: Incident) -> datetime | None:
     """When the captain is asked whether they are there: half of the limit before they are relieved. Once a silence."""
     since, limit = silent_since(incident), incident.brief.roster.silence
-    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at >= since):
+    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at > since):
         return None
     return since + limit / 2
 
@@ -49,7 +49,7 @@ def asks_at(incident: Incident) -> datetime | None:
 def relieved_at(incident: Incident) -> datetime | None:
     """When a silent captain is relieved: not before they were asked, however long nobody looked."""
     since, limit, asked = silent_since(incident), incident.brief.roster.silence, incident.silence_asked_at
-    if since is None or limit is None or asked is None or asked < since:
+    if since is None or limit is None or asked is None or asked <= since:
         return None
     return max(since + limit, asked + limit / 2)
 
