@@ -80,7 +80,7 @@ def test_an_assessment_takes_a_word_written_beforehand_away_and_never_adds_one()
     mild = {
         "severity": Axes(harm=1, spread=1, reversibility=1, momentum=0)
     }  # sev3, where nothing is pre-authorized
-    world = World(firebreaks=(TOOL,), **mild)
+    world = World(firebreaks=(TOOL,), severity=mild)
     assert world.attempt(acts.Assess(by="cara", harm=3, spread=3, reversibility=3, reason="bad")) is None
     assert world.incident.weight is Severity.SEV1
     world.baseline()
