@@ -167,7 +167,7 @@ async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: St
     with pytest.raises(InvalidInput, match="protects refund-agent"):
         await desk.ring(alarm("k1").changed(system="toaster"))
     with pytest.raises(InvalidInput, match="credential"):
-        await desk.ring(alarm("k1").changed(summary="sk-proj-" + "A1b2C3d4" * 5))
+        await desk.ring(alarm("k1").changed(summary="401 with\nsk-proj-" + "A1b2C3d4" * 5))
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     await stage_dismissed(desk, incident)
