@@ -16,7 +16,7 @@ from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
 from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
-from firestation.model import Model
+from firestation.model import Id, Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
@@ -194,7 +194,7 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         return Listing(incidents=tuple(await desk.listing(open_only=open)))
 
     @router.get("/{incident}")
-    async def picture(incident: str, caller: looks) -> Picture:
+    async def picture(incident: Id, caller: looks) -> Picture:
         """Everything that is known of one incident."""
         _person(caller)
         return await desk.picture(incident)
@@ -209,7 +209,7 @@ def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceSto
     authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
 
     @router.get("/{digest}", response_class=Response)
-    async def exhibit(incident: str, digest: str, caller: authenticated) -> Response:
+    async def exhibit(incident: Id, digest: str, caller: authenticated) -> Response:
         """The bytes that this incident has under this digest; whatever they are, they are shown by nobody's browser."""
         person = _person(caller)
         if digest not in exhibits(await desk.picture(incident)):
@@ -252,7 +252,7 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
     body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
 
     async def act(
-        incident: str, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
+        incident: Id, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
     ) -> Answer:
         person = _person(caller)
         assert isinstance(body, BaseModel)
