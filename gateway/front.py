@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fastapi import Request
 
-from firestation.files import create_whole
+from firestation.files import create_whole, make_folder
 from firestation.ports import Secrets
 from firestation.settings import Settings
 
@@ -50,6 +50,6 @@ def open_front(settings: Settings, secrets: Secrets) -> Front:
 
 
 def _own_key(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     create_whole(path, os.urandom(32).hex().encode(), 0o600)
     return path.read_text(encoding="ascii")

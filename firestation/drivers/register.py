@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from firestation.drivers.place import first_line, open_place
 from firestation.errors import Denied, DriverError, Nonsense, Unreachable
-from firestation.files import create_whole
+from firestation.files import create_whole, make_folder
 from firestation.tokens import Held, Kind, Token, is_id
 
-SECRET_FILE, SECRET_FOLDER = 0o600, 0o700
+SECRET_FILE = 0o600
 FORGOTTEN_AFTER = timedelta(days=2)
 """Longer than any session."""
 
@@ -139,11 +139,11 @@ class Register:
 
 def open_register(where: str | Path) -> Register:
     """The register in a folder (made if it is not there, for its owner only) or at a URL. Raises `NotConfigured`."""
-    return Register(*open_place(where, "register of tokens", SECRET_FOLDER))
+    return Register(*open_place(where, "register of tokens"))
 
 
 def _create_file(path: Path, content: bytes) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=SECRET_FOLDER)
+    make_folder(path.parent)
     return create_whole(path, content, SECRET_FILE)
 
 
