@@ -39,6 +39,7 @@ def notification(*alerts: Any, **changes: Any) -> dict[str, Any]:
     return {"version": "4", "receiver": "r", "status": "firing", "alerts": list(alerts), **changes}
 
 
+HALF = "2 of 8 \ud83d"
 DEEP = "[" * 100_000 + "]" * 100_000
 BAD: list[tuple[str, str, str, Any, int, str]] = [
     # what is wrong, method and address, who, body, status, what the answer must name
@@ -75,6 +76,41 @@ BAD: list[tuple[str, str, str, Any, int, str]] = [
         "started",
     ),
     ("labels of numbers", f"POST {GENERIC}", "bell", {**ALARM, "labels": {"a": 1}}, 422, "labels.a"),
+    (
+        "half a character in a label",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "labels": {"a": HALF}},
+        422,
+        "labels.a",
+    ),
+    (
+        "half a character as a label",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "labels": {HALF: "a"}},
+        422,
+        "labels",
+    ),
+    (
+        "half a character in an annotation",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "annotations": {"a": HALF}},
+        422,
+        "a",
+    ),
+    (
+        "half a character in the summary",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "summary": HALF},
+        422,
+        "summary",
+    ),
+    ("half a character as a field", f"POST {GENERIC}", "bell", {**ALARM, HALF: "a"}, 422, "(whole)"),
+    ("half a character in a note", f"POST {NOTE}", "ana", {"text": HALF}, 422, "text"),
+    ("half a character as a field of an act", f"POST {NOTE}", "ana", {"text": "x", HALF: "a"}, 422, "(whole)"),
     ("a summary without end", f"POST {GENERIC}", "bell", {**ALARM, "summary": "x" * 9999}, 422, "summary"),
     ("no alerts", f"POST {MANAGER}", "bell", notification(), 422, "alerts"),
     ("another version", f"POST {MANAGER}", "bell", notification(ALERT, version="3"), 422, "version"),
@@ -204,6 +240,22 @@ async def test_an_alertmanager_notification_rings_for_each_alert(
     assert (first.key, second.status) == ("c0ffee/2026-11-23T03:00:00.123000+00:00", "resolved")
     assert first.request_ids == ("r-1", "r-2")
     assert "3 more alerts" in first.summary
+
+
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+async def test_half_a_character_in_one_alert_does_not_silence_its_neighbours(
+    http: httpx.AsyncClient, desk: Remembering, place: str
+) -> None:
+    for more in ({"team": HALF}, {HALF: "team"}):
+        cut = {**ALERT, place: {**ALERT[place], **more}}
+        content = json.dumps(notification(cut, ALERT)).encode()
+        headers = {**bearer(BELL), "Content-Type": "application/json"}
+        answer = await http.post(MANAGER, content=content, headers=headers)
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert f"alerts[0].{place}" in error["field"]
+        assert "half of a character" in error["problem"]
+    assert [alarm.key for alarm in desk.rang] == ["c0ffee/2026-11-23T03:00:00.123000+00:00"] * 2
 
 
 async def test_one_bad_alert_does_not_silence_its_neighbours(
