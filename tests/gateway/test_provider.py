@@ -43,6 +43,7 @@ class Forger:
         self.userinfo: dict[str, Any] = {}
         self.header = {"alg": "RS256", "kid": "k"}
         self.key: Any = KEY
+        self.published = KEY
         self.nonce = ""
         self.id_token: str | None = "signed"
         self.issuer = ""
@@ -61,7 +62,7 @@ class Forger:
                     **self.metadata,
                 }
             case "/jwks":
-                return {"keys": [{**KEY.as_dict(private=False), "use": "sig"}]}
+                return {"keys": [{**self.published.as_dict(private=False), "use": "sig"}]}
             case "/token":
                 told = {"access_token": "an-access-token", "token_type": "Bearer"}
                 return told if self.id_token is None else {**told, "id_token": self._signed()}
@@ -174,6 +175,17 @@ async def test_who_comes_back_rightly_comes_in(browser: httpx.AsyncClient, forge
     ((_, body, headers),) = [each for each in forger.asked if each[0] == "/token"]
     assert len(parse_qs(body)["code_verifier"][0]) >= 43
     assert headers["Authorization"].startswith("Basic ")
+
+
+async def test_a_key_that_the_provider_has_withdrawn_opens_no_more(
+    browser: httpx.AsyncClient, forger: Forger
+) -> None:
+    assert (await come_back(browser, forger)).status_code == 303
+    forger.published = ANOTHER
+    answer = await come_back(browser, forger)
+    assert (answer.status_code, "signature" in answer.text) == (401, True), answer.text
+    forger.key = ANOTHER
+    assert (await come_back(browser, forger)).status_code == 303
 
 
 def _by_secret(forger: Forger) -> None:
