@@ -17,8 +17,9 @@ from firestation.authority import Station
 from firestation.errors import InvalidFile
 from firestation.keyring import read_keyring
 from firestation.loader import load_station, problems_in
-from firestation.muster import amiss, worth_a_look
+from firestation.muster import amiss, weak, worth_a_look
 from firestation.oncall import Shift, roster, watch
+from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
 
 FILE = Path("station.yaml")
@@ -50,7 +51,8 @@ def lint(
         now, read = datetime.now(UTC), load_station(file)
         ring, unread = read_keyring(read, file.parent)
         wrong = in_lines(file, [*unread, *amiss(read, now, ring)])
-        warned = in_lines(file, worth_a_look(read, now, ring))
+        short = weak(read, ReferenceSecrets(desk.options.state))
+        warned = in_lines(file, [*worth_a_look(read, now, ring), *short])
     report(desk, {file: wrong}, warned, "station files")
 
 

@@ -6,6 +6,16 @@ from pathlib import Path
 from firestation.errors import NotConfigured
 
 LARGEST_BYTES = 65_536
+SHORTEST_KEY, SHORTEST_SECRET = 32, 20
+"""Characters of a key that signs, and of what a person or a bell shows: a shorter one can be guessed."""
+
+
+def strong_key(key: str, where: str) -> str:
+    """This key. Raises `NotConfigured` naming where it is kept when it is too short, as that of an empty file is."""
+    if len(key) < SHORTEST_KEY:
+        problem = f"the key {where} is shorter than {SHORTEST_KEY} characters"
+        raise NotConfigured(f"{problem}; write one that nobody guesses: openssl rand -hex 32")
+    return key
 
 
 class ReferenceSecrets:

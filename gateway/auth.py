@@ -16,6 +16,7 @@ from firestation import tokens
 from firestation.authority import Station
 from firestation.errors import DriverError, NotConfigured
 from firestation.ports import Secrets
+from firestation.secrets import SHORTEST_SECRET
 from firestation.tokens import EVERYTHING, RANDOM_BYTES, Held, Kind, Scope, Token
 from gateway.attempts import Attempts, neighbourhood
 from gateway.book import Books
@@ -86,6 +87,7 @@ class Doorkeeper:
         self.attempts = Attempts()
         self._seen: OrderedDict[tuple[Kind, str], tuple[float, Held | None]] = OrderedDict()
         self._used: OrderedDict[str, date] = OrderedDict()
+        self._weak: set[str] = set()
 
     @property
     def station(self) -> Station:
@@ -249,8 +251,18 @@ class Doorkeeper:
                     secret = self.secrets.resolve(reference)
                 except NotConfigured:
                     continue  # somebody without a secret cannot come in
+                if len(secret) < SHORTEST_SECRET:
+                    self._warn_of(reference, name)
+                    continue
                 caller = Caller("person" if kind == "person" else "bell", name, frozenset(scopes))
                 yield caller, number, hashlib.sha256(secret.encode()).digest()
+
+    def _warn_of(self, reference: str, name: str) -> None:
+        """Once for each; the log would be full of it otherwise."""
+        if reference not in self._weak:
+            self._weak.add(reference)
+            fix = f"write at least {SHORTEST_SECRET} characters: openssl rand -hex 32"
+            log.warning("a secret is too short and lets nobody in", reference=reference, of=name, fix=fix)
 
 
 def csrf_of(secret: str) -> str:

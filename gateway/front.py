@@ -8,6 +8,7 @@ from fastapi import Request
 
 from firestation.files import create_whole, make_folder
 from firestation.ports import Secrets
+from firestation.secrets import strong_key
 from firestation.settings import Settings
 
 
@@ -43,10 +44,11 @@ class Front(NamedTuple):
 def open_front(settings: Settings, secrets: Secrets) -> Front:
     """The front of these settings; its key is made (mode 0600) if there is none. Raises `NotConfigured`."""
     if settings.session_key:
-        key = secrets.resolve(settings.session_key)
+        key, where = secrets.resolve(settings.session_key), settings.session_key
     else:
-        key = _own_key(settings.state / "keys" / "session")
-    return Front(key, settings.public_url)
+        path = settings.state / "keys" / "session"
+        key, where = _own_key(path), str(path)
+    return Front(strong_key(key, where), settings.public_url)
 
 
 def _own_key(path: Path) -> str:

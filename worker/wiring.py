@@ -24,7 +24,7 @@ from firestation.errors import NotConfigured
 from firestation.files import create_whole
 from firestation.ports import Bench, EvidenceStore, Secrets, Signer
 from firestation.privacy import Cipher, Redactor
-from firestation.secrets import ReferenceSecrets
+from firestation.secrets import SHORTEST_KEY, ReferenceSecrets
 from firestation.settings import Settings
 from firestation.signing import KeySigner, UriSigner, ensure_key
 from worker.leases import TemporalLeases
@@ -123,6 +123,13 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
 
 
 def pseudonym_key(path: Path) -> bytes:
-    """The key of the pseudonyms, made (mode 0600) if there is none. Whoever has it can link and guess values."""
-    create_whole(path, token_bytes(32), 0o600)
-    return path.read_bytes()
+    """The key of the pseudonyms, made (mode 0600) if there is none. Whoever has it can link and guess values.
+
+    Raises `NotConfigured` for one that is too short, as an empty file is.
+    """
+    create_whole(path, token_bytes(SHORTEST_KEY), 0o600)
+    key = path.read_bytes()
+    if len(key) < SHORTEST_KEY:
+        msg = f"the key {path} is shorter than {SHORTEST_KEY} bytes; restore it, or remove it and a new one is made"
+        raise NotConfigured(msg)
+    return key

@@ -76,10 +76,10 @@ async def test_who_guesses_is_slowed_down_and_the_others_are_not(turning: Doorke
     for _ in range(MOST_FAILURES):
         assert await admitted(turning, "Bearer guess") == 401
     with pytest.raises(Problem) as caught:
-        await turning.admit("Bearer robot-secret", HERE)
+        await turning.admit("Bearer the-secret-of-the-robot", HERE)
     assert caught.value.status == 429
     assert 1 <= int(caught.value.headers["Retry-After"]) <= SECONDS
-    assert await admitted(turning, "Bearer robot-secret", ELSEWHERE) == ("person", "robot")
+    assert await admitted(turning, "Bearer the-secret-of-the-robot", ELSEWHERE) == ("person", "robot")
 
 
 async def test_who_fails_beside_the_captain_does_not_lock_them_out(door: Doorkeeper, bells: Path) -> None:
@@ -174,7 +174,7 @@ def turning(station: Station, tmp_path: Path, register: Register, clock: Clock) 
     secrets = {
         "new": "the-new-secret-of-the-bell",
         "old": "the-old-secret-of-the-bell",
-        "robot": "robot-secret",
+        "robot": "the-secret-of-the-robot",
     }
     for name, secret in secrets.items():
         (tmp_path / name).write_text(secret)
@@ -194,16 +194,31 @@ async def test_while_a_bells_secret_is_changed_both_ring_under_its_own_name(turn
 
 
 async def test_a_secret_that_is_brought_by_reference_is_a_persons(turning: Doorkeeper) -> None:
-    assert await turning.admit("Bearer robot-secret", HERE) == Caller(
+    assert await turning.admit("Bearer the-secret-of-the-robot", HERE) == Caller(
         "person", "robot", frozenset(EVERYTHING)
     )
+
+
+@pytest.mark.parametrize("reference", ["new", "robot"])
+async def test_a_short_secret_is_none_and_is_told_once(
+    turning: Doorkeeper, tmp_path: Path, reference: str
+) -> None:
+    secret = "x" * 19
+    (tmp_path / reference).write_text(secret)
+    with capture_logs() as logs:
+        assert [await admitted(turning, f"Bearer {secret}") for _ in range(3)] == [401] * 3
+    short = [each for each in logs if "too short" in each["event"]]
+    assert [each["reference"] for each in short] == [f"file:{reference}"]
+    assert secret not in str(logs)
+    (tmp_path / reference).write_text(f"{secret}x")
+    assert await admitted(turning, f"Bearer {secret}x") != 401
 
 
 async def test_a_secret_of_a_person_and_a_bell_at_once_is_nobodys(
     turning: Doorkeeper, tmp_path: Path
 ) -> None:
-    (tmp_path / "other").write_text("robot-secret")
-    assert await admitted(turning, "Bearer robot-secret") == 401
+    (tmp_path / "other").write_text("the-secret-of-the-robot")
+    assert await admitted(turning, "Bearer the-secret-of-the-robot") == 401
 
 
 async def test_what_is_logged_is_where_from_and_which_and_never_what(door: Doorkeeper) -> None:

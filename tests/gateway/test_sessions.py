@@ -404,8 +404,16 @@ def test_the_key_of_visits_is_made_once_for_its_owner_or_named(
     assert len(first.key) == 64
     assert open_front(settings, secrets) == first
     assert (tmp_path / "keys/session").stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv("VISITS", "a key from elsewhere")
-    assert open_front(settings.changed(session_key="env:VISITS"), secrets).key == "a key from elsewhere"
+    monkeypatch.setenv("VISITS", "a key from elsewhere, long enough")
+    named = settings.changed(session_key="env:VISITS")
+    assert open_front(named, secrets).key == "a key from elsewhere, long enough"
+    monkeypatch.setenv("VISITS", "x" * 31)
+    with pytest.raises(NotConfigured, match="key env:VISITS is shorter than 32") as caught:
+        open_front(named, secrets)
+    assert "x" * 31 not in str(caught.value)
+    (tmp_path / "keys/session").write_text("")
+    with pytest.raises(NotConfigured, match="keys/session is shorter than 32"):
+        open_front(settings, secrets)
 
 
 async def test_a_login_through_a_provider_needs_our_own_address(tmp_path: Path) -> None:
