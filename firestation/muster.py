@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from firestation.allowed_signers import VERIFY
 from firestation.authority import Member, Role, Station
 from firestation.decision import NAMESPACE
 from firestation.errors import NotConfigured
@@ -82,6 +83,13 @@ def _stale(station: Station, ring: Keyring, at: datetime) -> Found:
             problem = f"none of the keys of {person.id} may sign decisions"
             fix = f'Add a line whose namespaces hold "{NAMESPACE}", or that names none'
             yield Hole(field=_place(index, person), problem=problem, fix=fix)
+        for key in keys:
+            if key.verify_required and not key.key.startswith("sk-"):
+                problem = (
+                    f"{key.fingerprint} of {person.id} is no security key, so it cannot do what {VERIFY} asks"
+                )
+                fix = "Take the option out, or name a security key; as it is, no signature by it counts"
+                yield Hole(field=_place(index, person), problem=problem, fix=fix)
 
 
 def _shared(station: Station, ring: Keyring) -> Found:

@@ -15,6 +15,8 @@ from firestation.state import Incident
 CLOCK_SKEW = timedelta(minutes=2)
 """How far a signer's clock may be ahead of the server's."""
 
+SHOWN_DIGEST = 12
+
 
 def unproven(
     incident: Incident, firebreak: Firebreak | None, act: Approve | Refuse, at: datetime
@@ -48,12 +50,13 @@ def misdirected(incident: Incident, act: Approve | Refuse, at: datetime) -> str 
         "incident": (decision.incident, incident.id),
         "run": (decision.run, incident.run),
         "decision": (decision.kind, act.kind),
-        "action": (decision.action[:12], act.action[:12]),
+        "action": (decision.action, act.action),
         "reason": (decision.reason, act.reason),
     }
     for name, (signed, given) in names.items():
         if signed != given:
-            return f"the signed decision names another {name}: {signed}, not {given}"
+            shown = SHOWN_DIGEST if name == "action" else None
+            return f"the signed decision names another {name}: {signed[:shown]}, not {given[:shown]}"
     if at >= decision.expires_at:
         return f"the signed decision was good until {decision.expires_at:%H:%M:%S} UTC; sign a new one"
     if decision.at > at + CLOCK_SKEW:

@@ -202,6 +202,13 @@ def test_secrets_and_logins_that_are_worth_a_look(
     assert "x" * 19 not in str(told)
 
 
+def test_a_key_that_cannot_do_what_its_line_asks(run: Run, file: Path) -> None:
+    change(file, "address: ana", f"keys: ['verify-required {KEY}']\n    address: ana")
+    code, told = linted(run, file)
+    assert (code, [each["field"] for each in told["problems"]]) == (1, ["people[0].keys"])
+    assert "no security key" in told["problems"][0]["problem"]
+
+
 def test_a_claim_that_its_owner_can_change_is_worth_a_look(run: Run, file: Path) -> None:
     change(file, "address: ana", "login: ana\n    address: ana")
     for claim, fields in (("preferred_username", ["login.claim"]), ("sub", [])):

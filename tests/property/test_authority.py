@@ -155,7 +155,9 @@ class Voices(RuleBasedStateMachine):
         other = next(each for each in PEOPLE if each != who)
         changes: dict[str, dict[str, Any]] = {
             "in another's name": {"by": other},
-            "another action": {"action": "d" * 64},
+            "another action": {
+                "action": action[:-1] + ("0" if action[-1] != "0" else "1")
+            },  # as it begins alike
             "another incident": {"incident": "refund-agent-ffffffff"},
             "another run": {"run": RUN[:-1] + "2"},
             "as a refusal": {"kind": "refuse"},

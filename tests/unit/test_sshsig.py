@@ -66,6 +66,28 @@ def test_ours_accepts_ssh_keygen(keys: dict[str, Path], kind: str, hash_name: st
 
 
 @pytest.mark.parametrize("kind", SECURITY_KEYS)
+def test_a_key_that_must_ask_for_a_pin_counts_only_when_it_has(kind: str) -> None:
+    key = SECURITY_KEYS[kind]
+    asks = allowed(key.public.line)[0].changed(verify_required=True)
+    signatures = {
+        flags: _signed(DECISION, key.public, lambda message, flags=flags: key.sign(message, flags=flags))
+        for flags in (1, 5)
+    }
+    assert verify(signatures[5], CONTENT, [asks], at=AT).verified
+    assert not verify(signatures[1], CONTENT, allowed(key.public.line), at=AT).verified
+    for lines in ([asks], [asks, *allowed(key.public.line)]):
+        with pytest.raises(InvalidInput, match="no PIN or fingerprint"):
+            verify(signatures[1], CONTENT, lines, at=AT)
+
+
+def test_a_key_in_a_file_can_ask_for_no_pin(keys: dict[str, Path]) -> None:
+    signature = keygen_signs(keys["ed25519"], CONTENT)
+    asks = allowed(public(keys["ed25519"]))[0].changed(verify_required=True)
+    with pytest.raises(InvalidInput, match="no PIN or fingerprint"):
+        verify(signature, CONTENT, [asks], at=AT)
+
+
+@pytest.mark.parametrize("kind", SECURITY_KEYS)
 def test_a_security_key_must_be_touched(tmp_path: Path, kind: str) -> None:
     key = SECURITY_KEYS[kind]
     signature = _signed(DECISION, key.public, lambda message: key.sign(message, flags=5, counter=41))
