@@ -56,7 +56,9 @@ def misdirected(incident: Incident, act: Approve | Refuse, at: datetime) -> str 
     for name, (signed, given) in names.items():
         if signed != given:
             shown = SHOWN_DIGEST if name == "action" else None
-            return f"the signed decision names another {name}: {signed[:shown]}, not {given[:shown]}"
+            return (
+                f"the signed decision names another {name}: {str(signed)[:shown]}, not {str(given)[:shown]}"
+            )
     if at >= decision.expires_at:
         return f"the signed decision was good until {decision.expires_at:%H:%M:%S} UTC; sign a new one"
     if decision.at > at + CLOCK_SKEW:

@@ -158,7 +158,7 @@ def _unarmor(armored: str) -> bytes:
 def _allowing(
     read: _Read, person: str, allowed: Sequence[AllowedSigner], at: datetime
 ) -> list[AllowedSigner]:
-    """The lines that allow it. Raises when there is none; before any cryptography, so a stranger's key costs nothing."""
+    """The lines that allow it. Raises when none does; before any cryptography, so a stranger's key costs nothing."""
     with_key = [line for line in allowed if line.key == read.key.line]
     theirs = [line for line in with_key if person in line.principals]
     for_this = [line for line in theirs if line.covers(read.namespace)]

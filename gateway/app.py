@@ -1,12 +1,13 @@
 """The routes: alarms in, acts in, pictures out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
@@ -96,9 +97,39 @@ def create_app(desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Fr
 
 
 def _caller(door: Doorkeeper, front: Front, scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """A dependency: who calls, by a bearer token or by a session, and may do this. Raises `Problem` 401, 403, 429."""
+    """A dependency: who calls, and that they may do this. Raises `Problem` 401, 403, 429."""
+    ask = _asking(door, front)
 
     async def find(request: Request) -> Caller:
+        known = getattr(request.state, "known", None)
+        caller = known if isinstance(known, Caller) else await ask(request)
+        caller.need(scope)
+        return caller
+
+    return find
+
+
+def _known_first(door: Doorkeeper, front: Front) -> type[APIRoute]:
+    """Routes that ask who calls before they read what was sent; FastAPI itself would parse it for anybody first."""
+    ask = _asking(door, front)
+
+    class KnownFirst(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def of_somebody(request: Request) -> Response:
+                request.state.known = await ask(request)
+                return await handle(request)
+
+            return of_somebody
+
+    return KnownFirst
+
+
+def _asking(door: Doorkeeper, front: Front) -> Callable[[Request], Awaitable[Caller]]:
+    """Who calls, by a bearer token or by a session. Raises `Problem` 401, 403, 429."""
+
+    async def ask(request: Request) -> Caller:
         authorization = request.headers.get("authorization")
         cookie = request.cookies.get(front.session_cookie)
         if authorization is None and cookie:
@@ -106,10 +137,9 @@ def _caller(door: Doorkeeper, front: Front, scope: Scope) -> Callable[[Request],
             check_call(request, caller, front)
         else:
             caller = await door.admit(authorization, address_of(request))
-        caller.need(scope)
         return caller
 
-    return find
+    return ask
 
 
 def _health(desk: DeskPort) -> APIRouter:
@@ -183,7 +213,7 @@ async def _ring(
 
 
 def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
-    router = APIRouter(prefix="/incidents", tags=["incidents"])
+    router = APIRouter(prefix="/incidents", tags=["incidents"], route_class=_known_first(door, front))
     looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
     acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
 
@@ -259,7 +289,7 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
         given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
         if kind in PICKS_ACTION:
             given["action"] = await desk.whole_digest(incident, given["action"])
-        key = f"{kind}-{person}-{idempotency_key}" if idempotency_key else None
+        key = f"{kind}/{person}/{idempotency_key}" if idempotency_key else None
         answer = await desk.act(incident, _act(given, model), key)
         log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)
         if answer.accepted:

@@ -1,5 +1,6 @@
 """Who is calling? People by a token or a session, bells by a secret of their own; everybody else is nobody."""
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -26,6 +27,9 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 2.0
 """How long the register's answer is believed: so soon a revocation counts at every gateway."""
+
+STRANGERS_AT_ONCE = 8
+"""So many ids that nobody has shown here before are looked up at a time: made-up ones keep nobody else waiting."""
 
 MOST_REMEMBERED = 10_000
 Key = TypeVar("Key")
@@ -85,7 +89,10 @@ class Doorkeeper:
     ) -> None:
         self.books, self.secrets, self.register, self.clock = books, secrets, register, clock
         self.attempts = Attempts()
-        self._seen: OrderedDict[tuple[Kind, str], tuple[float, Held | None]] = OrderedDict()
+        # Apart, so that ids which somebody makes up push out none that the register knows.
+        self._known: OrderedDict[tuple[Kind, str], tuple[float, Held]] = OrderedDict()
+        self._unknown: OrderedDict[tuple[Kind, str], float] = OrderedDict()
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._used: OrderedDict[str, date] = OrderedDict()
         self._weak: set[str] = set()
 
@@ -142,7 +149,7 @@ class Doorkeeper:
     async def close_session(self, token: Token) -> None:
         """End a session, at every gateway."""
         await self.register.revoke(token.id, self.clock())
-        self._seen.pop((token.kind, token.id), None)
+        self._known.pop((token.kind, token.id), None)
         log.info("a session was closed", id=token.id, person=token.person)
 
     def slow_down(self, address: str) -> None:
@@ -206,11 +213,23 @@ class Doorkeeper:
 
     async def _find(self, kind: Kind, number: str) -> Held | None:
         """What the register says, or has just said; also that there is none of this id."""
-        at, held = self._seen.get((kind, number), (float("-inf"), None))
-        if time.monotonic() - at < FRESH_SECONDS:
-            return held
-        held = await self.register.find(kind, number)
-        _keep(self._seen, (kind, number), (time.monotonic(), held))
+        key, now = (kind, number), time.monotonic()
+        if (known := self._known.get(key)) is not None:
+            at, held = known
+            return held if now - at < FRESH_SECONDS else await self._look_up(key)
+        if now - self._unknown.get(key, float("-inf")) < FRESH_SECONDS:
+            return None
+        async with self._strangers:
+            return await self._look_up(key)
+
+    async def _look_up(self, key: tuple[Kind, str]) -> Held | None:
+        held = await self.register.find(*key)
+        if held is None:
+            self._known.pop(key, None)
+            _keep(self._unknown, key, time.monotonic())
+        else:
+            self._unknown.pop(key, None)
+            _keep(self._known, key, (time.monotonic(), held))
         return held
 
     async def _remember_use(self, token: Token, day: date) -> None:

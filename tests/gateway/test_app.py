@@ -1,14 +1,18 @@
 """What the gateway answers: to what is right, and to everything that is not."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from firestation import tokens
 from firestation.acts import ACTS
+from firestation.drivers.register import Register
 from firestation.errors import Unreachable
-from tests.gateway.conftest import BELL, DIGEST, INCIDENT, TOKENS, Remembering, bearer
+from gateway.auth import Doorkeeper
+from tests.gateway.conftest import BELL, DIGEST, INCIDENT, NOW, TOKENS, Remembering, bearer
 
 ANA, CARA = bearer(TOKENS["ana"]), bearer(TOKENS["cara"])
 ALARM: dict[str, Any] = {
@@ -44,6 +48,9 @@ DEEP = "[" * 100_000 + "]" * 100_000
 BAD: list[tuple[str, str, str, Any, int, str]] = [
     # what is wrong, method and address, who, body, status, what the answer must name
     ("no token", f"POST {GENERIC}", "", ALARM, 401, "Authorization: Bearer"),
+    ("no token, and no JSON", f"POST {NOTE}", "", b"{nonsense", 401, "Authorization: Bearer"),
+    ("no token, and too deep", f"POST {NOTE}", "", DEEP.encode(), 401, "Authorization: Bearer"),
+    ("an act that is no JSON", f"POST {NOTE}", "ana", b"{nonsense", 400, "JSON"),
     ("wrong token", f"POST {GENERIC}", "Bearer wrong", ALARM, 401, "Authorization: Bearer"),
     ("empty token", f"POST {GENERIC}", "Bearer ", ALARM, 401, "Authorization: Bearer"),
     ("wrong scheme", f"POST {GENERIC}", f"Basic {BELL}", ALARM, 401, "Authorization: Bearer"),
@@ -221,6 +228,29 @@ async def test_an_idempotency_key_has_a_form(http: httpx.AsyncClient, desk: Reme
     assert "dempotency" in answer.text
 
 
+async def test_the_keys_of_two_people_and_two_acts_are_never_the_same(
+    http: httpx.AsyncClient, desk: Remembering, door: Doorkeeper, register: Register
+) -> None:
+    """Whatever dashes stand in a name: `ana` with the key `b-12345678`, and `ana-b` with `12345678`."""
+    member = door.station.people[0]
+    people = (*door.station.people, member.changed(id="ana-b"))
+    door.books.book = door.books.book.changed(station=door.station.changed(people=people))  # type: ignore[misc]
+    token, text = tokens.mint(b"b" * tokens.RANDOM_BYTES, person="ana-b", now=NOW, lifetime=timedelta(days=1))
+    assert await register.add(token)
+    for who, key in ((TOKENS["ana"], "b-12345678"), (text, "12345678")):
+        headers = {**bearer(who), "Idempotency-Key": key}
+        assert (await http.post(NOTE, json={"text": "x"}, headers=headers)).status_code == 200
+    (_, first), (_, second) = desk.acted
+    assert first != second
+
+
+@pytest.mark.parametrize("length", ["1048577", "9" * 13, "9" * 5000, "-1", "1e3", ""])
+async def test_a_length_that_is_none_or_too_much_is_too_large(http: httpx.AsyncClient, length: str) -> None:
+    headers = {**ANA, "Content-Type": "application/json", "Content-Length": length}
+    answer = await http.post(NOTE, content=b"{}", headers=headers)
+    assert answer.status_code == 413, answer.text
+
+
 async def test_a_generic_alarm_rings(http: httpx.AsyncClient, desk: Remembering) -> None:
     answer = await http.post(GENERIC, json=ALARM, headers=bearer(BELL))
     assert answer.status_code == 202
@@ -327,7 +357,7 @@ async def test_every_act_arrives_in_the_callers_name(
     answer = await http.post(f"/incidents/{INCIDENT}/{kind}", json=FIELDS[kind], headers=headers)
     assert answer.status_code == (409 if kind == "close" else 200), answer.text
     ((act, key),) = desk.acted
-    assert (act.kind, act.by, key) == (kind, "cara", f"{kind}-cara-key-12345678")
+    assert (act.kind, act.by, key) == (kind, "cara", f"{kind}/cara/key-12345678")
     assert getattr(act, "action", DIGEST) == DIGEST
 
 

@@ -1,5 +1,6 @@
 """Who may come in: everybody by what is their own, nobody else, and whoever guesses is slowed down."""
 
+import asyncio
 import hmac
 from datetime import timedelta
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from firestation import tokens
 from firestation.authority import Bell, Member, Role, Station
 from firestation.drivers.register import Register
 from firestation.secrets import ReferenceSecrets
 from firestation.tokens import EVERYTHING, Scope
-from gateway import attempts
+from gateway import attempts, auth
 from gateway.attempts import MOST_FAILURES, SECONDS, Attempts, neighbourhood
 from gateway.auth import Caller, Doorkeeper
 from gateway.problems import Problem
@@ -98,6 +100,41 @@ async def test_a_token_that_many_guess_at_is_slowed_down_and_its_owner_is_not(do
         assert await admitted(door, f"Bearer {WRONG}", f"198.51.100.{number}") == 401
     assert await admitted(door, f"Bearer {WRONG}", ELSEWHERE) == 429
     assert await admitted(door, f"Bearer {TOKENS['ana']}", ELSEWHERE) == ("person", "ana")
+
+
+async def test_made_up_ids_wait_for_each_other_and_nobody_for_them(
+    door: Doorkeeper, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they push the captain's out of memory, who would be a stranger again."""
+    monkeypatch.setattr(auth, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(auth, "MOST_REMEMBERED", 20)
+    assert await admitted(door, f"Bearer {TOKENS['ana']}") == ("person", "ana")
+    find, go_on, looking, most = register.find, asyncio.Event(), 0, 0
+
+    async def slowly(kind: tokens.Kind, number: str) -> tokens.Held | None:
+        nonlocal looking, most
+        if number == MINTED["ana"][0].id:
+            return await find(kind, number)
+        looking += 1
+        most = max(most, looking)
+        await go_on.wait()
+        looking -= 1
+        return None
+
+    monkeypatch.setattr(register, "find", slowly)
+    made_up = [f"fst_{'abcdefghijklmnopqrstuvwxyz234567'[n] * 10}_{'a' * 52}" for n in range(32)]
+    calls = [
+        asyncio.create_task(admitted(door, f"Bearer {each}", f"10.0.{n}.1")) for n, each in enumerate(made_up)
+    ]
+    async with asyncio.timeout(30):
+        while looking < auth.STRANGERS_AT_ONCE:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert await admitted(door, f"Bearer {TOKENS['ana']}") == ("person", "ana")
+        go_on.set()
+        assert set(await asyncio.gather(*calls)) == {401}
+    assert most == auth.STRANGERS_AT_ONCE
+    go_on.clear()
+    assert await asyncio.wait_for(admitted(door, f"Bearer {TOKENS['ana']}"), 30) == ("person", "ana")
 
 
 async def test_a_call_that_shows_nothing_is_no_guess(door: Doorkeeper) -> None:

@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,7 @@ def test_ours_accepts_ssh_keygen(keys: dict[str, Path], kind: str, hash_name: st
 def test_a_key_that_must_ask_for_a_pin_counts_only_when_it_has(kind: str) -> None:
     key = SECURITY_KEYS[kind]
     asks = allowed(key.public.line)[0].changed(verify_required=True)
-    signatures = {
-        flags: _signed(DECISION, key.public, lambda message, flags=flags: key.sign(message, flags=flags))
-        for flags in (1, 5)
-    }
+    signatures = {flags: _signed(DECISION, key.public, partial(key.sign, flags=flags)) for flags in (1, 5)}
     assert verify(signatures[5], CONTENT, [asks], at=AT).verified
     assert not verify(signatures[1], CONTENT, allowed(key.public.line), at=AT).verified
     for lines in ([asks], [asks, *allowed(key.public.line)]):
