@@ -15,10 +15,10 @@ def taken(incident: Incident, person: str) -> Incident:
 
 
 def left(incident: Incident, how: Left) -> Incident:
-    """There is no captain any more, so the paging begins again at once."""
+    """There is no captain any more, so the paging begins anew, at once and with the next one."""
     *before, last = incident.tenures
     ended = last.changed(until=incident.now, left=how)
-    return incident.changed(captain=None, paged_at=None, tenures=(*before, ended))
+    return incident.changed(captain=None, paged_at=None, ladder=incident.pages, tenures=(*before, ended))
 
 
 def former(incident: Incident, person: str) -> str | None:

@@ -77,9 +77,7 @@ def test_an_approvers_word_is_not_enough_without_the_captains() -> None:
 
 
 def test_an_assessment_takes_a_word_written_beforehand_away_and_never_adds_one() -> None:
-    mild = {
-        "severity": Axes(harm=1, spread=1, reversibility=1, momentum=0)
-    }  # sev3, where nothing is pre-authorized
+    mild = Axes(harm=1, spread=1, reversibility=1, momentum=0)  # sev3, where nothing is pre-authorized
     world = World(firebreaks=(TOOL,), severity=mild)
     assert world.attempt(acts.Assess(by="cara", harm=3, spread=3, reversibility=3, reason="bad")) is None
     assert world.incident.weight is Severity.SEV1
@@ -195,3 +193,18 @@ def test_the_absence_policy_may_act_twice_in_one_incident() -> None:
     world.deliver()
     lapses = [each for each in world.record if isinstance(each, record.Lapsed)]
     assert [each.then for each in lapses] == ["apply", "apply"]
+
+
+def test_whoever_left_is_paged_last_and_the_ladder_begins_anew() -> None:
+    world = World()
+    world.wait(timedelta(minutes=40))  # two rounds and more: the pages come slowly
+    assert world.attempt(acts.Acknowledge(by="ana")) is None
+    before = len(world.record)
+    assert world.attempt(acts.Renounce(by="ana", reason="I must leave")) is None
+    for _ in range(3):
+        world.wait(timedelta(minutes=2))
+    pages = [
+        (each.at - world.now, each.person) for each in world.record[before:] if isinstance(each, record.Paged)
+    ]
+    assert [person for _, person in pages] == ["ben", "ana", "ben", "ana"]
+    assert [span / timedelta(minutes=1) for span, _ in pages] == [-6, -4, -2, 0]
