@@ -208,3 +208,12 @@ def test_whoever_left_is_paged_last_and_the_ladder_begins_anew() -> None:
     ]
     assert [person for _, person in pages] == ["ben", "ana", "ben", "ana"]
     assert [span / timedelta(minutes=1) for span, _ in pages] == [-6, -4, -2, 0]
+
+
+def test_nobody_was_informed_before_anybody_knew() -> None:
+    world = taken()
+    assert world.attempt(acts.Categorize(by="ana", category="personal-data-breach", reason="names")) is None
+    early = acts.Inform(by="ana", clock="gdpr-33", reference="case 1", at=world.now - timedelta(days=900))
+    refusal = world.attempt(early)
+    assert refusal is not None
+    assert "before somebody became aware of it" in refusal.missing
