@@ -1,6 +1,5 @@
 """Signed decisions: made with the SSH key that a captain already has, exported, and verified without the station."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +8,7 @@ import typer
 from rich.text import Text
 
 from cli.clockface import instant
-from cli.desk import Desk, Incident, Json
+from cli.desk import As, Desk, Incident, Json
 from cli.errors import ExitCode
 from cli.perform import digest
 from cli.plain import plain
@@ -21,6 +20,7 @@ from firestation.errors import Gone, InvalidInput, NotConfigured
 from firestation.files import create_whole
 from firestation.firebreak import Decided, Firebreak
 from firestation.picture import Picture
+from firestation.settings import agent_socket
 from firestation.ssh_keys import is_locked
 from firestation.sshsig import sign, sign_by_agent, verify
 
@@ -66,14 +66,9 @@ def signed(
 def _sign(made: Decision, key: Path) -> str:
     public = key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
     if key.suffix == ".pub" or (not key.exists() and public.exists()):
-        agent = os.environ.get("SSH_AUTH_SOCK")
-        if not agent:
-            msg = (
-                "there is no ssh-agent (SSH_AUTH_SOCK is not set); start one, or name the private key's file"
-            )
-            raise NotConfigured(msg)
+        agent = agent_socket()
         typer.echo("Waiting for the ssh-agent; touch the security key if it blinks.", err=True)
-        return sign_by_agent(made, _text(public), Path(agent))
+        return sign_by_agent(made, _text(public), agent)
     passphrase = None
     if is_locked(key):
         passphrase = typer.prompt(f"Passphrase of {key}", hide_input=True, err=True).encode()
@@ -86,6 +81,7 @@ def export(
     action: Annotated[str, typer.Argument(metavar="DIGEST", help="The action's digest, or its beginning.")],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write to.")],
+    who: As = None,
     as_json: Json = False,
 ) -> None:
     """Write the signed decisions on an action into files, with the keys that were allowed to sign then.
@@ -95,7 +91,7 @@ def export(
 
     Next: `ssh-keygen -Y verify` accepts each of them, and so does `firestation decision verify`.
     """
-    desk = Desk.of(ctx, as_json=as_json)
+    desk = Desk.of(ctx, who, as_json=as_json)
     gateway = desk.gateway()
     seen = gateway.picture(gateway.find(incident))
     firebreak = pick(seen, digest(action))

@@ -18,8 +18,9 @@ from firestation.drivers import pager_problems
 from firestation.errors import InvalidFile
 from firestation.keyring import read_keyring
 from firestation.loader import at_lines, load_station, problems_in
-from firestation.muster import amiss, worth_a_look
+from firestation.muster import amiss, weak, worth_a_look
 from firestation.oncall import Shift, roster, watch
+from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
 
 FILE = Path("station.yaml")
@@ -51,7 +52,8 @@ def lint(
         now, read = datetime.now(UTC), load_station(file)
         ring, unread = read_keyring(read, file.parent)
         wrong = in_lines(file, [*unread, *amiss(read, now, ring)]) + at_lines(file, pager_problems(read))
-        warned = in_lines(file, worth_a_look(read, now, ring))
+        short = weak(read, ReferenceSecrets(desk.options.state))
+        warned = in_lines(file, [*worth_a_look(read, now, ring), *short])
     report(desk, {file: wrong}, warned, "station files")
 
 

@@ -12,16 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
 from cli.desk import Desk, Json
+from cli.errors import exit_code, message
 from cli.plain import plain
 from cli.show import say
 from cli.teach import teach
 from firestation import tokens
 from firestation.drivers.register import Register, open_register
-from firestation.errors import Gone, InvalidInput
+from firestation.errors import DriverError, Gone, InvalidInput, Nonsense
 from firestation.loader import load_station
 from firestation.model import Duration, Line
 from firestation.settings import Settings
-from firestation.tokens import LONGEST, RANDOM_BYTES, Held, Scope, Token
+from firestation.tokens import KINDS, LONGEST, RANDOM_BYTES, Held, Kind, Scope, Token
 
 FILE = Path("station.yaml")
 SPAN: TypeAdapter[timedelta] = TypeAdapter(Duration)
@@ -104,7 +105,8 @@ def listing(ctx: typer.Context, *, as_json: Json = False) -> None:
     """
     desk = Desk.of(ctx, as_json=as_json)
     now = datetime.now(UTC)
-    found = asyncio.run(_all(_register(desk), now))
+    found, unread = asyncio.run(_all(_register(desk), now))
+    _warn(unread)
     if desk.json:
         desk.answer(
             [
@@ -115,7 +117,7 @@ def listing(ctx: typer.Context, *, as_json: Json = False) -> None:
         return
     for held, used in found:
         say(desk.console, _line(held, used, now))
-    if not found:
+    if not found and not unread:
         say(desk.console, Text("There is no token. Make one: firestation token new --person NAME"))
 
 
@@ -142,11 +144,19 @@ def revoke(
         raise InvalidInput(
             "ID", "nothing is named", "Write an id from `firestation token list`, or --person NAME"
         )
-    ended = asyncio.run(_revoke(_register(desk), [_number(each) for each in ids or ()], person))
+    ended, unread = asyncio.run(_revoke(_register(desk), [_number(each) for each in ids or ()], person))
     if desk.json:
-        desk.answer({"revoked": ended})
-        return
-    say(desk.console, Text(f"Revoked: {', '.join(ended) or 'nothing that was still good'}."))
+        desk.answer({"revoked": ended} | ({"unread": [message(each) for each in unread]} if unread else {}))
+    else:
+        say(desk.console, Text(f"Revoked: {', '.join(ended) or 'nothing that was still good'}."))
+    _warn(unread)
+    if unread:
+        raise typer.Exit(exit_code(unread[0]))
+
+
+def _warn(unread: list[DriverError]) -> None:
+    for error in unread:
+        print(f"firestation: {message(error)}", file=sys.stderr)
 
 
 def _register(desk: Desk) -> Register:
@@ -154,23 +164,37 @@ def _register(desk: Desk) -> Register:
     return open_register(settings.access_store)
 
 
-async def _all(register: Register, now: datetime) -> list[tuple[Held, date | None]]:
-    sessions = [each for each in await register.all("session") if not each.ended(now)]
-    return [
-        (held, await register.last_used(held.token.id)) for held in (*await register.all("token"), *sessions)
-    ]
+async def _all(register: Register, now: datetime) -> tuple[list[tuple[Held, date | None]], list[DriverError]]:
+    made, sessions = await register.all("token"), await register.all("session")
+    shown = [*made.held, *(each for each in sessions.held if not each.ended(now))]
+    return [(held, await register.last_used(held.token.id)) for held in shown], made.unread + sessions.unread
 
 
-async def _revoke(register: Register, ids: list[str], person: str | None) -> list[str]:
-    """End those, and what this person has. Raises `Gone` before anything is ended when one of the ids is unknown."""
-    now = datetime.now(UTC)
+async def _revoke(
+    register: Register, ids: list[str], person: str | None
+) -> tuple[list[str], list[DriverError]]:
+    """End those, and what this person has; what cannot be read, and may be theirs, comes back as the errors.
+
+    Raises `Gone` before anything is ended when one of the ids is unknown.
+    """
+    now, unread = datetime.now(UTC), list[DriverError]()
     for number in ids:
-        if not (await register.find("token", number) or await register.find("session", number)):
+        if not (await _known(register, "token", number) or await _known(register, "session", number)):
             raise Gone(f"there is no token {number}. See what there is: firestation token list")
     if person:
-        everything = (*await register.all("token"), *await register.all("session"))
-        ids += [each.token.id for each in everything if each.token.person == person and not each.ended(now)]
-    return [number for number in ids if await register.revoke(number, now)]
+        for kind in KINDS.values():
+            held, others = await register.all(kind)
+            ids += [each.token.id for each in held if each.token.person == person and not each.ended(now)]
+            unread += others
+    return [number for number in ids if await register.revoke(number, now)], unread
+
+
+async def _known(register: Register, kind: Kind, number: str) -> bool:
+    """Whether there is one, whether or not it can be read: it can be ended."""
+    try:
+        return await register.find(kind, number) is not None
+    except Nonsense:
+        return True
 
 
 def _number(text: str) -> str:

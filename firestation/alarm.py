@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from firestation.model import Id, Line, Model, Text, Time, canonical_json
+from firestation.model import Id, Line, Model, Plain, Text, Time, canonical_json
 
 MOST_TOGETHER = 100
 """Alarms in one delivery; far below what Temporal takes as one payload."""
@@ -32,8 +32,8 @@ class Alarm(Model):
     status: Literal["firing", "resolved"] = "firing"
     summary: Text
     started_at: Time
-    labels: dict[str, str] = Field(default_factory=dict, max_length=64)
-    annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
+    labels: dict[Plain, Plain] = Field(default_factory=dict, max_length=64)
+    annotations: dict[Plain, Plain] = Field(default_factory=dict, max_length=64)
     request_ids: Subjects = ()
     trace_ids: Subjects = ()
     tenants: Subjects = ()

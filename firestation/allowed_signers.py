@@ -27,10 +27,13 @@ LOGIN = frozenset(
     {
         "agent-forwarding", "command", "environment", "from", "no-agent-forwarding", "no-port-forwarding", "no-pty",
         "no-user-rc", "no-x11-forwarding", "permitlisten", "permitopen", "port-forwarding", "pty", "restrict",
-        "tunnel", "user-rc", "verify-required", "x11-forwarding",
+        "tunnel", "user-rc", "x11-forwarding",
     }
 )  # fmt: skip
 """Options of `authorized_keys` that say what a login may do; they mean nothing here, and are passed over there."""
+
+VERIFY = "verify-required"
+"""The option of `authorized_keys` that asks for a PIN or a fingerprint, which only a security key can attest."""
 
 FORM = "Write: ana ssh-ed25519 AAAA..."
 
@@ -38,7 +41,8 @@ FORM = "Write: ana ssh-ed25519 AAAA..."
 class AllowedSigner(Model):
     """One line: `key` (type and base64) signs as each of `principals`, in these namespaces, from and until these times.
 
-    Both times are included. Without `namespaces` it signs in any.
+    Both times are included. Without `namespaces` it signs in any. With `verify_required` only signatures count for
+    which the security key has asked for a PIN or a fingerprint.
     """
 
     principals: tuple[str, ...]
@@ -46,6 +50,7 @@ class AllowedSigner(Model):
     namespaces: tuple[str, ...] | None = None
     valid_after: Time | None = None
     valid_before: Time | None = None
+    verify_required: bool = Field(default=False, exclude_if=lambda value: not value)
 
     @property
     def fingerprint(self) -> str:
@@ -66,7 +71,7 @@ class AllowedSigner(Model):
         return not early and not late
 
     def line(self) -> str:
-        """The line of an `allowed_signers` file that says the same."""
+        """The line of an `allowed_signers` file that says the same, but for what ssh-keygen has no word for there."""
         options = []
         if self.namespaces is not None:
             options.append(f'namespaces="{",".join(self.namespaces)}"')
@@ -89,8 +94,9 @@ def read_allowed_signers(text: str) -> tuple[AllowedSigner, ...]:
 
 
 def write_allowed_signers(signers: Iterable[AllowedSigner]) -> str:
-    """The file that says the same."""
-    return "".join(f"{each.line()}\n" for each in signers)
+    """The file that says the same. What ssh-keygen has no word for there is a comment before the line."""
+    told = f"# {VERIFY}: the next key counts only where it has asked for a PIN or a fingerprint\n"
+    return "".join(f"{told if each.verify_required else ''}{each.line()}\n" for each in signers)
 
 
 def read_key_file(text: str, person: str, *names: str) -> Iterator[AllowedSigner | InvalidInput]:
@@ -135,7 +141,7 @@ def _own(line: str) -> bool:
         return True
     split = OPTIONS.fullmatch(line)
     names = [name.lower() for name, _ in OPTION.findall(f"{split[1]},")] if split else []
-    known = all(name in OURS | LOGIN | {"cert-authority", "expiry-time"} for name in names)
+    known = all(name in OURS | LOGIN | {"cert-authority", "expiry-time", VERIFY} for name in names)
     return split is not None and bool(names) and known and KIND.match(split[2]) is not None
 
 
@@ -143,7 +149,9 @@ def _either(line: str, what: str, person: str) -> AllowedSigner:
     if "PRIVATE KEY" in line:
         fix = "Take it out, make a new one, and write the public half, the .pub file"
         raise InvalidInput(what, "this is a private key", fix)
-    return _signer((person,), line, what, LOGIN | {"expiry-time"}) if _own(line) else _line(line, what)
+    return (
+        _signer((person,), line, what, LOGIN | {"expiry-time", VERIFY}) if _own(line) else _line(line, what)
+    )
 
 
 def _line(line: str, what: str) -> AllowedSigner:
@@ -178,6 +186,9 @@ def _options(text: str, what: str, also: frozenset[str]) -> dict[str, Any]:
         if name not in OURS | also:
             raise InvalidInput(what, f"the option {name[:80]} is unknown", "Leave it out")
         if name in LOGIN:
+            continue
+        if name == VERIFY:
+            options[name] = True
             continue
         name = "valid-before" if name == "expiry-time" else name
         if not value or name in options:

@@ -21,10 +21,10 @@ def taken(incident: Incident, person: str) -> Incident:
 
 
 def left(incident: Incident, how: Left) -> Incident:
-    """There is no captain any more, so the paging begins again at once."""
+    """There is no captain any more, so the paging begins anew, at once and with the next one."""
     *before, last = incident.tenures
     ended = last.changed(until=incident.now, left=how)
-    return incident.changed(captain=None, paged_at=None, tenures=(*before, ended))
+    return incident.changed(captain=None, paged_at=None, ladder=incident.pages, tenures=(*before, ended))
 
 
 def former(incident: Incident, person: str) -> str | None:
@@ -47,7 +47,7 @@ def silent_since(incident: Incident) -> datetime | None:
 def asks_at(incident: Incident) -> datetime | None:
     """When the captain is asked whether they are there: half of the limit before they are relieved. Once a silence."""
     since, limit = silent_since(incident), incident.brief.roster.silence
-    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at >= since):
+    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at > since):
         return None
     return since + limit / 2
 
@@ -55,7 +55,7 @@ def asks_at(incident: Incident) -> datetime | None:
 def relieved_at(incident: Incident) -> datetime | None:
     """When a silent captain is relieved: not before they were asked, however long nobody looked."""
     since, limit, asked = silent_since(incident), incident.brief.roster.silence, incident.silence_asked_at
-    if since is None or limit is None or asked is None or asked < since:
+    if since is None or limit is None or asked is None or asked <= since:
         return None
     return max(since + limit, asked + limit / 2)
 

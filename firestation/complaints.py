@@ -29,6 +29,7 @@ FIXES = {
     "dict_type": "Write `name: value` pairs",
     "model_type": "Write `name: value` pairs",
     "too_short": "Give at least one",
+    "string_unicode": "Send all of it, or leave it out",
     "string_too_short": "Write something here",
     "string_too_long": "Shorten it",
     "time_delta_type": "Write a duration like 90s, 15m, 1h 30m or 2d",
@@ -41,6 +42,7 @@ FIXES = {
 PAIRS, DAY, WHOLE = "these are no `name: value` pairs", "is not a day", "is not a whole number"
 PROBLEMS = {
     "string_type": "this is not text",
+    "string_unicode": "this is not text in Unicode, it has half of a character",
     "string_too_short": "nothing is written here",
     "string_too_long": "this is too long",
     "tuple_type": "this is not a list",
@@ -119,9 +121,9 @@ def invalid_inputs(
 
 
 def field_path(location: Location) -> str:
-    """A location as people write it: `levers[0].with.read.path`; the whole is `(whole)`."""
+    """A location as people write it: `levers[0].with.read.path`; the whole is `(whole)`. It can always be encoded."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return text.removeprefix(".") or "(whole)"
+    return text.removeprefix(".").encode(errors="backslashreplace").decode() or "(whole)"
 
 
 def _fix(kind: str, context: dict[str, Any]) -> str:

@@ -29,6 +29,18 @@ def create_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644
     return True
 
 
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make the folder for its owner only, and so those above it that are missing. One that is there stays as it is.
+
+    Raises `OSError`.
+    """
+    try:
+        folder.mkdir(mode=mode, exist_ok=True)
+    except FileNotFoundError:
+        make_folder(folder.parent, mode)
+        folder.mkdir(mode=mode, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, as fsync makes the content of a file."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -77,6 +77,9 @@ def _cannot_inform(incident: Incident, act: acts.Inform, now: datetime) -> str |
     if not any(_may_inform(incident, act.by, each) for each in runs if each.running):
         owner = runs[-1].clock.owner
         return f"{act.by} is neither the captain, nor comms, nor the owner of {act.clock} ({owner})"
+    since = min(each.since for each in runs if each.running)
+    if act.at and act.at < since:
+        return f"--at {moment(act.at)} is before somebody became aware of it ({moment(since)}); give the right time"
     return _in_the_future("at", act.at, now)
 
 

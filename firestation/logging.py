@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import structlog
 
-from firestation.rules import SECRETS
+from firestation.credentials import SECRETS
 
 SECRET_NAMES = ("authorization", "token", "secret", "password", "api_key", "private_key")
 MASK = "[masked]"
@@ -56,7 +56,11 @@ def _masked(name: str, value: Any) -> Any:
     if any(part in name.lower() for part in SECRET_NAMES):
         return MASK
     if isinstance(value, dict):
-        return {key: _masked(str(key), inside) for key, inside in value.items()}
+        return {_unnamed(key): _masked(str(key), inside) for key, inside in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(name, inside) for inside in value]
+    return _unnamed(value)
+
+
+def _unnamed(value: Any) -> Any:
     return SECRETS.sub(MASK, value) if isinstance(value, str) else value

@@ -107,12 +107,24 @@ def without(mapping: Mapping[str, V], key: str) -> dict[str, V]:
     return {name: value for name, value in mapping.items() if name != key}
 
 
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = "this is not text in Unicode, it has half of a character; send all of it, or leave it out"
+        raise ValueError(msg) from None
+    return text
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 """A name that people type: lower case, digits, dot, dash and underscore, at most 63 characters."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Plain = Annotated[str, AfterValidator(_whole)]
+"""Any text that can be written down; the others are such by their bounds, which Pydantic checks in UTF-8."""
+
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Span = Annotated[timedelta, Field(gt=timedelta()), BeforeValidator(parse_duration)]

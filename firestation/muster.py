@@ -1,20 +1,26 @@
 """What is wrong with a station beyond its form: gaps, overrides that overlap, keys that are stale or shared."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from firestation.allowed_signers import VERIFY
 from firestation.authority import Member, Role, Station
 from firestation.decision import NAMESPACE
+from firestation.errors import NotConfigured
 from firestation.fitting import is_room
 from firestation.hole import Found, Hole
 from firestation.keyring import Keyring
 from firestation.oncall import escalation, gaps
+from firestation.ports import Secrets
 from firestation.rotation import Rotation
+from firestation.secrets import SHORTEST_SECRET
 from firestation.severity import Severity
 
 AHEAD = timedelta(days=30)
 """How far ahead a gap, or the end of a key, is told."""
 
+CHANGEABLE = "preferred_username"
 MOST_SECRETS = 2
 """Of a bell, while its secret is changed."""
 
@@ -81,6 +87,13 @@ def _stale(station: Station, ring: Keyring, at: datetime) -> Found:
             problem = f"none of the keys of {person.id} may sign decisions"
             fix = f'Add a line whose namespaces hold "{NAMESPACE}", or that names none'
             yield Hole(field=_place(index, person), problem=problem, fix=fix)
+        for key in keys:
+            if key.verify_required and not key.key.startswith("sk-"):
+                problem = (
+                    f"{key.fingerprint} of {person.id} is no security key, so it cannot do what {VERIFY} asks"
+                )
+                fix = "Take the option out, or name a security key; as it is, no signature by it counts"
+                yield Hole(field=_place(index, person), problem=problem, fix=fix)
 
 
 def _shared(station: Station, ring: Keyring) -> Found:
@@ -167,20 +180,34 @@ def _ending(station: Station, ring: Keyring, at: datetime) -> Found:
             yield Hole(field=_place(index, person), problem=problem, fix="Add its successor")
 
 
+def weak(station: Station, secrets: Secrets) -> Found:
+    """The secrets that can be read here, and are so short that the gateway takes them for none."""
+    for field, who, reference in _references(station):
+        try:
+            secret = secrets.resolve(reference)
+        except NotConfigured:
+            continue  # it is kept elsewhere
+        if len(secret) < SHORTEST_SECRET:
+            problem = f"the secret {reference} of the {who} is shorter than {SHORTEST_SECRET} characters"
+            fix = "Write a longer one, since the gateway lets nobody in with it: openssl rand -hex 32"
+            yield Hole(field=field, problem=problem, fix=fix)
+
+
+def _references(station: Station) -> Iterator[tuple[str, str, str]]:
+    """Each secret that is kept by reference: its field, whose it is, and where."""
+    for index, person in enumerate(station.people):
+        if person.token:
+            yield f"people[{index}].token", f"person {person.id}", person.token
+    for index, bell in enumerate(station.bells):
+        for reference in dict.fromkeys(bell.token_references):
+            yield f"bells[{index}]", f"bell {bell.id}", reference
+
+
 def _secrets(station: Station) -> Found:
     """A secret of two bells, or of a bell and a person: nobody could tell who of them came. And changes left open."""
-    people = [
-        (f"people[{index}].token", f"person {each.id}", each.token)
-        for index, each in enumerate(station.people)
-    ]
-    bells = [
-        (f"bells[{index}]", f"bell {each.id}", reference)
-        for index, each in enumerate(station.bells)
-        for reference in dict.fromkeys(each.token_references)
-    ]
     owners: dict[str, str] = {}
-    for field, who, reference in (*people, *bells):
-        if reference and (other := owners.setdefault(reference, who)) != who:
+    for field, who, reference in _references(station):
+        if (other := owners.setdefault(reference, who)) != who:
             problem = f"the {who} has the same secret as the {other}, {reference}"
             yield Hole(field=field, problem=problem, fix="Give each a secret of their own")
     for index, bell in enumerate(station.bells):
@@ -197,6 +224,9 @@ def _logins(station: Station) -> Found:
         yield Hole(
             field="login", problem=problem, fix=f"Write each person's {station.login.claim} as their login"
         )
+    if station.login and station.login.claim == CHANGEABLE:
+        problem = f"the claim is {CHANGEABLE}: its owner can change it at many providers, to somebody else's"
+        yield Hole(field="login.claim", problem=problem, fix="Take sub, or email where it is verified")
     if named and not station.login:
         problem = "the station names no provider, so this login lets nobody in"
         yield Hole(

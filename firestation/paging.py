@@ -30,9 +30,11 @@ def due_pages(incident: Incident, now: datetime) -> Iterator[record.Unreached | 
 
 
 def next_person(incident: Incident) -> str:
-    """Whose turn it is: one after the other, and after the last one the first."""
+    """Whose turn it is: one after the other, and after the last one the first. Whoever left comes last."""
     ranks = incident.ranks
-    return ranks[incident.pages % len(ranks)]
+    gone = incident.tenures[-1].person if incident.tenures else None
+    first = ranks.index(gone) + 1 if gone in ranks else 0
+    return ranks[(first + incident.pages - incident.ladder) % len(ranks)]
 
 
 def next_page(incident: Incident) -> datetime:
@@ -48,7 +50,8 @@ def next_page(incident: Incident) -> datetime:
     round_ = incident.paging[-ranks:]
     if round_[-1].unreached and not (len(round_) == ranks and all(page.unreached for page in round_)):
         return incident.paged_at
-    return incident.paged_at + (every if incident.pages < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
+    climbed = incident.pages - incident.ladder
+    return incident.paged_at + (every if climbed < ROUNDS_BEFORE_SLOWING * ranks else SLOWER * every)
 
 
 def vacant(incident: Incident) -> str:

@@ -4,7 +4,6 @@ A rule returns what is missing, or None. The live workflow refuses an event that
 tests try to get one past, and the audit judges the raw history with the same functions.
 """
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from firestation.authority import Role
 from firestation.board import names_cause
 from firestation.captaincy import former
 from firestation.clock import Milestone
+from firestation.credentials import held_credential, holds_credential
 from firestation.errors import Refused
 from firestation.firebreak import HOLDING, Firebreak, Lease, MoveOrder, effect_key
 from firestation.model import Model, count
@@ -48,13 +48,6 @@ MEASURING = timedelta(seconds=30)
 """How long the measuring itself may take, on top of the pause between two readings."""
 
 FEWEST_READINGS = 2
-
-SECRETS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|"
-    r"\bsk-[A-Za-z0-9_-]{20,}\b|\bxox[abposr]-[A-Za-z0-9-]{10,}\b|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}|"
-    r"\bfs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}\b|(?i:\bbearer\s+[\w.~+/-]{20,})"
-)
-"""Forms that are a credential and nothing else. A rule must not cry wolf: the fine sieve is the snapshot's."""
 
 
 class Rule(Model):
@@ -327,11 +320,11 @@ def exactly_once(incident: Incident, event: Event) -> str | None:
     return None
 
 
-def no_secrets(incident: Incident, event: Event) -> str | None:  # noqa: ARG001 - a rule's form
+def no_secrets(incident: Incident, event: Event) -> str | None:
     """Nothing that people or machines put on the record has the form of a credential."""
     if not isinstance(event, Acted | record.Rang):
         return None
-    found = SECRETS.search(event.model_dump_json())
+    found = holds_credential(event) if incident.since(3) else held_credential(event)
     return (
         "the text holds a credential; refer to it by name and revoke it, since it was sent" if found else None
     )

@@ -10,6 +10,16 @@ from firestation.links import SHORTEST_KEY
 from firestation.settings import Settings
 
 LARGEST_BYTES = 65_536
+SHORTEST_SECRET = 20
+"""Characters of what a person or a bell shows: a shorter one can be guessed."""
+
+
+def strong_key(key: str, where: str) -> str:
+    """This key. Raises `NotConfigured` naming where it is kept when it is too short, as that of an empty file is."""
+    if len(key) < SHORTEST_KEY:
+        problem = f"the key {where} is shorter than {SHORTEST_KEY} characters"
+        raise NotConfigured(f"{problem}; write one that nobody guesses: openssl rand -hex 32")
+    return key
 
 
 class ReferenceSecrets:
@@ -64,10 +74,17 @@ class ReferenceSecrets:
 
 
 def local_secret(path: Path) -> bytes:
-    """32 bytes that only this station has, made (mode 0600) if there are none; whoever comes first makes them."""
+    """32 bytes that only this station has, made (mode 0600) if there are none; whoever comes first makes them.
+
+    Raises `NotConfigured` for fewer, as an empty file has.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_whole(path, token_bytes(32), 0o600)
-    return path.read_bytes()
+    create_whole(path, token_bytes(SHORTEST_KEY), 0o600)
+    key = path.read_bytes()
+    if len(key) < SHORTEST_KEY:
+        msg = f"the key {path} is shorter than {SHORTEST_KEY} bytes; restore it, or remove it and a new one is made"
+        raise NotConfigured(msg)
+    return key
 
 
 def link_key(settings: Settings, secrets: ReferenceSecrets) -> bytes:

@@ -27,7 +27,7 @@ from securesystemslib.signer import (  # type: ignore[attr-defined] # exported, 
 )
 
 from firestation.errors import InvalidInput, NotConfigured, Unreachable
-from firestation.files import create_whole
+from firestation.files import create_whole, make_folder
 from firestation.model import canonical_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -143,7 +143,7 @@ def ensure_key(path: Path) -> Path:
     """
     public = path.with_name(f"{path.name}.pub")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         if not path.exists():
             create_whole(path, CryptoSigner.generate_ed25519().private_bytes, 0o600)
         made = _private_key(path).public_key()

@@ -83,8 +83,12 @@ def verify(signature: str, decision: bytes, allowed: Sequence[AllowedSigner], *,
     """
     claimed = read_decision(decision)
     read = _read(signature)
-    _check_allowed(read, claimed.by, allowed, at)
+    lines = _allowing(read, claimed.by, allowed, at)
     touch = read.key.check(read.signature, _message(read.namespace, read.hash_name, decision))
+    if any(line.verify_required for line in lines) and not (touch and touch.verified):
+        problem = f"{read.key.fingerprint} has asked for no PIN or fingerprint, and verify-required stands on its line"
+        fix = "Sign with a security key that asks for one: ssh-keygen -t ed25519-sk -O verify-required"
+        raise InvalidInput("signature.key", problem, fix)
     return Signer(
         person=claimed.by,
         key_type=read.key.kind,
@@ -151,8 +155,10 @@ def _unarmor(armored: str) -> bytes:
     return blob
 
 
-def _check_allowed(read: _Read, person: str, allowed: Sequence[AllowedSigner], at: datetime) -> None:
-    """Raises unless one line allows it; before any cryptography, so that a stranger's key costs nothing."""
+def _allowing(
+    read: _Read, person: str, allowed: Sequence[AllowedSigner], at: datetime
+) -> list[AllowedSigner]:
+    """The lines that allow it. Raises when none does; before any cryptography, so a stranger's key costs nothing."""
     with_key = [line for line in allowed if line.key == read.key.line]
     theirs = [line for line in with_key if person in line.principals]
     for_this = [line for line in theirs if line.covers(read.namespace)]
@@ -167,10 +173,12 @@ def _check_allowed(read: _Read, person: str, allowed: Sequence[AllowedSigner], a
     if not for_this:
         problem = f"{read.key.fingerprint} may not sign in the namespace {read.namespace}"
         raise InvalidInput("signature.key", problem, "Sign with a key that may")
-    if not any(line.holds(at) for line in for_this):
+    now = [line for line in for_this if line.holds(at)]
+    if not now:
         spans = ", ".join(_span(line) for line in for_this)
         problem = f"{read.key.fingerprint} is valid {spans}, and not when this arrived"
         raise InvalidInput("signature.key", problem, "Sign with a key that is valid")
+    return now
 
 
 def _span(line: AllowedSigner) -> str:

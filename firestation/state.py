@@ -144,6 +144,7 @@ class Incident(Model):
     weighings: tuple[Weighing, ...] = ()
     declarations: tuple[Declaration, ...] = ()
     pages: int = 0
+    ladder: int = 0
     paged: Id | None = None
     paged_at: Time | None = None
     paging: tuple[Page, ...] = ()

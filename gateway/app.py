@@ -1,12 +1,13 @@
 """The routes: alarms in, acts in, pictures out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Protocol
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
@@ -16,7 +17,7 @@ from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
 from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
-from firestation.model import Model
+from firestation.model import Id, Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
@@ -101,9 +102,39 @@ def create_app(
 
 
 def _caller(door: Doorkeeper, front: Front, scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """A dependency: who calls, by a bearer token or by a session, and may do this. Raises `Problem` 401, 403, 429."""
+    """A dependency: who calls, and that they may do this. Raises `Problem` 401, 403, 429."""
+    ask = _asking(door, front)
 
     async def find(request: Request) -> Caller:
+        known = getattr(request.state, "known", None)
+        caller = known if isinstance(known, Caller) else await ask(request)
+        caller.need(scope)
+        return caller
+
+    return find
+
+
+def _known_first(door: Doorkeeper, front: Front) -> type[APIRoute]:
+    """Routes that ask who calls before they read what was sent; FastAPI itself would parse it for anybody first."""
+    ask = _asking(door, front)
+
+    class KnownFirst(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def of_somebody(request: Request) -> Response:
+                request.state.known = await ask(request)
+                return await handle(request)
+
+            return of_somebody
+
+    return KnownFirst
+
+
+def _asking(door: Doorkeeper, front: Front) -> Callable[[Request], Awaitable[Caller]]:
+    """Who calls, by a bearer token or by a session. Raises `Problem` 401, 403, 429."""
+
+    async def ask(request: Request) -> Caller:
         authorization = request.headers.get("authorization")
         cookie = request.cookies.get(front.session_cookie)
         if authorization is None and cookie:
@@ -111,10 +142,9 @@ def _caller(door: Doorkeeper, front: Front, scope: Scope) -> Callable[[Request],
             check_call(request, caller, front)
         else:
             caller = await door.admit(authorization, address_of(request))
-        caller.need(scope)
         return caller
 
-    return find
+    return ask
 
 
 def _health(desk: DeskPort) -> APIRouter:
@@ -188,7 +218,7 @@ async def _ring(
 
 
 def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
-    router = APIRouter(prefix="/incidents", tags=["incidents"])
+    router = APIRouter(prefix="/incidents", tags=["incidents"], route_class=_known_first(door, front))
     looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
     acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
 
@@ -199,7 +229,7 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         return Listing(incidents=tuple(await desk.listing(open_only=open)))
 
     @router.get("/{incident}")
-    async def picture(incident: str, caller: looks) -> Picture:
+    async def picture(incident: Id, caller: looks) -> Picture:
         """Everything that is known of one incident."""
         _person(caller)
         return await desk.picture(incident)
@@ -214,7 +244,7 @@ def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceSto
     authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
 
     @router.get("/{digest}", response_class=Response)
-    async def exhibit(incident: str, digest: str, caller: authenticated) -> Response:
+    async def exhibit(incident: Id, digest: str, caller: authenticated) -> Response:
         """The bytes that this incident has under this digest; whatever they are, they are shown by nobody's browser."""
         person = _person(caller)
         if digest not in exhibits(await desk.picture(incident)):
@@ -257,14 +287,14 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
     body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
 
     async def act(
-        incident: str, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
+        incident: Id, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
     ) -> Answer:
         person = _person(caller)
         assert isinstance(body, BaseModel)
         given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
         if kind in PICKS_ACTION:
             given["action"] = await desk.whole_digest(incident, given["action"])
-        key = f"{kind}-{person}-{idempotency_key}" if idempotency_key else None
+        key = f"{kind}/{person}/{idempotency_key}" if idempotency_key else None
         answer = await desk.act(incident, _act(given, model), key)
         log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)
         if answer.accepted:

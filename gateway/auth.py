@@ -1,5 +1,6 @@
 """Who is calling? People by a token or a session, bells by a secret of their own; everybody else is nobody."""
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -16,6 +17,7 @@ from firestation import tokens
 from firestation.authority import Station
 from firestation.errors import DriverError, NotConfigured
 from firestation.ports import Secrets
+from firestation.secrets import SHORTEST_SECRET
 from firestation.tokens import EVERYTHING, RANDOM_BYTES, Held, Kind, Scope, Token
 from gateway.attempts import Attempts, neighbourhood
 from gateway.book import Books
@@ -25,6 +27,9 @@ log = structlog.get_logger()
 
 FRESH_SECONDS = 2.0
 """How long the register's answer is believed: so soon a revocation counts at every gateway."""
+
+STRANGERS_AT_ONCE = 8
+"""So many ids that nobody has shown here before are looked up at a time: made-up ones keep nobody else waiting."""
 
 MOST_REMEMBERED = 10_000
 Key = TypeVar("Key")
@@ -84,8 +89,12 @@ class Doorkeeper:
     ) -> None:
         self.books, self.secrets, self.register, self.clock = books, secrets, register, clock
         self.attempts = Attempts()
-        self._seen: OrderedDict[tuple[Kind, str], tuple[float, Held | None]] = OrderedDict()
+        # Apart, so that ids which somebody makes up push out none that the register knows.
+        self._known: OrderedDict[tuple[Kind, str], tuple[float, Held]] = OrderedDict()
+        self._unknown: OrderedDict[tuple[Kind, str], float] = OrderedDict()
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._used: OrderedDict[str, date] = OrderedDict()
+        self._weak: set[str] = set()
 
     @property
     def station(self) -> Station:
@@ -140,7 +149,7 @@ class Doorkeeper:
     async def close_session(self, token: Token) -> None:
         """End a session, at every gateway."""
         await self.register.revoke(token.id, self.clock())
-        self._seen.pop((token.kind, token.id), None)
+        self._known.pop((token.kind, token.id), None)
         log.info("a session was closed", id=token.id, person=token.person)
 
     def slow_down(self, address: str) -> None:
@@ -204,11 +213,23 @@ class Doorkeeper:
 
     async def _find(self, kind: Kind, number: str) -> Held | None:
         """What the register says, or has just said; also that there is none of this id."""
-        at, held = self._seen.get((kind, number), (float("-inf"), None))
-        if time.monotonic() - at < FRESH_SECONDS:
-            return held
-        held = await self.register.find(kind, number)
-        _keep(self._seen, (kind, number), (time.monotonic(), held))
+        key, now = (kind, number), time.monotonic()
+        if (known := self._known.get(key)) is not None:
+            at, held = known
+            return held if now - at < FRESH_SECONDS else await self._look_up(key)
+        if now - self._unknown.get(key, float("-inf")) < FRESH_SECONDS:
+            return None
+        async with self._strangers:
+            return await self._look_up(key)
+
+    async def _look_up(self, key: tuple[Kind, str]) -> Held | None:
+        held = await self.register.find(*key)
+        if held is None:
+            self._known.pop(key, None)
+            _keep(self._unknown, key, time.monotonic())
+        else:
+            self._unknown.pop(key, None)
+            _keep(self._known, key, (time.monotonic(), held))
         return held
 
     async def _remember_use(self, token: Token, day: date) -> None:
@@ -249,8 +270,18 @@ class Doorkeeper:
                     secret = self.secrets.resolve(reference)
                 except NotConfigured:
                     continue  # somebody without a secret cannot come in
+                if len(secret) < SHORTEST_SECRET:
+                    self._warn_of(reference, name)
+                    continue
                 caller = Caller("person" if kind == "person" else "bell", name, frozenset(scopes))
                 yield caller, number, hashlib.sha256(secret.encode()).digest()
+
+    def _warn_of(self, reference: str, name: str) -> None:
+        """Once for each; the log would be full of it otherwise."""
+        if reference not in self._weak:
+            self._weak.add(reference)
+            fix = f"write at least {SHORTEST_SECRET} characters: openssl rand -hex 32"
+            log.warning("a secret is too short and lets nobody in", reference=reference, of=name, fix=fix)
 
 
 def csrf_of(secret: str) -> str:

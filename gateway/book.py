@@ -14,6 +14,7 @@ from pydantic import Field
 from firestation.alarm import Alarm, incident_id
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
+from firestation.credentials import holds_credential
 from firestation.drivers import pager_problems, problems
 from firestation.errors import FirestationError, InvalidFile, InvalidInput, NotConfigured
 from firestation.keyring import read_keyring
@@ -23,7 +24,6 @@ from firestation.loader import load_station, load_system, load_wall, yaml_files
 from firestation.model import Id, Model
 from firestation.oncall import roster
 from firestation.record import EDITION, Brief
-from firestation.rules import SECRETS
 from firestation.runbook import Runbook, choose
 from firestation.settings import Settings
 from firestation.severity import propose
@@ -69,7 +69,7 @@ class Book(Model):
             raise InvalidInput(
                 "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
             )
-        if SECRETS.search(alarm.model_dump_json()):
+        if holds_credential(alarm):
             problem = "a text of this alarm holds a credential"
             raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
         wall = self.walls[system.system]

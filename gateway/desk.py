@@ -50,6 +50,10 @@ MOST_REMEMBERED = 50_000
 SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
 SHOWN = 1000
+LOOKED_AT = 10 * SHOWN
+STATION = "station"
+"""Whose incident it is, in the memo of its workflow."""
+
 Result = TypeVar("Result")
 
 
@@ -109,6 +113,10 @@ class Desk:
     async def _deliver(self, incident: str, rung: Sequence[tuple[Alarm, Brief]]) -> list[Rang]:
         """Deliver what came together. An all-clear that comes before any fire opens nothing."""
         latest = await self._latest(incident)
+        if latest is not None and not await self._is_ours(latest):
+            other = (await latest.memo()).get(STATION)
+            problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
+            raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
         fires = [index for index, (alarm, _) in enumerate(rung) if alarm.status == "firing"]
         if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
             first = 0
@@ -161,7 +169,7 @@ class Desk:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": first.name},
+            memo={"title": brief.system.title, "alarm": first.name, STATION: brief.roster.station},
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(search.SYSTEM, brief.system.system),
@@ -188,6 +196,7 @@ class Desk:
 
         The same act sent again under the same `key` is answered as the first time, and done once.
         """
+        await self._check(incident)
         try:
             return await _in_time(self._act(incident, act, key))
         except WorkflowUpdateFailedError as error:
@@ -215,7 +224,8 @@ class Desk:
         raise Unreachable("the incident was turning its page; send it again")
 
     async def picture(self, incident: str) -> Picture:
-        """Everything that is known of one incident."""
+        """Everything that is known of one incident. Raises `Gone` for one of another station, too."""
+        await self._check(incident)
         handle = self._handle(incident)
         return await _in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
 
@@ -243,11 +253,14 @@ class Desk:
         return sorted(rows, key=lambda row: (not row.open, -row.opened_at.timestamp()))
 
     async def _rows(self, query: str) -> list[Row]:
-        return [
-            await _row(found)
-            async for found in self.client.list_workflows(query, limit=SHOWN, rpc_timeout=CALL)
-            if found.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW
-        ]
+        rows = list[Row]()
+        async for found in self.client.list_workflows(query, limit=LOOKED_AT, rpc_timeout=CALL):
+            if found.status is WorkflowExecutionStatus.CONTINUED_AS_NEW or not await self._is_ours(found):
+                continue
+            rows.append(await _row(found))
+            if len(rows) >= SHOWN:
+                break
+        return rows
 
     async def ready(self) -> bool:
         """Whether Temporal answers. Files that are wrong are no reason not to; this looks at them, for the log."""
@@ -264,6 +277,17 @@ class Desk:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+    async def _check(self, incident: str) -> None:
+        """Raises `Gone` unless there is this incident, and it is this station's: others may share the namespace."""
+        latest = await _in_time(self._latest(incident), incident)
+        if latest is None or not await self._is_ours(latest):
+            raise Gone(f"there is no incident {incident!r}")
+
+    async def _is_ours(self, found: WorkflowExecution) -> bool:
+        """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
+        ours = self.books.book.station.station
+        return found.workflow_type == messages.WORKFLOW and (await found.memo()).get(STATION, ours) == ours
 
     def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(incident)

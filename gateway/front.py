@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from fastapi import Request
 
-from firestation.files import create_whole
+from firestation.files import create_whole, make_folder
 from firestation.ports import Secrets
+from firestation.secrets import strong_key
 from firestation.settings import Settings
 
 
@@ -43,13 +44,14 @@ class Front(NamedTuple):
 def open_front(settings: Settings, secrets: Secrets) -> Front:
     """The front of these settings; its key is made (mode 0600) if there is none. Raises `NotConfigured`."""
     if settings.session_key:
-        key = secrets.resolve(settings.session_key)
+        key, where = secrets.resolve(settings.session_key), settings.session_key
     else:
-        key = _own_key(settings.state / "keys" / "session")
-    return Front(key, settings.public_url)
+        path = settings.state / "keys" / "session"
+        key, where = _own_key(path), str(path)
+    return Front(strong_key(key, where), settings.public_url)
 
 
 def _own_key(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     create_whole(path, os.urandom(32).hex().encode(), 0o600)
     return path.read_text(encoding="ascii")

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
+MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
@@ -45,7 +46,7 @@ class Guard:
                 ]
             await send(message)
 
-        if not length.isdigit() or int(length) > LARGEST_BODY:
+        if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > LARGEST_BODY:
             problem = Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
             await problem.response()(scope, receive, with_headers)
             return

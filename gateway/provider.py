@@ -64,6 +64,8 @@ class Provider:
     async def who(self, request: Request) -> str:
         """The claim of whoever has come back. Raises `Problem` 401, 403, 502 and 503."""
         await self._prepare()
+        # Authlib would keep the first ones for ever, and so believe a key that the provider has withdrawn.
+        self._app.server_metadata.pop("jwks", None)
         options = {
             "iss": {"essential": True, "value": self.login.issuer},
             "aud": {"essential": True, "value": self.login.client_id},

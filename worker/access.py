@@ -8,7 +8,7 @@ from pathlib import Path
 from firestation import tokens
 from firestation.authority import Station
 from firestation.drivers.register import Register
-from firestation.files import create_whole
+from firestation.files import create_whole, make_folder
 from firestation.tokens import RANDOM_BYTES, SECRET_BYTES
 
 LIFETIME = timedelta(days=366)
@@ -26,7 +26,7 @@ async def make_tokens(station: Station, state: Path, register: Register, now: da
     made = [name for name in asked if await _make(register, state / "tokens" / name, name, now)]
     for reference in _references(station):
         path = state / reference
-        _make_folder(path.parent)
+        make_folder(path.parent)
         if create_whole(path, f"{tokens.bell_secret(secrets.token_bytes(SECRET_BYTES))}\n".encode(), 0o600):
             made.append(path.name)
     return made
@@ -57,7 +57,7 @@ def _copy(path: Path) -> tokens.Given | None:
 
 
 def _write(path: Path, half: str, text: str) -> None:
-    _make_folder(path.parent)
+    make_folder(path.parent)
     create_whole(path.with_name(half), f"{text}\n".encode(), 0o600)
     path.with_name(half).replace(path)
 
@@ -69,7 +69,3 @@ def _references(station: Station) -> Iterator[str]:
     for reference in (*people, *bells):
         if reference.startswith("file:"):
             yield reference.removeprefix("file:")
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)

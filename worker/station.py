@@ -27,6 +27,7 @@ import structlog
 
 from firestation.drivers.register import open_register
 from firestation.errors import FirestationError, NotConfigured, Unreachable
+from firestation.files import make_folder
 from firestation.loader import load_station
 from firestation.logging import set_up
 from firestation.settings import Settings
@@ -292,7 +293,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     )
     set_up(settings.log)
     forward_logs()
-    settings.state.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.state)
     register = open_register(settings.access_store)
     made = await make_tokens(load_station(settings.station), settings.state, register, datetime.now(UTC))
     if made:

@@ -155,7 +155,10 @@ class FileChannel:
 def _append_once(path: Path, key: str, said: bytes) -> int:
     """Append the line unless its key is there; the 1-based number of the line that has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    descriptor = os.open(
+        path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )  # what is said is not for all
+    with os.fdopen(descriptor, "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, also by a death
         file.seek(0)
         number, line = 0, b"\n"

@@ -7,6 +7,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from firestation.errors import NotConfigured
+from firestation.files import make_folder
 
 
 class Place(NamedTuple):
@@ -17,8 +18,8 @@ class Place(NamedTuple):
     folder: Path | None = None
 
 
-def open_place(where: str | Path, what: str, mode: int = 0o777) -> Place:
-    """A local folder (made with this mode if it is not there), or a URL: file:, s3:, gs:, az:, https:.
+def open_place(where: str | Path, what: str) -> Place:
+    """A local folder (made for its owner only if it is not there), or a URL: file:, s3:, gs:, az:, https:.
 
     Raises `NotConfigured`, which says `what` there cannot be.
     """
@@ -28,7 +29,7 @@ def open_place(where: str | Path, what: str, mode: int = 0o777) -> Place:
         if local is None:
             return Place(from_url(text), text)
         folder = Path(local).expanduser().resolve()
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        make_folder(folder)
         return Place(LocalStore(str(folder)), str(folder), folder)
     except (BaseError, OSError, ValueError) as error:
         msg = (

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
@@ -15,12 +16,22 @@ from pydantic import ValidationError
 
 from firestation.drivers.place import first_line, open_place
 from firestation.errors import Denied, DriverError, Nonsense, Unreachable
-from firestation.files import create_whole
-from firestation.tokens import Held, Kind, Token
+from firestation.files import create_whole, make_folder
+from firestation.tokens import Held, Kind, Token, is_id
 
-SECRET_FILE, SECRET_FOLDER = 0o600, 0o700
+SECRET_FILE = 0o600
 FORGOTTEN_AFTER = timedelta(days=2)
 """Longer than any session."""
+
+
+class Listed(NamedTuple):
+    """What the register has of a kind, the oldest first; and of each record that cannot be read, why.
+
+    One that cannot be read and is revoked needs nobody any more, and is left out.
+    """
+
+    held: list[Held]
+    unread: list[DriverError]
 
 
 class Register:
@@ -40,7 +51,8 @@ class Register:
             return None
         try:
             return Held(
-                Token.model_validate_json(found), datetime.fromisoformat(revoked) if revoked else None
+                Token.model_validate_json(found),
+                datetime.fromisoformat(revoked) if revoked is not None else None,
             )
         except ValueError as error:
             kind_of = type(error).__name__ if isinstance(error, ValidationError) else "no time"
@@ -60,13 +72,25 @@ class Register:
     async def last_used(self, number: str) -> date | None:
         """The day on which it was used last."""
         days = [key.rsplit("/", 1)[1] for key in await self._keys(f"used/{number}")]
+        days = [day for day in days if not day.startswith(".")]
         return date.fromisoformat(max(days)) if days else None
 
-    async def all(self, kind: Kind = "token") -> list[Held]:
-        """All of them, the oldest first."""
-        numbers = [key.rsplit("/", 1)[1] for key in await self._keys(kind)]
-        found = [await self.find(kind, number) for number in numbers]
-        return sorted((each for each in found if each), key=lambda each: each.token.created)
+    async def all(self, kind: Kind = "token") -> Listed:
+        """All of them. A record that cannot be read hides no other; a file that a death left half is no record."""
+        listed, revoked = Listed([], []), await self._keys("revoked")
+        for number in sorted(key.rsplit("/", 1)[1] for key in await self._keys(kind)):
+            if not is_id(number):
+                continue
+            try:
+                found = await self.find(kind, number)
+            except Nonsense as error:
+                listed.unread.extend([] if f"revoked/{number}" in revoked else [error])
+            except DriverError as error:
+                listed.unread.append(error)
+            else:
+                listed.held.extend([found] if found else [])
+        listed.held.sort(key=lambda each: each.token.created)
+        return listed
 
     async def sweep(self, now: datetime) -> None:
         """Forget the sessions that are so old that they have ended, whatever they were."""
@@ -115,11 +139,11 @@ class Register:
 
 def open_register(where: str | Path) -> Register:
     """The register in a folder (made if it is not there, for its owner only) or at a URL. Raises `NotConfigured`."""
-    return Register(*open_place(where, "register of tokens", SECRET_FOLDER))
+    return Register(*open_place(where, "register of tokens"))
 
 
 def _create_file(path: Path, content: bytes) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=SECRET_FOLDER)
+    make_folder(path.parent)
     return create_whole(path, content, SECRET_FILE)
 
 

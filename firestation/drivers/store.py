@@ -26,12 +26,13 @@ from obstore.store import ObjectStore, S3Store
 
 from firestation.drivers.place import first_line, open_place
 from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
-from firestation.files import sync_folder
+from firestation.files import create_whole, make_folder, sync_folder
 from firestation.pieces import Counting
 from firestation.ports import Content, Stored
 
 PIECE = 5 * 1024 * 1024  # the least that S3 takes as a part
 AT_ONCE = 2
+SECRET_FILE, SECRET_FOLDER = 0o600, 0o700
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -47,14 +48,16 @@ class ObstoreEvidence:
             return await self._put_pieces(content)
         digest = hashlib.sha256(content).hexdigest()
         try:
+            if self._folder is not None:
+                if not await asyncio.to_thread(_create, self._folder / _key(digest), content):
+                    await self.get(digest)
+                return Stored(digest=digest, size=len(content))
             made = await self._store.put_async(_key(digest), content, mode="create")
         except AlreadyExistsError:
             await self.get(digest)
             return Stored(digest=digest, size=len(content), version=await self._version(digest))
         except (BaseError, OSError) as error:
             raise our_error(error, digest) from error
-        if self._folder is not None:
-            await asyncio.to_thread(make_durable, self._folder / _key(digest))
         return Stored(digest=digest, size=len(content), version=made.get("version"))
 
     async def _put_pieces(self, pieces: AsyncIterator[bytes]) -> Stored:
@@ -62,10 +65,16 @@ class ObstoreEvidence:
         incoming = f"incoming/{uuid.uuid4().hex}"
         counting = Counting(pieces)
         try:
+            if (
+                self._folder is not None
+            ):  # obstore makes files that others may read, so nobody gets where they come in
+                await asyncio.to_thread(_keep_out, self._folder / "incoming")
             await self._store.put_async(
                 incoming, counting, use_multipart=True, chunk_size=PIECE, max_concurrency=AT_ONCE
             )
             digest = counting.sha256.hexdigest()
+            if self._folder is not None:
+                await asyncio.to_thread(_make_ours, self._folder, incoming, _key(digest))
             if not await self._settle(incoming, digest):
                 async for _ in self.stream(digest):  # what is there already must be what it is called
                     pass
@@ -160,7 +169,7 @@ class ObstoreEvidence:
 
 
 def open_store(where: str | Path) -> ObstoreEvidence:
-    """The store in a local folder (made if it is not there), or at a URL: file:, s3:, gs:, az:, https:.
+    """The store in a local folder (made for its owner only if need be), or at a URL: file:, s3:, gs:, az:, https:.
 
     Raises `NotConfigured` when there can be no store.
     """
@@ -169,6 +178,22 @@ def open_store(where: str | Path) -> ObstoreEvidence:
 
 def _key(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest[2:]}"
+
+
+def _create(path: Path, content: bytes) -> bool:
+    make_folder(path.parent)
+    return create_whole(path, content, SECRET_FILE)
+
+
+def _keep_out(folder: Path) -> None:
+    make_folder(folder)
+    folder.chmod(SECRET_FOLDER)
+
+
+def _make_ours(folder: Path, incoming: str, key: str) -> None:
+    """Before it is moved to its own name, which another user's eyes may reach."""
+    (folder / incoming).chmod(SECRET_FILE)
+    make_folder((folder / key).parent)
 
 
 def make_durable(path: Path) -> None:

@@ -189,16 +189,39 @@ LOGIN = "login: {issuer: 'https://login.example.org', client_id: f, client_secre
         ),
         ("[{id: a, tokens: ['env:X', 'env:Y', 'env:Z']}]", "", "bells[0].tokens", "3 secrets"),
         ("[{id: a}]", LOGIN, "login", "lets nobody in"),
+        ("[{id: a, token: 'env:SHORT'}]", "", "bells[0]", "shorter than 20 characters"),
     ],
 )
 def test_secrets_and_logins_that_are_worth_a_look(
-    run: Run, file: Path, bells: str, more: str, field: str, says: str
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, bells: str, more: str, field: str, says: str
 ) -> None:
+    monkeypatch.setenv("SHORT", "x" * 19)
     change(file, "[{id: bell}]\n", f"{bells}\n{more}")
     code, told = linted(run, file)
     assert code == 0
     assert [each["field"] for each in told["warnings"]] == [field]
     assert says in told["warnings"][0]["problem"]
+    assert "x" * 19 not in str(told)
+
+
+def test_a_key_that_cannot_do_what_its_line_asks(run: Run, file: Path) -> None:
+    change(file, "address: ana", f"keys: ['verify-required {KEY}']\n    address: ana")
+    code, told = linted(run, file)
+    assert (code, [each["field"] for each in told["problems"]]) == (1, ["people[0].keys"])
+    assert "no security key" in told["problems"][0]["problem"]
+
+
+def test_a_claim_that_its_owner_can_change_is_worth_a_look(run: Run, file: Path) -> None:
+    change(file, "address: ana", "login: ana\n    address: ana")
+    for claim, fields in (("preferred_username", ["login.claim"]), ("sub", [])):
+        change(
+            file,
+            "[{id: bell}]\n",
+            "[{id: bell}]\n" + LOGIN.replace("client_id: f", f"client_id: f, claim: {claim}"),
+        )
+        _, told = linted(run, file)
+        assert [each["field"] for each in told["warnings"]] == fields
+        file.write_text(file.read_text().partition("login: {")[0])
 
 
 def test_a_person_and_a_bell_with_one_secret_and_a_login_without_a_provider(run: Run, file: Path) -> None:

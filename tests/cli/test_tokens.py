@@ -133,6 +133,22 @@ def test_all_of_a_person_is_ended_sessions_too(token: Run, tmp_path: Path) -> No
     assert {each["person"] for each in listed(token) if each["state"] == "good"} == {"ben"}
 
 
+def test_one_that_cannot_be_read_saves_nobody_from_being_ended(token: Run, tmp_path: Path) -> None:
+    told = made(token)
+    folder = tmp_path / "access/token"
+    (folder / f".{told['id']}.x7w_q2").write_text('{"kind": "tok')
+    (folder / "bbbbbbbbbb").write_text('{"of": "another version"}')
+    result = token("list")
+    assert (result.exit_code, told["id"] in result.stdout) == (0, True)
+    assert "token bbbbbbbbbb cannot be read" in result.stderr
+    result = token("revoke", "--person", "ana", "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["revoked"], len(answer["unread"])) == (5, [told["id"]], 1)
+    assert "token bbbbbbbbbb cannot be read" in result.stderr
+    assert token("revoke", "bbbbbbbbbb").exit_code == 0
+    assert token("revoke", "--person", "ana").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import json
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,3 +97,10 @@ async def test_a_place_that_cannot_be_written_is_our_error(bench: Drivers, tmp_p
     with pytest.raises(DriverError, match="tasks") as caught:
         await bench.channel(channel).send(MESSAGE, "k")
     assert not isinstance(caught.value, Denied)
+
+
+async def test_the_file_of_a_channel_is_for_its_owner_only(bench: Drivers, tmp_path: Path) -> None:
+    config = {"file": "out/room.jsonl"}
+    fitting = ChannelFitting(id="room", title="R", driver="file", audience="pager", config=config)
+    await bench.channel(fitting).send(MESSAGE, "k1")
+    assert stat.S_IMODE((tmp_path / "out" / "room.jsonl").stat().st_mode) == 0o600

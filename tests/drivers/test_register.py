@@ -69,8 +69,37 @@ async def test_all_are_listed_the_oldest_first(register: Register) -> None:
     for each in (young, old, session):
         await register.add(each)
     await register.revoke(old.id, NOW)
-    assert await register.all() == [Held(old, NOW), Held(young)]
-    assert await register.all("session") == [Held(session)]
+    assert await register.all() == ([Held(old, NOW), Held(young)], [])
+    assert await register.all("session") == ([Held(session)], [])
+
+
+async def test_one_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """Nor does the half of a file, which whoever was killed while writing it leaves beside the others."""
+    register = open_register(tmp_path / "access")
+    token, _ = made(1)
+    await register.add(token)
+    await register.used(token.id, NOW.date())
+    (tmp_path / f"access/token/.{token.id}.x7w_q2").write_bytes(token.canonical()[:40])
+    (tmp_path / f"access/used/{token.id}/.{NOW.date()}.x7w_q2").write_bytes(b"")
+    (tmp_path / "access/token/bbbbbbbbbb").write_bytes(
+        token.changed(id="b" * 10).canonical()[:-1] + b',"new":1}'
+    )
+    held, unread = await register.all()
+    assert held == [Held(token)]
+    assert ["bbbbbbbbbb" in str(each) for each in unread] == [True]
+    assert await register.last_used(token.id) == NOW.date()
+    (tmp_path / f"access/used/{token.id}/{NOW.date()}").unlink()
+    assert await register.last_used(token.id) is None
+
+
+async def test_a_revocation_without_its_time_is_not_overlooked(tmp_path: Path) -> None:
+    register = open_register(tmp_path / "access")
+    token, _ = made(1)
+    await register.add(token)
+    (tmp_path / "access/revoked").mkdir()
+    (tmp_path / f"access/revoked/{token.id}").write_bytes(b"")
+    with pytest.raises(Nonsense, match="revoke it"):
+        await register.find("token", token.id)
 
 
 async def test_the_last_day_of_use_is_kept(register: Register) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,32 @@ async def test_half_a_file_of_a_writer_that_died_is_never_taken_for_evidence(tmp
     path.with_name(f"{path.name}#1").write_bytes(b"evid")
     assert (await store.put(b"evidence")).digest == digest
     assert await store.get(digest) == b"evidence"
+
+
+async def test_what_is_kept_is_for_the_stations_user_only(tmp_path: Path) -> None:
+    """Also in the folder of a station of before, which others may enter; and while it is still coming in."""
+    former = tmp_path / "former"
+    for name in ("sha256", "incoming"):
+        (former / name).mkdir(parents=True, mode=0o755)
+    for folder in (tmp_path / "state" / "evidence", former):
+        store = open_store(folder)
+
+        async def pieces(folder: Path = folder) -> AsyncIterator[bytes]:
+            assert mode(folder / "incoming") == 0o700
+            yield b"x" * 6_000_000
+            yield b"y" * 6_000_000
+
+        await store.put(b"small")
+        await store.put(pieces())
+        files = [each for each in folder.rglob("*") if each.is_file()]
+        assert len(files) == 2
+        assert {mode(each) for each in files} == {0o600}
+        assert {mode(each.parent) for each in files} == {0o700}
+    assert mode(tmp_path / "state") == mode(tmp_path / "state" / "evidence") == 0o700
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 async def test_a_broken_folder_is_our_error(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """What the gateway answers: to what is right, and to everything that is not."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from firestation import tokens
 from firestation.acts import ACTS
+from firestation.drivers.register import Register
 from firestation.errors import Unreachable
-from tests.gateway.conftest import BELL, DIGEST, INCIDENT, TOKENS, Remembering, bearer
+from gateway.auth import Doorkeeper
+from tests.gateway.conftest import BELL, DIGEST, INCIDENT, NOW, TOKENS, Remembering, bearer
 
 ANA, CARA = bearer(TOKENS["ana"]), bearer(TOKENS["cara"])
 ALARM: dict[str, Any] = {
@@ -39,10 +43,14 @@ def notification(*alerts: Any, **changes: Any) -> dict[str, Any]:
     return {"version": "4", "receiver": "r", "status": "firing", "alerts": list(alerts), **changes}
 
 
+HALF = "2 of 8 \ud83d"
 DEEP = "[" * 100_000 + "]" * 100_000
 BAD: list[tuple[str, str, str, Any, int, str]] = [
     # what is wrong, method and address, who, body, status, what the answer must name
     ("no token", f"POST {GENERIC}", "", ALARM, 401, "Authorization: Bearer"),
+    ("no token, and no JSON", f"POST {NOTE}", "", b"{nonsense", 401, "Authorization: Bearer"),
+    ("no token, and too deep", f"POST {NOTE}", "", DEEP.encode(), 401, "Authorization: Bearer"),
+    ("an act that is no JSON", f"POST {NOTE}", "ana", b"{nonsense", 400, "JSON"),
     ("wrong token", f"POST {GENERIC}", "Bearer wrong", ALARM, 401, "Authorization: Bearer"),
     ("empty token", f"POST {GENERIC}", "Bearer ", ALARM, 401, "Authorization: Bearer"),
     ("wrong scheme", f"POST {GENERIC}", f"Basic {BELL}", ALARM, 401, "Authorization: Bearer"),
@@ -75,6 +83,48 @@ BAD: list[tuple[str, str, str, Any, int, str]] = [
         "started",
     ),
     ("labels of numbers", f"POST {GENERIC}", "bell", {**ALARM, "labels": {"a": 1}}, 422, "labels.a"),
+    (
+        "half a character in a label",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "labels": {"a": HALF}},
+        422,
+        "labels.a",
+    ),
+    (
+        "half a character as a label",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "labels": {HALF: "a"}},
+        422,
+        "labels",
+    ),
+    (
+        "half a character in an annotation",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "annotations": {"a": HALF}},
+        422,
+        "a",
+    ),
+    (
+        "half a character in the summary",
+        f"POST {GENERIC}",
+        "bell",
+        {**ALARM, "summary": HALF},
+        422,
+        "summary",
+    ),
+    ("half a character as a field", f"POST {GENERIC}", "bell", {**ALARM, HALF: "a"}, 422, "(whole)"),
+    ("half a character in a note", f"POST {NOTE}", "ana", {"text": HALF}, 422, "text"),
+    (
+        "half a character as a field of an act",
+        f"POST {NOTE}",
+        "ana",
+        {"text": "x", HALF: "a"},
+        422,
+        "(whole)",
+    ),
     ("a summary without end", f"POST {GENERIC}", "bell", {**ALARM, "summary": "x" * 9999}, 422, "summary"),
     ("no alerts", f"POST {MANAGER}", "bell", notification(), 422, "alerts"),
     ("another version", f"POST {MANAGER}", "bell", notification(ALERT, version="3"), 422, "version"),
@@ -100,6 +150,9 @@ BAD: list[tuple[str, str, str, Any, int, str]] = [
     ("a bell that acts", f"POST {NOTE}", "bell", {"text": "x"}, 403, "only people"),
     ("unknown incident", "POST /incidents/nowhere-1/note", "ana", {"text": "x"}, 404, "nowhere-1"),
     ("unknown picture", "GET /incidents/nowhere-1", "ana", None, 404, "nowhere-1"),
+    ("an incident that is no id", "POST /incidents/Now%20here/note", "ana", {"text": "x"}, 422, "incident"),
+    ("a picture of no id", "GET /incidents/..%00", "ana", None, 422, "incident"),
+    ("evidence of no id", f"GET /incidents/-x/evidence/{DIGEST}", "ana", None, 422, "incident"),
     ("ended incident", "POST /incidents/ended/note", "ana", {"text": "x"}, 409, "ended"),
     ("unknown act", f"POST /incidents/{INCIDENT}/burn", "ana", {}, 404, "/burn"),
     ("wrong method", f"DELETE /incidents/{INCIDENT}", "ana", None, 405, "DELETE"),
@@ -175,6 +228,29 @@ async def test_an_idempotency_key_has_a_form(http: httpx.AsyncClient, desk: Reme
     assert "dempotency" in answer.text
 
 
+async def test_the_keys_of_two_people_and_two_acts_are_never_the_same(
+    http: httpx.AsyncClient, desk: Remembering, door: Doorkeeper, register: Register
+) -> None:
+    """Whatever dashes stand in a name: `ana` with the key `b-12345678`, and `ana-b` with `12345678`."""
+    member = door.station.people[0]
+    people = (*door.station.people, member.changed(id="ana-b"))
+    door.books.book = door.books.book.changed(station=door.station.changed(people=people))  # type: ignore[misc]
+    token, text = tokens.mint(b"b" * tokens.RANDOM_BYTES, person="ana-b", now=NOW, lifetime=timedelta(days=1))
+    assert await register.add(token)
+    for who, key in ((TOKENS["ana"], "b-12345678"), (text, "12345678")):
+        headers = {**bearer(who), "Idempotency-Key": key}
+        assert (await http.post(NOTE, json={"text": "x"}, headers=headers)).status_code == 200
+    (_, first), (_, second) = desk.acted
+    assert first != second
+
+
+@pytest.mark.parametrize("length", ["1048577", "9" * 13, "9" * 5000, "-1", "1e3", ""])
+async def test_a_length_that_is_none_or_too_much_is_too_large(http: httpx.AsyncClient, length: str) -> None:
+    headers = {**ANA, "Content-Type": "application/json", "Content-Length": length}
+    answer = await http.post(NOTE, content=b"{}", headers=headers)
+    assert answer.status_code == 413, answer.text
+
+
 async def test_a_generic_alarm_rings(http: httpx.AsyncClient, desk: Remembering) -> None:
     answer = await http.post(GENERIC, json=ALARM, headers=bearer(BELL))
     assert answer.status_code == 202
@@ -201,6 +277,22 @@ async def test_an_alertmanager_notification_rings_for_each_alert(
     assert (first.key, second.status) == ("c0ffee/2026-11-23T03:00:00.123000+00:00", "resolved")
     assert first.request_ids == ("r-1", "r-2")
     assert "3 more alerts" in first.summary
+
+
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+async def test_half_a_character_in_one_alert_does_not_silence_its_neighbours(
+    http: httpx.AsyncClient, desk: Remembering, place: str
+) -> None:
+    for more in ({"team": HALF}, {HALF: "team"}):
+        cut = {**ALERT, place: {**ALERT[place], **more}}
+        content = json.dumps(notification(cut, ALERT)).encode()
+        headers = {**bearer(BELL), "Content-Type": "application/json"}
+        answer = await http.post(MANAGER, content=content, headers=headers)
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert f"alerts[0].{place}" in error["field"]
+        assert "half of a character" in error["problem"]
+    assert [alarm.key for alarm in desk.rang] == ["c0ffee/2026-11-23T03:00:00.123000+00:00"] * 2
 
 
 async def test_one_bad_alert_does_not_silence_its_neighbours(
@@ -265,7 +357,7 @@ async def test_every_act_arrives_in_the_callers_name(
     answer = await http.post(f"/incidents/{INCIDENT}/{kind}", json=FIELDS[kind], headers=headers)
     assert answer.status_code == (409 if kind == "close" else 200), answer.text
     ((act, key),) = desk.acted
-    assert (act.kind, act.by, key) == (kind, "cara", f"{kind}-cara-key-12345678")
+    assert (act.kind, act.by, key) == (kind, "cara", f"{kind}/cara/key-12345678")
     assert getattr(act, "action", DIGEST) == DIGEST
 
 

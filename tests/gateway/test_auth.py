@@ -1,5 +1,6 @@
 """Who may come in: everybody by what is their own, nobody else, and whoever guesses is slowed down."""
 
+import asyncio
 import hmac
 from datetime import timedelta
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from firestation import tokens
 from firestation.authority import Bell, Member, Role, Station
 from firestation.drivers.register import Register
 from firestation.secrets import ReferenceSecrets
 from firestation.tokens import EVERYTHING, Scope
-from gateway import attempts
+from gateway import attempts, auth
 from gateway.attempts import MOST_FAILURES, SECONDS, Attempts, neighbourhood
 from gateway.auth import Caller, Doorkeeper
 from gateway.problems import Problem
@@ -76,10 +78,10 @@ async def test_who_guesses_is_slowed_down_and_the_others_are_not(turning: Doorke
     for _ in range(MOST_FAILURES):
         assert await admitted(turning, "Bearer guess") == 401
     with pytest.raises(Problem) as caught:
-        await turning.admit("Bearer robot-secret", HERE)
+        await turning.admit("Bearer the-secret-of-the-robot", HERE)
     assert caught.value.status == 429
     assert 1 <= int(caught.value.headers["Retry-After"]) <= SECONDS
-    assert await admitted(turning, "Bearer robot-secret", ELSEWHERE) == ("person", "robot")
+    assert await admitted(turning, "Bearer the-secret-of-the-robot", ELSEWHERE) == ("person", "robot")
 
 
 async def test_who_fails_beside_the_captain_does_not_lock_them_out(door: Doorkeeper, bells: Path) -> None:
@@ -98,6 +100,41 @@ async def test_a_token_that_many_guess_at_is_slowed_down_and_its_owner_is_not(do
         assert await admitted(door, f"Bearer {WRONG}", f"198.51.100.{number}") == 401
     assert await admitted(door, f"Bearer {WRONG}", ELSEWHERE) == 429
     assert await admitted(door, f"Bearer {TOKENS['ana']}", ELSEWHERE) == ("person", "ana")
+
+
+async def test_made_up_ids_wait_for_each_other_and_nobody_for_them(
+    door: Doorkeeper, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they push the captain's out of memory, who would be a stranger again."""
+    monkeypatch.setattr(auth, "FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(auth, "MOST_REMEMBERED", 20)
+    assert await admitted(door, f"Bearer {TOKENS['ana']}") == ("person", "ana")
+    find, go_on, looking, most = register.find, asyncio.Event(), 0, 0
+
+    async def slowly(kind: tokens.Kind, number: str) -> tokens.Held | None:
+        nonlocal looking, most
+        if number == MINTED["ana"][0].id:
+            return await find(kind, number)
+        looking += 1
+        most = max(most, looking)
+        await go_on.wait()
+        looking -= 1
+        return None
+
+    monkeypatch.setattr(register, "find", slowly)
+    made_up = [f"fst_{'abcdefghijklmnopqrstuvwxyz234567'[n] * 10}_{'a' * 52}" for n in range(32)]
+    calls = [
+        asyncio.create_task(admitted(door, f"Bearer {each}", f"10.0.{n}.1")) for n, each in enumerate(made_up)
+    ]
+    async with asyncio.timeout(30):
+        while looking < auth.STRANGERS_AT_ONCE:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert await admitted(door, f"Bearer {TOKENS['ana']}") == ("person", "ana")
+        go_on.set()
+        assert set(await asyncio.gather(*calls)) == {401}
+    assert most == auth.STRANGERS_AT_ONCE
+    go_on.clear()
+    assert await asyncio.wait_for(admitted(door, f"Bearer {TOKENS['ana']}"), 30) == ("person", "ana")
 
 
 async def test_a_call_that_shows_nothing_is_no_guess(door: Doorkeeper) -> None:
@@ -174,7 +211,7 @@ def turning(station: Station, tmp_path: Path, register: Register, clock: Clock) 
     secrets = {
         "new": "the-new-secret-of-the-bell",
         "old": "the-old-secret-of-the-bell",
-        "robot": "robot-secret",
+        "robot": "the-secret-of-the-robot",
     }
     for name, secret in secrets.items():
         (tmp_path / name).write_text(secret)
@@ -194,16 +231,31 @@ async def test_while_a_bells_secret_is_changed_both_ring_under_its_own_name(turn
 
 
 async def test_a_secret_that_is_brought_by_reference_is_a_persons(turning: Doorkeeper) -> None:
-    assert await turning.admit("Bearer robot-secret", HERE) == Caller(
+    assert await turning.admit("Bearer the-secret-of-the-robot", HERE) == Caller(
         "person", "robot", frozenset(EVERYTHING)
     )
+
+
+@pytest.mark.parametrize("reference", ["new", "robot"])
+async def test_a_short_secret_is_none_and_is_told_once(
+    turning: Doorkeeper, tmp_path: Path, reference: str
+) -> None:
+    secret = "x" * 19
+    (tmp_path / reference).write_text(secret)
+    with capture_logs() as logs:
+        assert [await admitted(turning, f"Bearer {secret}") for _ in range(3)] == [401] * 3
+    short = [each for each in logs if "too short" in each["event"]]
+    assert [each["reference"] for each in short] == [f"file:{reference}"]
+    assert secret not in str(logs)
+    (tmp_path / reference).write_text(f"{secret}x")
+    assert await admitted(turning, f"Bearer {secret}x") != 401
 
 
 async def test_a_secret_of_a_person_and_a_bell_at_once_is_nobodys(
     turning: Doorkeeper, tmp_path: Path
 ) -> None:
-    (tmp_path / "other").write_text("robot-secret")
-    assert await admitted(turning, "Bearer robot-secret") == 401
+    (tmp_path / "other").write_text("the-secret-of-the-robot")
+    assert await admitted(turning, "Bearer the-secret-of-the-robot") == 401
 
 
 async def test_what_is_logged_is_where_from_and_which_and_never_what(door: Doorkeeper) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from firestation import acts
+from firestation.alarm import incident_id
 from firestation.authority import Bell, Member, Station
-from firestation.errors import Gone, InvalidInput, Refused, Unreachable
+from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.oncall import on_call
 from firestation.rotation import Layer, Rotation
 from firestation.severity import Severity
@@ -20,6 +21,7 @@ from tests.gateway.conftest import Standing
 from tests.property.worlds import alarm
 from tests.workflows.stage import Stage, real_server, staged
 from workflows import messages
+from workflows.client import TASK_QUEUE
 
 
 @pytest.fixture
@@ -28,12 +30,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-def book(stage: Stage) -> Book:
+def book(stage: Stage, station_id: str = "demo") -> Book:
     brief = stage.brief
     people = tuple(
         Member(id=p.id, name=p.name, roles=p.roles, address=p.address) for p in brief.roster.people
     )
-    station = Station(station="demo", people=people, escalation=("ana", "ben"), bells=(Bell(id="bell"),))
+    station = Station(station=station_id, people=people, escalation=("ana", "ben"), bells=(Bell(id="bell"),))
     return Book(station=station, systems={brief.system.system: brief.system}, wall=(brief.runbook,))
 
 
@@ -158,6 +160,41 @@ async def test_the_list_is_drawn_from_visibility(stage: Stage) -> None:
     assert "severity" in row.waiting
 
 
+async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespace_has(stage: Stage) -> None:
+    desk = a_desk(stage)
+    other = Desk(stage.environment.client, Standing(book(stage, "next-door")), timedelta(minutes=5))
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    async with asyncio.timeout(30):
+        while not await desk.listing(open_only=True):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await other.listing(open_only=False) == []
+    with pytest.raises(Gone, match="no incident"):
+        await other.picture(incident)
+    with pytest.raises(Gone, match="no incident"):
+        await other.act(incident, acts.Note(by="ana", text="from next door"))
+    with pytest.raises(NotConfigured, match="is the station demo's"):
+        await other.ring(alarm("k2"))
+    seen = await desk.picture(incident)
+    assert (seen.entries, len(seen.alarms)) == ((), 1)
+
+
+async def test_an_incident_of_before_does_not_say_whose_it_is_and_is_shown(stage: Stage) -> None:
+    desk = a_desk(stage)
+    incident = incident_id(alarm("k1"), stage.brief.system.fire_labels)
+    start = messages.IncidentStart(brief=stage.brief.changed(incident=incident))
+    await stage.environment.client.start_workflow(
+        messages.WORKFLOW, start, id=incident, task_queue=TASK_QUEUE, memo={"title": "of before"}
+    )
+    await desk.act(incident, acts.Acknowledge(by="ana"))
+    assert (await desk.picture(incident)).captain == "ana"
+    assert (await desk.ring(alarm("k1"))).incident == incident
+    another = "not-an-incident"
+    await stage.environment.client.start_workflow("Other", id=another, task_queue="nobody-works-here")
+    with pytest.raises(Gone, match="no incident"):
+        await desk.act(another, acts.Note(by="ana", text="to a workflow of another kind"))
+
+
 async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: Stage) -> None:
     desk = a_desk(stage)
     with pytest.raises(Gone, match="no incident"):
@@ -167,7 +204,7 @@ async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: St
     with pytest.raises(InvalidInput, match="protects refund-agent"):
         await desk.ring(alarm("k1").changed(system="toaster"))
     with pytest.raises(InvalidInput, match="credential"):
-        await desk.ring(alarm("k1").changed(summary="sk-proj-" + "A1b2C3d4" * 5))
+        await desk.ring(alarm("k1").changed(summary="401 with\nsk-proj-" + "A1b2C3d4" * 5))
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     await stage_dismissed(desk, incident)

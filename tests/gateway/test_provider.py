@@ -43,6 +43,7 @@ class Forger:
         self.userinfo: dict[str, Any] = {}
         self.header = {"alg": "RS256", "kid": "k"}
         self.key: Any = KEY
+        self.published = KEY
         self.nonce = ""
         self.id_token: str | None = "signed"
         self.issuer = ""
@@ -61,7 +62,7 @@ class Forger:
                     **self.metadata,
                 }
             case "/jwks":
-                return {"keys": [{**KEY.as_dict(private=False), "use": "sig"}]}
+                return {"keys": [{**self.published.as_dict(private=False), "use": "sig"}]}
             case "/token":
                 told = {"access_token": "an-access-token", "token_type": "Bearer"}
                 return told if self.id_token is None else {**told, "id_token": self._signed()}
@@ -176,6 +177,17 @@ async def test_who_comes_back_rightly_comes_in(browser: httpx.AsyncClient, forge
     assert headers["Authorization"].startswith("Basic ")
 
 
+async def test_a_key_that_the_provider_has_withdrawn_opens_no_more(
+    browser: httpx.AsyncClient, forger: Forger
+) -> None:
+    assert (await come_back(browser, forger)).status_code == 303
+    forger.published = ANOTHER
+    answer = await come_back(browser, forger)
+    assert (answer.status_code, "signature" in answer.text) == (401, True), answer.text
+    forger.key = ANOTHER
+    assert (await come_back(browser, forger)).status_code == 303
+
+
 def _by_secret(forger: Forger) -> None:
     forger.header.update(alg="HS256")
     forger.key = OctKey.import_key(SECRET)
@@ -226,7 +238,7 @@ async def test_what_is_not_right_opens_no_session(
     assert says in answer.text
     assert answer.headers["content-type"].startswith("text/html")
     assert "firestation" not in browser.cookies
-    assert await register.all("session") == []
+    assert (await register.all("session")).held == []
     assert SECRET not in answer.text + str(logs)
     assert "an-access-token" not in answer.text + str(logs)
     assert status == 502 or any(each["event"] == "an unknown caller was turned away" for each in logs)

@@ -44,6 +44,7 @@ OVERRIDE = """    overrides:
 TURNING = EXAMPLE.replace("escalation: [ana, ben]", "escalation: [primary]") + TURNS
 CARA = "  - id: cara\n    name: Cara Lindqvist\n    roles: [comms]\n    address: cara@example.org\n"
 HOUR = 3600.0
+WITH_KEYS = EXAMPLE.replace("address: ana@example.org", "address: ana@example.org\n    key_files: [keys]")
 
 
 @pytest.fixture
@@ -347,7 +348,7 @@ async def test_a_key_that_is_revoked_counts_for_the_next_incident(
     kept, lost = (f"ana@example.org {new_key(name).public.line}\n" for name in ("kept", "lost"))
     keys = settings.station.parent / "keys"
     keys.write_text(kept + lost)
-    settings.station.write_text(EXAMPLE.replace("ana@example.org", "ana@example.org\n    key_files: [keys]"))
+    settings.station.write_text(WITH_KEYS)
     assert len((await keeper.latest()).keys["ana"]) == 2
     with capture_logs() as logs:
         keys.write_text(kept)
@@ -362,7 +363,10 @@ async def test_a_key_that_is_revoked_counts_for_the_next_incident(
 async def test_a_key_file_that_was_wrong_when_it_was_named_is_watched_too(
     keeper: Bookkeeper, settings: Settings
 ) -> None:
-    replace(settings.station, EXAMPLE.replace("ana@example.org", "ana@example.org\n    key_files: [keys]"))
+    replace(
+        settings.station,
+        WITH_KEYS,
+    )
     with capture_logs() as logs:
         assert not (await keeper.latest()).keys
     assert "cannot be read" in logs[0]["problem"]

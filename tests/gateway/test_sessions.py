@@ -73,7 +73,7 @@ async def test_a_token_opens_a_session_and_the_page_says_who_you_are(
     page = await http.get("/")
     assert "<h1>Ana</h1>" in page.text
     assert "captain" in page.text
-    (held,) = await register.all("session")
+    (held,) = (await register.all("session")).held
     assert (held.token.person, held.token.expires) == ("ana", NOW + SESSION)
     assert held.token.opened_with == MINTED["ana"][0].id
 
@@ -121,7 +121,7 @@ async def test_what_opens_no_session(
     assert answer.headers["content-type"].startswith("text/html")
     assert "<script" not in answer.text
     assert COOKIE not in http.cookies
-    assert await register.all("session") == []
+    assert (await register.all("session")).held == []
 
 
 async def test_who_guesses_in_the_form_is_slowed_down(http: httpx.AsyncClient) -> None:
@@ -304,7 +304,7 @@ async def test_each_login_has_a_session_of_its_own_and_ends_the_one_before(
     assert answer.status_code == 303, answer.text
     assert http.cookies[COOKIE] != before
     assert csrf(await http.get("/")) != session
-    ended = {held.token.person: held.revoked is not None for held in await register.all("session")}
+    ended = {held.token.person: held.revoked is not None for held in (await register.all("session")).held}
     assert ended == {"ana": True, "cara": False}
 
 
@@ -404,8 +404,16 @@ def test_the_key_of_visits_is_made_once_for_its_owner_or_named(
     assert len(first.key) == 64
     assert open_front(settings, secrets) == first
     assert (tmp_path / "keys/session").stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv("VISITS", "a key from elsewhere")
-    assert open_front(settings.changed(session_key="env:VISITS"), secrets).key == "a key from elsewhere"
+    monkeypatch.setenv("VISITS", "a key from elsewhere, long enough")
+    named = settings.changed(session_key="env:VISITS")
+    assert open_front(named, secrets).key == "a key from elsewhere, long enough"
+    monkeypatch.setenv("VISITS", "x" * 31)
+    with pytest.raises(NotConfigured, match="key env:VISITS is shorter than 32") as caught:
+        open_front(named, secrets)
+    assert "x" * 31 not in str(caught.value)
+    (tmp_path / "keys/session").write_text("")
+    with pytest.raises(NotConfigured, match="keys/session is shorter than 32"):
+        open_front(settings, secrets)
 
 
 async def test_a_login_through_a_provider_needs_our_own_address(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ ENDS = {
     "continued": Phase.CLOSED,
     "late": Phase.CLOSED,
     "stopped": Phase.CLOSED,
+    "captains": Phase.CLOSED,
 }
 History = dict[str, Any]
 

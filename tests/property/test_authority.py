@@ -29,6 +29,10 @@ SIGNED_HOW = [
     "in the future",
     "one byte changed",
     "said before",
+    "malformed",
+    "not in its one form",
+    "an action that begins alike",
+    "made long before it comes",
 ]
 SPEAKERS = ("ana", "ben", "eve")
 CAPTAINS = ("ana", "ben")
@@ -156,6 +160,8 @@ class Voices(RuleBasedStateMachine):
         changes: dict[str, dict[str, Any]] = {
             "in another's name": {"by": other},
             "another action": {"action": "d" * 64},
+            "an action that begins alike": {"action": action[:-1] + ("0" if action[-1] != "0" else "1")},
+            "made long before it comes": {"at": now - timedelta(minutes=30)},
             "another incident": {"incident": "refund-agent-ffffffff"},
             "another run": {"run": RUN[:-1] + "2"},
             "as a refusal": {"kind": "refuse"},
@@ -167,6 +173,11 @@ class Voices(RuleBasedStateMachine):
                 return None
             case "by another's key":
                 return signed(decision((incident.id, incident.run, action), who, now), KEYS[other])
+            case "malformed":
+                return Signed(decision="{}", signature="x")
+            case "not in its one form":
+                word = signed(decision((incident.id, incident.run, action), who, now), key)
+                return word.changed(decision=word.decision + "\n")
             case "one byte changed":
                 word = signed(decision((incident.id, incident.run, action), who, now), key)
                 return word.changed(decision=word.decision.replace(action[:4], "0000", 1))

@@ -113,6 +113,18 @@ nothing
     assert [each.field for each in found if isinstance(each, InvalidInput)] == ["line 7"]
 
 
+def test_what_asks_for_a_pin_goes_on_asking_for_it() -> None:
+    own, other = read_own_key(f"verify-required,no-pty {KEY}", "ana"), read_own_key(KEY, "ana")
+    (filed,) = read_key_file(f"no-pty,verify-required {KEY}\n", "ana")
+    assert filed == own
+    assert (own.verify_required, other.verify_required) == (True, False)
+    assert own.canonical() != other.canonical()
+    assert b"verify" not in other.canonical()  # what was digested before has the same digest
+    written = write_allowed_signers([own, other])
+    assert written.count("# verify-required") == 1
+    assert [each.key for each in read_allowed_signers(written)] == [own.key, other.key]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

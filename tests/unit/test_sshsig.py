@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,25 @@ def test_ssh_keygen_accepts_ours(
 def test_ours_accepts_ssh_keygen(keys: dict[str, Path], kind: str, hash_name: str) -> None:
     signature = keygen_signs(keys[kind], CONTENT, "-O", f"hashalg={hash_name}")
     assert verify(signature, CONTENT, allowed(public(keys[kind])), at=AT).person == "ana"
+
+
+@pytest.mark.parametrize("kind", SECURITY_KEYS)
+def test_a_key_that_must_ask_for_a_pin_counts_only_when_it_has(kind: str) -> None:
+    key = SECURITY_KEYS[kind]
+    asks = allowed(key.public.line)[0].changed(verify_required=True)
+    signatures = {flags: _signed(DECISION, key.public, partial(key.sign, flags=flags)) for flags in (1, 5)}
+    assert verify(signatures[5], CONTENT, [asks], at=AT).verified
+    assert not verify(signatures[1], CONTENT, allowed(key.public.line), at=AT).verified
+    for lines in ([asks], [asks, *allowed(key.public.line)]):
+        with pytest.raises(InvalidInput, match="no PIN or fingerprint"):
+            verify(signatures[1], CONTENT, lines, at=AT)
+
+
+def test_a_key_in_a_file_can_ask_for_no_pin(keys: dict[str, Path]) -> None:
+    signature = keygen_signs(keys["ed25519"], CONTENT)
+    asks = allowed(public(keys["ed25519"]))[0].changed(verify_required=True)
+    with pytest.raises(InvalidInput, match="no PIN or fingerprint"):
+        verify(signature, CONTENT, [asks], at=AT)
 
 
 @pytest.mark.parametrize("kind", SECURITY_KEYS)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firestation import tokens
+from firestation.credentials import SECRETS
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.logging import MASK, mask
-from firestation.rules import SECRETS
 from firestation.tokens import RANDOM_BYTES, SECRET_BYTES, Held, Scope
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

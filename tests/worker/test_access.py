@@ -8,8 +8,8 @@ import pytest
 
 from firestation import tokens
 from firestation.authority import Bell, Member, Role, Station
+from firestation.credentials import SECRETS
 from firestation.drivers.register import Register, open_register
-from firestation.rules import SECRETS
 from worker.access import LIFETIME, make_tokens
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -35,5 +35,6 @@ await page.waitForLoadState();
 const pressed = await seen('pressed');
 await page.goto(link);
 const again = await seen('again');
+const left = await button.count();
 await browser.close();
-console.log(JSON.stringify({ opened, buttons, place, pressed, again }));
+console.log(JSON.stringify({ opened, buttons, place, pressed, again, left }));
