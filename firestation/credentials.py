@@ -15,7 +15,7 @@ SECRETS = re.compile(
     r"AKIA[0-9A-Z]{16}(?![A-Za-z0-9])|ASIA(?=[A-Z]*[0-9])[0-9A-Z]{16}(?![A-Za-z0-9])|"
     r"gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9]{20,}_[A-Za-z0-9]{30,}|glpat-[A-Za-z0-9_-]{20,}|"
     r"sk-[A-Za-z0-9_-]{20,}|xox[abposr]-[A-Za-z0-9-]{10,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}|"
-    r"fs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}(?![A-Za-z0-9])|"
+    r"fs[bst]_(?:[a-z2-7]{10}_)?[a-z2-7]{52}(?![A-Za-z0-9])|fsl_[\w-]{60,}|"
     r"(?i:bearer[ \t]+[\w.~+/-]{20,}))"
 )
 """Forms that are a credential and nothing else. A rule must not cry wolf: the fine sieve is the snapshot's.

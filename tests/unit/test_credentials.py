@@ -19,6 +19,7 @@ CREDENTIALS = {
     "slack": f"xoxb-{BODY}",
     "jwt": f"eyJ{BODY}.eyJ{BODY}.{BODY}",
     "ours": "fst_" + "a2" * 5 + "_" + "b3" * 26,
+    "the link of a page": "fsl_" + "aB3-" * 20,
     "bearer": f"Bearer {BODY}",
     "pgp": "-----BEGIN PGP " + "PRIVATE KEY BLOCK-----",
     "pem": "-----BEGIN RSA " + "PRIVATE KEY-----",
