@@ -61,8 +61,8 @@ def relieved_at(incident: Incident) -> datetime | None:
 
 
 def expiring(incident: Incident) -> tuple[Firebreak, ...]:
-    """The firebreaks that expire soon, of which the captain was asked what shall follow."""
-    asked = (each for each in incident.firebreaks if each.asked_at and each.expires_at)
+    """The firebreaks that expire soon or have expired, of which the captain was asked what shall follow."""
+    asked = (each for each in incident.firebreaks if each.asked_at)
     return tuple(each for each in asked if each.state in HOLDING and not each.lift_wanted_by)
 
 

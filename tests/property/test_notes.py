@@ -82,8 +82,8 @@ def test_what_is_refuted_stays_readable_and_is_no_fact_for_anybody() -> None:
 
 def test_a_note_that_is_not_there_is_named_with_those_that_are() -> None:
     act = acts.Establish(by="ana", entry=9, reason="it is so")
-    assert "there is no note 9; there is none yet" in refused(noted(), act)
-    assert "there is no note 9; there is 1, 2" in refused(noted("a", "b"), act)
+    assert "there is no note 9; nobody has noted anything yet" in refused(noted(), act)
+    assert "there is no note 9; they are numbered from 1 to 2" in refused(noted("a", "b"), act)
 
 
 def test_an_auditor_reads() -> None:

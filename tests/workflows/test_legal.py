@@ -28,7 +28,10 @@ def count(kind: str, seen: Picture) -> int:
 
 async def begin(stage: Stage, legal: Legal = worlds.LAW) -> None:
     """A serious incident that ana has taken; nothing else ever happens in it."""
-    stage.brief = short_brief(legal=legal, **QUIET)
+    brief = short_brief(legal=legal, **QUIET)
+    stage.brief = brief.changed(
+        roster=brief.roster.changed(silence=None)
+    )  # weeks in which ana has nothing to say
     await live(stage, until=Phase.OPEN)
     await stage.do(acts.Acknowledge(by="ana"))
     await stage.do(acts.Categorize(by="ana", category="serious-incident", reason="somebody was harmed"))
