@@ -22,7 +22,7 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed
+from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed, next_job
 from firestation.leases import leased, reading
 from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text, Time, without
@@ -132,11 +132,12 @@ class Auditor:
         self.record: list[Event] = [opened]
         self.findings: list[Finding] = []
         self.step = Step(1, first.started_at, "started", "")
+        self.made: set[int] = set()
         self.run = first.run_id
 
     def read(self, run: Run, following: Run | None) -> None:
         """Follow one run, and compare what we make of it with the record that it handed on."""
-        self.run = run.run_id
+        self.run, self.made = run.run_id, set()
         before = self.incident, tuple(self.record), tuple(self.findings)
         self._follow_all(run.steps)
         difference = self._handed_on_wrongly(following)
@@ -144,7 +145,7 @@ class Auditor:
             return
         # A run that was told to end, by what came first in its last task, leaves readings of that task to the next.
         after = self.incident, self.record, self.findings
-        self.incident, self.record, self.findings = before[0], [*before[1]], [*before[2]]
+        self.incident, self.record, self.findings, self.made = before[0], [*before[1]], [*before[2]], set()
         self._follow_all(step for step in run.steps if not (step.last and step.name in READINGS))
         if self._handed_on_wrongly(following) is not None:
             self.incident, self.record, self.findings = after
@@ -174,14 +175,26 @@ class Auditor:
             self._heard(step)
         elif step.kind == "timer":
             self._settle()
-        elif step.kind == "ordered" and step.name == "move_lever":
-            order = orders.LeverOrder.model_validate(step.given)
-            self._happened(record.Ordered(at=step.at, order=order.order))
+        elif step.kind in {"ordered", "maybe"} and step.name == "move_lever":
+            self._ordered(step)
         elif step.kind in {"done", "failed"}:
             table = DONE if step.kind == "done" else FAILED
             event = table[step.name](step, self.incident) if step.name in table else None
             if event is not None:
                 self._happened(event)
+
+    def _ordered(self, step: Step) -> None:
+        """An order that is owed before the results of its task are seen was made before them, and is not made twice."""
+        order = orders.LeverOrder.model_validate(step.given).order
+        if step.event_id in self.made:
+            return
+        if step.kind == "maybe":
+            job = next_job(self.incident, order.action.lever)
+            digest = order.action.sha256()
+            if job is None or job[0] != order.purpose or job[1] is None or job[1].digest != digest:
+                return
+        self.made.add(step.event_id)
+        self._happened(record.Ordered(at=step.at, order=order))
 
     def _heard(self, step: Step) -> None:
         if step.name == "ring":

@@ -30,8 +30,9 @@ class Step(NamedTuple):
 
     `at` is when the task began in which the workflow saw or ordered it.
 
-    `kind` is signal, update, ordered, done, failed or timer; `name` the signal's, update's or activity's; `given` its
-    argument, `answer` its result (for failed: the reason in words). `last` steps reached the run's last workflow task.
+    `kind` is signal, update, ordered, maybe (see `_orders_after`), done, failed or timer; `name` the signal's, update's
+    or activity's; `given` its argument, `answer` its result (for failed: the reason in words). `last` steps reached the
+    run's last workflow task.
     """
 
     event_id: int
@@ -106,8 +107,9 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
             early = [step for step in seen if step.kind == "signal"]
             last = int(event["eventId"]) == final
             late = [step._replace(last=last) for step in seen if step.kind != "signal"]
-            updates = _updates_after(events, int(event["eventId"]), answers)
-            yield from (step._replace(at=now) for step in (*early, *updates, *late))
+            updates = list(_updates_after(events, int(event["eventId"]), answers))
+            orders = list(_orders_after(events, int(event["eventId"]))) if late and (early or updates) else []
+            yield from (step._replace(at=now) for step in (*early, *updates, *orders, *late))
             seen = []
         elif kind in TASK_EVENTS:
             continue
@@ -162,6 +164,18 @@ def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[s
             answer = answers.get(accepted["protocolInstanceId"])
             given = _only(request.get("args"))
             yield Step(int(event["eventId"]), _time(event), "update", request["name"], given, answer)
+
+
+def _orders_after(events: list[dict[str, Any]], completed: int) -> Iterator[Step]:
+    """The orders of this workflow task, each as a `maybe`: those that what people said calls for come before results.
+
+    The SDK runs the workflow twice in a task: first with the signals and updates, then with the results and timers.
+    """
+    for event in events[completed:]:
+        if _type(event) in TASK_EVENTS:
+            return
+        if _type(event) == "ACTIVITY_TASK_SCHEDULED":
+            yield _scheduled(event)._replace(kind="maybe")
 
 
 def _answers(events: list[dict[str, Any]]) -> dict[str, Any]:

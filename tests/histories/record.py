@@ -86,6 +86,13 @@ async def continued(stage: Stage) -> None:
     await live(stage, after=before)
 
 
+async def hurried(stage: Stage) -> None:
+    """The page is turned at the end. Kept is a night on a busy machine: a lift and a result came in one workflow task."""
+    await live(stage, until=Phase.AFTER_ACTION)
+    await stage.turn_page()
+    await live(stage, after=Phase.AFTER_ACTION)
+
+
 async def late(stage: Stage) -> None:
     """A source is slow: what it gives is sealed in a supplement, after the first firebreak has moved."""
     stage.town.traces.faults.slow_s = 11.0
@@ -158,7 +165,7 @@ async def captains(stage: Stage) -> None:
 
 
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
-    story.__name__: story for story in (closed, dismissed, refused, expired, continued, late, stopped, captains)
+    story.__name__: story for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
 }
 
 

@@ -24,6 +24,7 @@ ENDS = {
     "refused": Phase.CLOSED,
     "expired": Phase.DISMISSED,
     "continued": Phase.CLOSED,
+    "hurried": Phase.CLOSED,
     "late": Phase.CLOSED,
     "stopped": Phase.CLOSED,
     "captains": Phase.CLOSED,
