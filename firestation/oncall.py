@@ -64,11 +64,6 @@ def gaps(rotation: Rotation, since: datetime, until: datetime) -> tuple[Shift, .
     return tuple(shift for shift in shifts(rotation, since, until) if shift.person is None)
 
 
-def next_handoff(rotation: Rotation, at: datetime) -> datetime | None:
-    """The next moment at which somebody else, or nobody, is on call; None when there is none within `HORIZON`."""
-    return watch(rotation, at)[0].until
-
-
 def watch(rotation: Rotation, at: datetime) -> tuple[Shift, Shift | None]:
     """Who is on call now, from `at` on, and who comes next, as far ahead as `HORIZON`."""
     ahead = shifts(rotation, at, at + HORIZON)

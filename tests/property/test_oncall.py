@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firestation.authority import Bell, Member, Role, Roster, Station
-from firestation.oncall import begins, escalation, gaps, next_handoff, on_call, roster, shifts, watch
+from firestation.oncall import begins, escalation, gaps, on_call, roster, shifts, watch
 from firestation.rotation import Hours, Layer, Override, Rotation, Weekday
 from firestation.severity import Severity
 
@@ -132,7 +132,7 @@ def test_who_is_next_and_when() -> None:
     assert then
     assert (then.person, then.since) == ("ben", now.until)
     alone = Rotation(id="primary", layers=(weekly(people=("ana",)),))
-    assert next_handoff(alone, at) is None
+    assert watch(alone, at)[0].until is None
     assert watch(alone, at)[1] is None
 
 
