@@ -12,7 +12,8 @@ from firestation.state import Phase
 from tests.property import worlds
 from tests.workflows.stage import SERVERS, Stage, live, short_brief, staged
 
-QUIET: dict[str, Any] = {"firebreaks": (), "manual": (), "cadence": timedelta(days=4)}
+QUIET: dict[str, Any] = {"firebreaks": (), "manual": (), "cadence": timedelta(days=5, hours=7)}
+"""No word of the engine is due within moments of a reminder: the server that skips time may pass by the later one."""
 CLOCK = "eu-ai-act-73-2"
 
 
@@ -54,9 +55,18 @@ OVER = f"the legal clock {CLOCK} is OVERDUE: the authority was not informed in t
 
 
 async def reached(stage: Stage, reminders: int, span: timedelta) -> None:
-    """Let this much time pass, and wait until the clock has reminded so often."""
+    """Let this much time pass, and wait until the clock has reminded so often and all of it was sent.
+
+    Time that is skipped while something is still under way may pass by the next reminder, which is then late.
+    """
     await stage.skip(span)
     await stage.until("the reminder", lambda seen: count("reminded", seen) == reminders)
+    await stage.until("its way to the owner", lambda seen: sent(seen) == reminders)
+
+
+def sent(seen: Picture) -> int:
+    """How many words on a legal clock have gone out."""
+    return sum(moment.kind == "sent" and "the legal clock" in moment.text for moment in seen.timeline)
 
 
 async def found(stage: Stage) -> list[str]:
