@@ -1,6 +1,7 @@
 """The captaincy: who has held it, from when until when, and when a captain who says nothing is relieved of it."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from firestation.authority import Role
 from firestation.firebreak import HOLDING, Firebreak
@@ -36,28 +37,32 @@ def former(incident: Incident, person: str) -> str | None:
     return f"{person} {last.left} at {last.until:%H:%M:%S} UTC"
 
 
-def silent_since(incident: Incident) -> datetime | None:
-    """Since when the captain has said nothing although something waits for them; None when they owe nothing."""
-    captain, owed = incident.captain, _owed_since(incident)
-    if captain is None or owed is None or incident.ended or not incident.since(3):
+class Silence(NamedTuple):
+    """A captain who has said nothing since then, although something waits for them.
+
+    They are asked once, half of the limit before they are relieved; and not relieved before they were asked, however
+    long nobody looked.
+    """
+
+    person: str
+    since: datetime
+    asks_at: datetime | None
+    relieved_at: datetime | None
+
+
+def silence(incident: Incident) -> Silence | None:
+    """The captain's silence; None when they owe nothing, or nobody has said how long it may last."""
+    captain, limit = incident.captain, incident.brief.roster.silence
+    if captain is None or limit is None or incident.ended or not incident.since(3):
         return None
-    return max(owed, incident.heard.get(captain, incident.opened_at))
-
-
-def asks_at(incident: Incident) -> datetime | None:
-    """When the captain is asked whether they are there: half of the limit before they are relieved. Once a silence."""
-    since, limit = silent_since(incident), incident.brief.roster.silence
-    if since is None or limit is None or (incident.silence_asked_at and incident.silence_asked_at > since):
+    owed = _owed_since(incident)
+    if owed is None:
         return None
-    return since + limit / 2
-
-
-def relieved_at(incident: Incident) -> datetime | None:
-    """When a silent captain is relieved: not before they were asked, however long nobody looked."""
-    since, limit, asked = silent_since(incident), incident.brief.roster.silence, incident.silence_asked_at
-    if since is None or limit is None or asked is None or asked <= since:
-        return None
-    return max(since + limit, asked + limit / 2)
+    since = max(owed, incident.heard.get(captain, incident.opened_at))
+    asked = incident.silence_asked_at
+    if asked is None or asked <= since:
+        return Silence(captain, since, asks_at=since + limit / 2, relieved_at=None)
+    return Silence(captain, since, asks_at=None, relieved_at=max(since + limit, asked + limit / 2))
 
 
 def expiring(incident: Incident) -> tuple[Firebreak, ...]:

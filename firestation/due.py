@@ -7,9 +7,9 @@ auditor derives it again.
 from collections.abc import Iterator
 from datetime import datetime
 
-from firestation import captaincy, legal_course, record
+from firestation import legal_course, record
 from firestation.board import Word
-from firestation.captaincy import silent_since
+from firestation.captaincy import silence
 from firestation.clock import NEVER, Milestone
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
@@ -74,14 +74,11 @@ def _due_duties(incident: Incident, now: datetime) -> Iterator[Event]:
 
 def _due_relief(incident: Incident, now: datetime) -> Iterator[Event]:
     """A captain for whom something waits, and who says nothing, is asked; and in the end relieved."""
-    since, captain = silent_since(incident), incident.captain
-    if since is None or captain is None:
-        return
-    ask, relief = captaincy.asks_at(incident), captaincy.relieved_at(incident)
-    if ask and now >= ask:
-        yield record.Silent(at=now, person=captain, since=since)
-    if relief and now >= relief:
-        yield record.Relieved(at=now, person=captain, since=since)
+    found = silence(incident)
+    if found and found.asks_at and now >= found.asks_at:
+        yield record.Silent(at=now, person=found.person, since=found.since)
+    if found and found.relieved_at and now >= found.relieved_at:
+        yield record.Relieved(at=now, person=found.person, since=found.since)
 
 
 def settled(incident: Incident, now: datetime, hearing: str = "") -> tuple[Incident, tuple[Event, ...]]:
@@ -131,7 +128,8 @@ def next_wake(incident: Incident) -> datetime:
     ]
     if incident.since(2):
         moments += filter(None, map(asks_at, incident.firebreaks))
-    moments += filter(None, (captaincy.asks_at(incident), captaincy.relieved_at(incident)))
+    found = silence(incident)
+    moments += filter(None, (found.asks_at, found.relieved_at) if found else ())
     if not incident.stopped_by:
         moments += [each.due for each in incident.duties.values() if not each.confirmed_by]
     return min(moments)

@@ -29,6 +29,12 @@ def create_whole(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644
     return True
 
 
+def create_private(path: Path, content: bytes) -> bool:
+    """The same for its owner only, in a folder that is made for the owner only where it is missing."""
+    make_folder(path.parent)
+    return create_whole(path, content, 0o600)
+
+
 def make_folder(folder: Path, mode: int = 0o700) -> None:
     """Make the folder for its owner only, and so those above it that are missing. One that is there stays as it is.
 

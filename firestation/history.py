@@ -73,16 +73,16 @@ def read_run(history: dict[str, Any]) -> Run:
     if not events or _type(events[0]) != "WORKFLOW_EXECUTION_STARTED":
         raise InvalidInput("events[0]", "a history begins with WorkflowExecutionStarted", "export it whole")
     started = _attributes(events[0])
-    first = next((number for number, each in enumerate(events, start=1) if _type(each) == TASK_COMPLETED), 1)
+    tasks = _tasks(events)
     closing = _attributes(events[-1])
     ended = _type(events[-1]).removeprefix("WORKFLOW_EXECUTION_")
     over = ended in {"COMPLETED", "FAILED", "TIMED_OUT", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW"}
     return Run(
         run_id=started["originalExecutionRunId"],
         first_run_id=started["firstExecutionRunId"],
-        started_at=_began(events, first),
+        started_at=next(iter(tasks.values()), _time(events[0])),
         start=_only(started.get("input")),
-        steps=tuple(_steps(events)),
+        steps=tuple(_steps(events, tasks)),
         ended=ended if over else None,
         next_run_id=closing.get("newExecutionRunId") or None,
         events=len(events),
@@ -90,10 +90,10 @@ def read_run(history: dict[str, Any]) -> Run:
     )
 
 
-def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
+def _steps(events: list[dict[str, Any]], tasks: dict[int, datetime]) -> Iterator[Step]:
     scheduled: dict[int, Step] = {}
     answers = _answers(events)
-    final = max((int(event["eventId"]) for event in events if _type(event) == TASK_COMPLETED), default=0)
+    final = max(tasks, default=0)
     seen: list[Step] = []  # what arrived and has not been seen by a workflow task yet
     ordered: list[Step] = []  # what the last workflow task ordered
     now = _time(events[0])  # what the workflow's own clock shows: the start of its present task
@@ -103,12 +103,13 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
             # The orders of the task before come first: they were made before this task saw anything.
             yield from (step._replace(at=now) for step in ordered)
             ordered = []
-            now = _began(events, int(event["eventId"]))
+            completed = int(event["eventId"])
+            now = tasks[completed]
             early = [step for step in seen if step.kind == "signal"]
-            last = int(event["eventId"]) == final
+            last = completed == final
             late = [step._replace(last=last) for step in seen if step.kind != "signal"]
-            updates = list(_updates_after(events, int(event["eventId"]), answers))
-            orders = list(_orders_after(events, int(event["eventId"]))) if late and (early or updates) else []
+            updates = list(_updates_after(events, completed, answers))
+            orders = list(_orders_after(events, completed)) if late and (early or updates) else []
             yield from (step._replace(at=now) for step in (*early, *updates, *orders, *late))
             seen = []
         elif kind in TASK_EVENTS:
@@ -125,10 +126,24 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
     yield from seen
 
 
-def _began(events: list[dict[str, Any]], completed: int) -> datetime:
-    """When the task began whose completion is the event of this number: its workflow took this for now."""
-    started = (event for event in reversed(events[: completed - 1]) if _type(event) == TASK_STARTED)
-    return _time(next(started, events[0]))
+def _tasks(events: list[dict[str, Any]]) -> dict[int, datetime]:
+    """When each task began, by the number of the event that completes it: its workflow took this for now."""
+    began, found = _time(events[0]), dict[int, datetime]()
+    for event in events:
+        if _type(event) == TASK_STARTED:
+            began = _time(event)
+        elif _type(event) == TASK_COMPLETED:
+            found[int(event["eventId"])] = began
+    return found
+
+
+def _done_by(events: list[dict[str, Any]], completed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The type and the event of each thing that a workflow task did: they follow its completion."""
+    for number in range(completed, len(events)):
+        kind = _type(events[number])
+        if kind in TASK_EVENTS:
+            return
+        yield kind, events[number]
 
 
 def _scheduled(event: dict[str, Any]) -> Step:
@@ -153,11 +168,8 @@ def _arrived(event: dict[str, Any], scheduled: dict[int, Step]) -> Step | None:
 
 
 def _updates_after(events: list[dict[str, Any]], completed: int, answers: dict[str, Any]) -> Iterator[Step]:
-    """The updates that this workflow task accepted: their events follow its completion."""
-    for event in events[completed:]:
-        kind = _type(event)
-        if kind in TASK_EVENTS:
-            return
+    """The updates that this workflow task accepted."""
+    for kind, event in _done_by(events, completed):
         if kind == "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
             accepted = _attributes(event)
             request = accepted["acceptedRequest"]["input"]
@@ -171,10 +183,8 @@ def _orders_after(events: list[dict[str, Any]], completed: int) -> Iterator[Step
 
     The SDK runs the workflow twice in a task: first with the signals and updates, then with the results and timers.
     """
-    for event in events[completed:]:
-        if _type(event) in TASK_EVENTS:
-            return
-        if _type(event) == "ACTIVITY_TASK_SCHEDULED":
+    for kind, event in _done_by(events, completed):
+        if kind == "ACTIVITY_TASK_SCHEDULED":
             yield _scheduled(event)._replace(kind="maybe")
 
 

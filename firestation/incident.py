@@ -119,7 +119,8 @@ def _holder(incident: Incident, role: Role) -> str | None:
 def _cannot_take(incident: Incident, act: acts.Acknowledge) -> str | None:
     if incident.since(3) and act.role not in {Role.CAPTAIN, *POSTS}:
         return f"nobody takes the role {act.role} for an incident: it is asked for when it is needed"
-    asked = act.role is Role.CAPTAIN and captaincy.relieved_at(incident) is not None
+    found = captaincy.silence(incident)
+    asked = act.role is Role.CAPTAIN and found is not None and found.relieved_at is not None
     same = _holder(incident, act.role) == act.by and not asked
     return f"{act.by} is the {act.role} already" if same else None
 

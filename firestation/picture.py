@@ -6,9 +6,10 @@ from functools import partial
 from firestation.after_action import LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word, causal
+from firestation.captaincy import expiring
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
-from firestation.firebreak import HOLDING, Firebreak, Lease, Reading
+from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.legal import LegalRun
 from firestation.legal_course import in_sight, owners
 from firestation.model import Id, Line, Model, Text, Time, show_duration
@@ -207,7 +208,7 @@ def _decisions(incident: Incident) -> list[Waiting]:
 def _asked(incident: Incident) -> list[Waiting]:
     """The firebreaks that expire soon, and the manual steps that nobody has confirmed."""
     name, who = incident.id, incident.captain or "a captain"
-    expiring = [
+    answers = [
         Waiting(
             what=f"an answer: {each.action.lever} at {each.action.to} expires; lift, adopt or extend it"[
                 :300
@@ -217,8 +218,8 @@ def _asked(incident: Incident) -> list[Waiting]:
             due=each.expires_at,
             command=f"firestation extend {name} {each.digest[:12]} --reason '...'",
         )
-        for each in incident.firebreaks
-        if each.asked_at and each.state in HOLDING and not each.lift_wanted_by
+        for each in expiring(incident)
+        if each.asked_at
     ]
     duties = [
         Waiting(
@@ -231,7 +232,7 @@ def _asked(incident: Incident) -> list[Waiting]:
         for step in incident.brief.runbook.manual
         if (duty := incident.duties.get(step.id)) and not (duty.confirmed_by or incident.stopped_by)
     ]
-    return [*expiring, *duties]
+    return [*answers, *duties]
 
 
 def _by_law(incident: Incident) -> list[Waiting]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 from firestation.errors import NotConfigured
-from firestation.files import create_whole
+from firestation.files import create_private
 from firestation.links import SHORTEST_KEY
 from firestation.settings import Settings
 
@@ -78,8 +78,7 @@ def local_secret(path: Path) -> bytes:
 
     Raises `NotConfigured` for fewer, as an empty file has.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_whole(path, token_bytes(SHORTEST_KEY), 0o600)
+    create_private(path, token_bytes(SHORTEST_KEY))
     key = path.read_bytes()
     if len(key) < SHORTEST_KEY:
         msg = f"the key {path} is shorter than {SHORTEST_KEY} bytes; restore it, or remove it and a new one is made"
@@ -91,8 +90,4 @@ def link_key(settings: Settings, secrets: ReferenceSecrets) -> bytes:
     """What signs the links of pages, for worker and gateway alike. Raises `NotConfigured` when it is too short."""
     if settings.link_key is None:
         return local_secret(settings.signing_key.with_name("links"))
-    key = secrets.resolve(settings.link_key).encode()
-    if len(key) < SHORTEST_KEY:
-        short = f"the secret {settings.link_key} is shorter than {SHORTEST_KEY} characters"
-        raise NotConfigured(f"{short}; make it with: openssl rand -hex 32")
-    return key
+    return strong_key(secrets.resolve(settings.link_key), settings.link_key).encode()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fastapi import Request
 
-from firestation.files import create_whole, make_folder
+from firestation.files import create_private
 from firestation.ports import Secrets
 from firestation.secrets import strong_key
 from firestation.settings import Settings
@@ -52,6 +52,5 @@ def open_front(settings: Settings, secrets: Secrets) -> Front:
 
 
 def _own_key(path: Path) -> str:
-    make_folder(path.parent)
-    create_whole(path, os.urandom(32).hex().encode(), 0o600)
+    create_private(path, os.urandom(32).hex().encode())
     return path.read_text(encoding="ascii")

@@ -8,7 +8,7 @@ from pathlib import Path
 from firestation import tokens
 from firestation.authority import Station
 from firestation.drivers.register import Register
-from firestation.files import create_whole, make_folder
+from firestation.files import create_private
 from firestation.tokens import RANDOM_BYTES, SECRET_BYTES
 
 LIFETIME = timedelta(days=366)
@@ -26,8 +26,7 @@ async def make_tokens(station: Station, state: Path, register: Register, now: da
     made = [name for name in asked if await _make(register, state / "tokens" / name, name, now)]
     for reference in _references(station):
         path = state / reference
-        make_folder(path.parent)
-        if create_whole(path, f"{tokens.bell_secret(secrets.token_bytes(SECRET_BYTES))}\n".encode(), 0o600):
+        if create_private(path, f"{tokens.bell_secret(secrets.token_bytes(SECRET_BYTES))}\n".encode()):
             made.append(path.name)
     return made
 
@@ -57,8 +56,7 @@ def _copy(path: Path) -> tokens.Given | None:
 
 
 def _write(path: Path, half: str, text: str) -> None:
-    make_folder(path.parent)
-    create_whole(path.with_name(half), f"{text}\n".encode(), 0o600)
+    create_private(path.with_name(half), f"{text}\n".encode())
     path.with_name(half).replace(path)
 
 

@@ -16,10 +16,9 @@ from pydantic import ValidationError
 
 from firestation.drivers.place import first_line, open_place
 from firestation.errors import Denied, DriverError, Nonsense, Unreachable
-from firestation.files import create_whole, make_folder
+from firestation.files import create_private
 from firestation.tokens import Held, Kind, Token, is_id
 
-SECRET_FILE = 0o600
 FORGOTTEN_AFTER = timedelta(days=2)
 """Longer than any session."""
 
@@ -101,7 +100,7 @@ class Register:
     async def _create(self, key: str, content: bytes) -> bool:
         try:
             if self._folder is not None:
-                return await asyncio.to_thread(_create_file, self._folder / key, content)
+                return await asyncio.to_thread(create_private, self._folder / key, content)
             await self._store.put_async(key, content, mode="create")
         except AlreadyExistsError:
             return False
@@ -140,11 +139,6 @@ class Register:
 def open_register(where: str | Path) -> Register:
     """The register in a folder (made if it is not there, for its owner only) or at a URL. Raises `NotConfigured`."""
     return Register(*open_place(where, "register of tokens"))
-
-
-def _create_file(path: Path, content: bytes) -> bool:
-    make_folder(path.parent)
-    return create_whole(path, content, SECRET_FILE)
 
 
 def _ours(error: Exception, key: str) -> DriverError:

@@ -26,7 +26,7 @@ from obstore.store import ObjectStore, S3Store
 
 from firestation.drivers.place import first_line, open_place
 from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
-from firestation.files import create_whole, make_folder, sync_folder
+from firestation.files import create_private, make_folder, sync_folder
 from firestation.pieces import Counting
 from firestation.ports import Content, Stored
 
@@ -49,7 +49,7 @@ class ObstoreEvidence:
         digest = hashlib.sha256(content).hexdigest()
         try:
             if self._folder is not None:
-                if not await asyncio.to_thread(_create, self._folder / _key(digest), content):
+                if not await asyncio.to_thread(create_private, self._folder / _key(digest), content):
                     await self.get(digest)
                 return Stored(digest=digest, size=len(content))
             made = await self._store.put_async(_key(digest), content, mode="create")
@@ -178,11 +178,6 @@ def open_store(where: str | Path) -> ObstoreEvidence:
 
 def _key(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest[2:]}"
-
-
-def _create(path: Path, content: bytes) -> bool:
-    make_folder(path.parent)
-    return create_whole(path, content, SECRET_FILE)
 
 
 def _keep_out(folder: Path) -> None:

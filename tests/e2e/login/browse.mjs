@@ -1,24 +1,14 @@
 // What people do with a browser, in headless Chromium without JavaScript in the pages; the facts as one line of JSON.
 //   node browse.mjs MODULES CHROMIUM URL INCIDENT TOKEN FOLDER
-import { createRequire } from 'node:module';
 import { createServer } from 'node:http';
+import { launch, phone } from './chromium.mjs';
 
 const [modules, chromium, url, incident, token, folder] = process.argv.slice(2);
-const playwright = createRequire(`${modules}/node_modules/`)('playwright-core');
-const SLOW = 90_000; // a machine under load; nothing here waits for time to pass
-const browser = await playwright.chromium.launch({
-  executablePath: chromium,
-  timeout: SLOW,
-  args: [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  ],
-});
+const browser = await launch(modules, chromium);
 const complaints = [];
 
 async function visit() {
-  const context = await browser.newContext({ viewport: { width: 360, height: 740 }, javaScriptEnabled: false });
-  context.setDefaultTimeout(SLOW);
+  const context = await phone(browser);
   const page = await context.newPage();
   page.on('console', (said) => {
     // A page that is refused is an error to the console, and expected; anything else of our own pages is not.

@@ -1,20 +1,10 @@
 // A phone opens the link of a page and presses its one button; what it saw as one line of JSON.
 //   node tap.mjs MODULES CHROMIUM LINK FOLDER
-import { createRequire } from 'node:module';
+import { launch, phone } from './chromium.mjs';
 
 const [modules, chromium, link, folder] = process.argv.slice(2);
-const playwright = createRequire(`${modules}/node_modules/`)('playwright-core');
-const SLOW = 90_000; // a machine under load; nothing here waits for time to pass
-const browser = await playwright.chromium.launch({
-  executablePath: chromium,
-  timeout: SLOW,
-  args: [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-  ],
-});
-const context = await browser.newContext({ viewport: { width: 360, height: 740 }, javaScriptEnabled: false });
-context.setDefaultTimeout(SLOW);
+const browser = await launch(modules, chromium);
+const context = await phone(browser);
 const page = await context.newPage();
 
 async function seen(name) {
