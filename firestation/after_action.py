@@ -11,13 +11,18 @@ TaskKind = Literal["postmortem", "eval-lock", "follow-up"]
 
 
 class Task(Model):
-    """Something that a person must do after the fire. `name` is the follow-up of the runbook that it is."""
+    """Something that a person must do after the fire. `name` is the follow-up of the runbook that it is.
+
+    `owner` is a person of the station or a team; `due` is when it has to be done.
+    """
 
     incident: Id
     kind: TaskKind
     title: Line
     text: Text
     name: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+    owner: Line | None = Field(default=None, exclude_if=lambda value: value is None)
+    due: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Ticket(Model):
@@ -29,6 +34,14 @@ class Ticket(Model):
     name: Id | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
+class TicketState(Model):
+    """What became of a task, as its tracker tells it. `gone`: the tracker does not know it any more."""
+
+    state: Literal["open", "done", "gone"]
+    assignee: Line | None = None
+    detail: Text
+
+
 class Run(Model):
     """One run of the lock: against the frozen evidence, or against the live system."""
 
@@ -38,13 +51,17 @@ class Run(Model):
 
 
 class LockProof(Model):
-    """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired."""
+    """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired.
+
+    `statement` is the signed in-toto `test-result` of these runs.
+    """
 
     lock: ArtifactRef
     evidence: Sha256
     report: ArtifactRef
     runs: tuple[Run, ...] = Field(min_length=1)
     at: Time
+    statement: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def proved(self) -> bool:

@@ -22,7 +22,18 @@ from firestation.after_action import Task
 from firestation.board import Message, Receipt
 from firestation.errors import Doubtful, Drifted, DriverError, Gone, Nonsense
 from firestation.evidence import Scope
-from firestation.ports import Artifact, Channel, Check, Claims, EvidenceStore, Lever, Source, Tracker, Window
+from firestation.ports import (
+    Artifact,
+    Channel,
+    Check,
+    Claims,
+    EvidenceStore,
+    Lever,
+    Shelf,
+    Source,
+    Tracker,
+    Window,
+)
 from firestation.system import MINIMUM_SNAPSHOT, Position
 
 HOSTILE = (
@@ -277,6 +288,37 @@ class ClaimsConformance:
         await claims.finish("i/1/page-1", receipt)
         await claims.finish("i/1/page-1", receipt.changed(reference="another"))
         assert await asyncio.gather(*(claims.take("i/1/page-1") for _ in range(3))) == [receipt] * 3
+
+
+@pytest.mark.asyncio
+class ShelfConformance:
+    """Promises of `Shelf`."""
+
+    @pytest.fixture
+    def shelf(self) -> Shelf:
+        """A shelf with nothing on it."""
+        raise NotImplementedError
+
+    async def test_a_name_is_given_once(self, shelf: Shelf) -> None:
+        """Of those who come at the same time one succeeds; what is there is never overwritten."""
+        made = await asyncio.gather(*(shelf.create("locks/a/1.json", b"%d" % number) for number in range(5)))
+        assert made.count(True) == 1
+        kept = await shelf.get("locks/a/1.json")
+        assert kept == b"%d" % made.index(True)
+        assert not await shelf.create("locks/a/1.json", b"another")
+        assert await shelf.get("locks/a/1.json") == kept
+
+    async def test_what_is_not_there_is_nothing(self, shelf: Shelf) -> None:
+        """And nothing is in a folder that nobody made."""
+        assert await shelf.get("locks/a/1.json") is None
+        assert not await shelf.names("locks/a")
+
+    async def test_a_folder_is_listed_in_order(self, shelf: Shelf) -> None:
+        """All that is below it, and nothing that only begins alike."""
+        for name in ("locks/a/2", "locks/a/1", "locks/ab/3", "locks/a/b/4"):
+            assert await shelf.create(name, name.encode())
+        assert list(await shelf.names("locks/a")) == ["locks/a/1", "locks/a/2", "locks/a/b/4"]
+        assert len(await shelf.names("locks")) == 4  # noqa: PLR2004 - those above
 
 
 @pytest.mark.asyncio

@@ -4,13 +4,14 @@ A driver is a small class with its own frozen configuration. It raises only `Dri
 `firestation.testing` holds in-memory drivers and the conformance suites that every driver must pass.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
-from firestation.after_action import Task, Ticket
+from firestation.after_action import Task, Ticket, TicketState
 from firestation.authority import SecretReference
 from firestation.board import Message, Receipt
 from firestation.evidence import Scope
@@ -117,6 +118,19 @@ class Tracker(Protocol):
 
     async def open(self, task: Task, key: str) -> Ticket:
         """Open the task once: the same key returns the same ticket."""
+        ...
+
+
+@runtime_checkable
+class Followed(Protocol):
+    """A tracker that can be asked what became of a task, and told a word about it."""
+
+    async def look(self, ticket: Ticket) -> TicketState:
+        """What became of it. A ticket that is not there any more is `gone`, and not an error."""
+        ...
+
+    async def remind(self, ticket: Ticket, text: str, key: str) -> None:
+        """Put this word to the task, once a key. Raises `Gone` when the ticket is not there any more."""
         ...
 
 
@@ -238,6 +252,22 @@ class EvidenceStore(Protocol):
 
     def address(self, digest: str) -> str:
         """Where a person finds the bytes of this digest: a path or a URL."""
+        ...
+
+
+class Shelf(Protocol):
+    """Small documents by name beside the evidence. Each is created once and never overwritten."""
+
+    async def create(self, name: str, content: bytes) -> bool:
+        """Keep this, durably. False, and nothing changed, when there is something by this name."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """What is kept by this name; None where there is nothing."""
+        ...
+
+    async def names(self, folder: str) -> Mapping[str, datetime]:
+        """Every name below this folder, in their order, and since when it is kept."""
         ...
 
 

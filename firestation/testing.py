@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import JsonValue
 
-from firestation.after_action import Task, Ticket
+from firestation.after_action import Task, Ticket, TicketState
 from firestation.board import Message, Receipt
 from firestation.conformance import (
     ChannelConformance,
@@ -18,6 +18,7 @@ from firestation.conformance import (
     ClaimsConformance,
     EvidenceStoreConformance,
     LeverConformance,
+    ShelfConformance,
     SourceConformance,
     TrackerConformance,
 )
@@ -58,9 +59,11 @@ __all__ = [
     "MemoryCheck",
     "MemoryEvidence",
     "MemoryLever",
+    "MemoryShelf",
     "MemorySource",
     "MemoryTracker",
     "Move",
+    "ShelfConformance",
     "SourceConformance",
     "TrackerConformance",
 ]
@@ -227,6 +230,8 @@ class MemoryTracker:
         self.name = name
         self.faults = Faults()
         self.opened: dict[str, Task] = {}
+        self.states: dict[str, TicketState] = {}
+        self.reminders: dict[str, tuple[str, str]] = {}
 
     async def open(self, task: Task, key: str) -> Ticket:
         """Open once."""
@@ -235,6 +240,20 @@ class MemoryTracker:
         self.faults.after()
         reference = f"task {list(self.opened).index(key) + 1}"
         return Ticket(kind=kept.kind, tracker=self.name, reference=reference)
+
+    async def look(self, ticket: Ticket) -> TicketState:
+        """As `states` says of its reference, or open."""
+        await self.faults.before()
+        return self.states.get(ticket.reference, TicketState(state="open", detail="nobody has done it yet"))
+
+    async def remind(self, ticket: Ticket, text: str, key: str) -> None:
+        """Keep the word, by its key: the reference of the ticket, and the text."""
+        await self.faults.before()
+        if (await self.look(ticket)).state == "gone":
+            msg = f"there is no {ticket.reference}"
+            raise Gone(msg)
+        self.reminders.setdefault(key, (ticket.reference, text))
+        self.faults.after()
 
 
 class MemoryEvidence:
@@ -279,6 +298,33 @@ class MemoryEvidence:
     def address(self, digest: str) -> str:
         """A name that leads nowhere outside this process."""
         return f"memory:{digest}"
+
+
+class MemoryShelf:
+    """A shelf in a dictionary. `clock` is the time that it keeps things since."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.kept: dict[str, tuple[bytes, datetime]] = {}
+        self.faults, self.clock = Faults(), clock
+
+    async def create(self, name: str, content: bytes) -> bool:
+        """Keep this, once."""
+        await self.faults.before()
+        if name in self.kept:
+            return False
+        self.kept[name] = content, self.clock()
+        self.faults.after()
+        return True
+
+    async def get(self, name: str) -> bytes | None:
+        """What is kept."""
+        await self.faults.before()
+        return self.kept[name][0] if name in self.kept else None
+
+    async def names(self, folder: str) -> dict[str, datetime]:
+        """Every name below this folder."""
+        await self.faults.before()
+        return {name: at for name, (_, at) in sorted(self.kept.items()) if name.startswith(f"{folder}/")}
 
 
 class MemoryBench:

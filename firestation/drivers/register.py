@@ -5,18 +5,14 @@ it was used on a day is a third, `used/ID/DAY`. So a revocation cannot be lost t
 """
 
 import asyncio
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import ObjectStore
 from pydantic import ValidationError
 
-from firestation.drivers.place import first_line, open_place
-from firestation.errors import Denied, DriverError, Nonsense, Unreachable
-from firestation.files import create_private
+from firestation.drivers.shelf import ObstoreShelf, open_shelf
+from firestation.errors import DriverError, Nonsense
 from firestation.tokens import Held, Kind, Token, is_id
 
 FORGOTTEN_AFTER = timedelta(days=2)
@@ -36,22 +32,24 @@ class Listed(NamedTuple):
 class Register:
     """Who holds which token. No secret is in it, only SHA-256 of secrets."""
 
-    def __init__(self, store: ObjectStore, where: str, folder: Path | None = None) -> None:
-        self._store, self.where, self._folder = store, where, folder
+    def __init__(self, shelf: ObstoreShelf) -> None:
+        self._shelf, self.where = shelf, shelf.where
 
     async def add(self, token: Token) -> bool:
         """Keep this one, durably. False, and nothing changed, when there is one of its id already."""
-        return await self._create(f"{token.kind}/{token.id}", token.canonical())
+        return await self._shelf.create(f"{token.kind}/{token.id}", token.canonical())
 
     async def find(self, kind: Kind, number: str) -> Held | None:
         """The one of this id, and since when it is revoked. Both are asked for at once, also where there is none."""
-        found, revoked = await asyncio.gather(self._get(f"{kind}/{number}"), self._get(f"revoked/{number}"))
+        found, revoked = await asyncio.gather(
+            self._shelf.get(f"{kind}/{number}"), self._shelf.get(f"revoked/{number}")
+        )
         if found is None:
             return None
         try:
             return Held(
                 Token.model_validate_json(found),
-                datetime.fromisoformat(revoked) if revoked is not None else None,
+                datetime.fromisoformat(revoked.decode()) if revoked is not None else None,
             )
         except ValueError as error:
             kind_of = type(error).__name__ if isinstance(error, ValidationError) else "no time"
@@ -59,25 +57,24 @@ class Register:
 
     async def revoke(self, number: str, now: datetime) -> bool:
         """End it for good. False when it was revoked before."""
-        return await self._create(f"revoked/{number}", now.isoformat().encode())
+        return await self._shelf.create(f"revoked/{number}", now.isoformat().encode())
 
     async def used(self, number: str, day: date) -> None:
         """Remember that it was used on this day; only the last day is kept."""
-        if await self._create(f"used/{number}/{day.isoformat()}", b""):
-            await self._delete(
-                [key for key in await self._keys(f"used/{number}") if not key.endswith(day.isoformat())]
-            )
+        if await self._shelf.create(f"used/{number}/{day.isoformat()}", b""):
+            for key in await self._shelf.names(f"used/{number}"):
+                if not key.endswith(day.isoformat()):
+                    await self._shelf.delete(key)
 
     async def last_used(self, number: str) -> date | None:
         """The day on which it was used last."""
-        days = [key.rsplit("/", 1)[1] for key in await self._keys(f"used/{number}")]
-        days = [day for day in days if not day.startswith(".")]
+        days = [key.rsplit("/", 1)[1] for key in await self._shelf.names(f"used/{number}")]
         return date.fromisoformat(max(days)) if days else None
 
     async def all(self, kind: Kind = "token") -> Listed:
         """All of them. A record that cannot be read hides no other; a file that a death left half is no record."""
-        listed, revoked = Listed([], []), await self._keys("revoked")
-        for number in sorted(key.rsplit("/", 1)[1] for key in await self._keys(kind)):
+        listed, revoked = Listed([], []), await self._shelf.names("revoked")
+        for number in sorted(key.rsplit("/", 1)[1] for key in await self._shelf.names(kind)):
             if not is_id(number):
                 continue
             try:
@@ -93,56 +90,12 @@ class Register:
 
     async def sweep(self, now: datetime) -> None:
         """Forget the sessions that are so old that they have ended, whatever they were."""
-        for key, made in (await self._keys("session")).items():
+        for key, made in (await self._shelf.names("session")).items():
             if made + FORGOTTEN_AFTER < now:
-                await self._delete([key, key.replace("session/", "revoked/", 1)])
-
-    async def _create(self, key: str, content: bytes) -> bool:
-        try:
-            if self._folder is not None:
-                return await asyncio.to_thread(create_private, self._folder / key, content)
-            await self._store.put_async(key, content, mode="create")
-        except AlreadyExistsError:
-            return False
-        except (BaseError, OSError) as error:
-            raise _ours(error, key) from error
-        return True
-
-    async def _get(self, key: str) -> str | None:
-        try:
-            return bytes(await (await self._store.get_async(key)).bytes_async()).decode()
-        except FileNotFoundError:
-            return None
-        except (BaseError, OSError) as error:
-            raise _ours(error, key) from error
-        except UnicodeDecodeError:
-            raise Nonsense(f"the register's {key} is no text; revoke it") from None
-
-    async def _keys(self, folder: str) -> dict[str, datetime]:
-        """What is kept below this, and since when."""
-        try:
-            found = await self._store.list(folder).collect_async()
-        except (BaseError, OSError) as error:
-            raise _ours(error, folder) from error
-        return {each["path"]: each["last_modified"] for each in found}
-
-    async def _delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            try:
-                await self._store.delete_async(key)
-            except FileNotFoundError:
-                continue
-            except (BaseError, OSError) as error:
-                raise _ours(error, key) from error
+                await self._shelf.delete(key)
+                await self._shelf.delete(key.replace("session/", "revoked/", 1))
 
 
 def open_register(where: str | Path) -> Register:
     """The register in a folder (made if it is not there, for its owner only) or at a URL. Raises `NotConfigured`."""
-    return Register(*open_place(where, "register of tokens"))
-
-
-def _ours(error: Exception, key: str) -> DriverError:
-    said = first_line(error)
-    if isinstance(error, (PermissionError, PermissionDeniedError, UnauthenticatedError)):
-        return Denied(f"the register of tokens refuses {key}: {said}")
-    return Unreachable(f"the register of tokens cannot serve {key}: {said}")
+    return Register(open_shelf(where, "register of tokens"))

@@ -52,7 +52,7 @@ async def test_a_message_that_was_sent_counts_as_sent_though_nobody_could_note_i
         async def finish(self, key: str, receipt: Receipt) -> None:
             raise Unreachable(f"the disk is full: {key} {receipt}")
 
-    claims = Half(open_claims(tmp_path)._store)
+    claims = Half(open_claims(tmp_path)._shelf)
 
     async def send() -> Receipt:
         return RECEIPT

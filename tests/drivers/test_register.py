@@ -11,6 +11,7 @@ from obstore.store import MemoryStore
 from firestation import tokens
 from firestation.drivers import register as module
 from firestation.drivers.register import Register, open_register
+from firestation.drivers.shelf import ObstoreShelf
 from firestation.errors import DriverError, Nonsense, NotConfigured, Unreachable
 from firestation.tokens import RANDOM_BYTES, Held, Token
 
@@ -28,7 +29,7 @@ def register(request: pytest.FixtureRequest, tmp_path: Path) -> Register:
     return (
         open_register(tmp_path / "access")
         if request.param == "folder"
-        else Register(MemoryStore(), "memory:")
+        else Register(ObstoreShelf(MemoryStore(), "memory:"))
     )
 
 
@@ -107,7 +108,7 @@ async def test_the_last_day_of_use_is_kept(register: Register) -> None:
     for days in (0, 1, 1, 3):
         await register.used("aaaaaaaaaa", (NOW + timedelta(days=days)).date())
     assert await register.last_used("aaaaaaaaaa") == (NOW + timedelta(days=3)).date()
-    assert len(await register._keys("used/aaaaaaaaaa")) == 1
+    assert len(await register._shelf.names("used/aaaaaaaaaa")) == 1
 
 
 async def test_sessions_that_ended_long_ago_are_forgotten_and_tokens_are_not(register: Register) -> None:
@@ -120,7 +121,7 @@ async def test_sessions_that_ended_long_ago_are_forgotten_and_tokens_are_not(reg
     await register.sweep(datetime.now(UTC) + module.FORGOTTEN_AFTER + timedelta(minutes=1))
     assert await register.find("session", session.id) is None
     assert await register.find("token", token.id) == Held(token, NOW)
-    assert set(await register._keys("revoked")) == {f"revoked/{token.id}"}
+    assert set(await register._shelf.names("revoked")) == {f"revoked/{token.id}"}
 
 
 async def test_its_files_are_for_their_owner_only(tmp_path: Path) -> None:

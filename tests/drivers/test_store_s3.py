@@ -15,10 +15,11 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # nor has this
 
 from firestation.drivers.claims import open_claims
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
 from firestation.errors import DriverError, Gone, Nonsense, Unreachable
-from firestation.ports import Claims, EvidenceStore
-from firestation.testing import ClaimsConformance, EvidenceStoreConformance
+from firestation.ports import Claims, EvidenceStore, Shelf
+from firestation.testing import ClaimsConformance, EvidenceStoreConformance, ShelfConformance
 from tests.e2e.processes import free_port, running, wait_for
 
 pytestmark = [pytest.mark.driver, pytest.mark.timeout(120)]
@@ -113,6 +114,13 @@ class TestBucketClaims(ClaimsConformance):
     def claims(self, bucket: Callable[[str], EvidenceStore], name: str, prefix: str) -> Claims:
         bucket(name)
         return open_claims(f"s3://{name}/{prefix}")
+
+
+class TestBucketShelf(ShelfConformance):
+    @pytest.fixture
+    def shelf(self, bucket: Callable[[str], EvidenceStore], prefix: str) -> Shelf:
+        bucket("plain")
+        return open_shelf(f"s3://plain/{prefix}", "evidence store")
 
 
 @pytest.mark.asyncio
