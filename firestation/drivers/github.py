@@ -47,7 +47,7 @@ class GithubConfig(TicketingConfig):
     """`repository` is owner/name; `label` marks what is ours. `base` of an Enterprise Server ends in /api/v3."""
 
     base: str = "https://api.github.com"
-    repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")]
+    repository: Annotated[str, StringConstraints(pattern=r"^\w[\w.-]{0,99}/[\w.-]{1,100}$")]
     label: Annotated[str, StringConstraints(pattern=r"^[^,\s]{1,50}$")] = "firestation"
 
 

@@ -24,8 +24,8 @@ def mark_of(key: str) -> str:
 
 
 def title_of(task: Task) -> str:
-    """The title on one line, as short as every product takes it."""
-    title = " ".join(_shown(task.title).split()) or "(no title)"
+    """The title on one line, as short as every product takes it, and calling nobody."""
+    title = CALLED.sub(APART, " ".join(_shown(task.title).split())) or "(no title)"
     return title if len(title) <= TITLE_LENGTH else f"{title[: TITLE_LENGTH - 1]}…"
 
 
