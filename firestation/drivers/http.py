@@ -1,4 +1,4 @@
-"""The declarative driver: all five protocols over HTTP and JSON, from the system file alone.
+"""The declarative driver over HTTP and JSON, from the system file alone; its tracker is in `http_tracker.py`.
 
 How wide the gap is between comparing and setting: with `read.revision` the product itself compares (If-Match, and
 412 or 409 is `Drifted`), so there is none. Without it, or with a weak ETag (which If-Match never matches), somebody

@@ -15,7 +15,7 @@ NOT_FOUND = {"message": "404 Not found"}
 
 def is_day(text: Any) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        return str(date.fromisoformat(text)) == str(text)
     except (TypeError, ValueError):
         return False
 
