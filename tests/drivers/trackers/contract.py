@@ -44,6 +44,7 @@ class Contract:
     """A product with one project. A subclass answers in `routes`: method, pattern of the path, and what answers.
 
     `limit` is a rate limit: the status and headers of every answer; `lie` is said with 200 whatever is asked.
+    `drops_labels`: whatever it says of our rights, it drops them.
     """
 
     url: str = ""
@@ -55,7 +56,13 @@ class Contract:
     lie: Any = None
     hidden: bool = False
     may_label: bool = True
+    drops_labels: bool = False
     deleted: set[int] = field(default_factory=set)
+
+    @property
+    def keeps_labels(self) -> bool:
+        """Whether an issue that we make gets its labels."""
+        return self.may_label and not self.drops_labels
 
     def reset(self) -> None:
         """As new, at the same address."""

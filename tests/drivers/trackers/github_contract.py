@@ -84,7 +84,7 @@ class Github(Contract):
             if login not in PEOPLE:
                 raise invalid("Issue", "assignees", "invalid", login)
         number = len(self.issues) + 1
-        labels = [{"name": name} for name in body.get("labels", [])] if self.may_label else []
+        labels = [{"name": name} for name in body.get("labels", [])] if self.keeps_labels else []
         owners = [{"login": name} for name in body.get("assignees", [])] if self.may_label else []
         self.issues[number] = {
             "id": 10_000 + number,

@@ -77,7 +77,7 @@ class Gitlab(Contract):
         if not isinstance(body.get("confidential", False), bool):
             raise Refusal(400, {"error": "confidential is invalid"})
         number = len(self.issues) + 1
-        labels = body.get("labels", "").split(",") if self.may_label else []
+        labels = body.get("labels", "").split(",") if self.keeps_labels else []
         names = {at: name for name, at in PEOPLE.items()}
         self.issues[number] = {
             "id": 90_000 + number,

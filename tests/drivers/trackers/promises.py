@@ -172,6 +172,25 @@ class Promises(FollowedConformance):
         await as_followed(patient).remind(ticket, "It is late", "k")
         assert contract.text(number(ticket)).count("It is late") == 1
 
+    async def test_a_lost_answer_is_looked_for_at_once(
+        self, lossy: Callable[[int], Tracker], contract: Contract, meddler: Meddler
+    ) -> None:
+        """Nobody need ask again: what was made is found."""
+        ticket = await lossy(0).open(TASK, "i/1/a")
+        assert meddler.plan == []
+        await as_followed(lossy(0)).remind(ticket, "It is late", "k")
+        assert meddler.plan == []
+        assert contract.text(number(ticket)).count("It is late") == len(contract.issues) == 1
+
+    async def test_several_at_once_make_no_duplicate(self, make: Making, contract: Contract) -> None:
+        """Not even one that is closed again: within a process a key has its turn, whoever built the tracker."""
+        several = [make(contract.url) for _ in range(8)]
+        opened = await asyncio.gather(*(each.open(TASK, "i/1/a") for each in several))
+        assert len(contract.issues) == 1
+        await asyncio.gather(*(as_followed(each).look(opened[0]) for each in several))  # all are connected
+        await asyncio.gather(*(as_followed(each).remind(opened[0], "It is late", "k") for each in several))
+        assert contract.text(1).count("It is late") == 1
+
     async def test_of_two_that_were_opened_at_once_the_later_is_closed(
         self, make: Making, contract: Contract, monkeypatch: pytest.MonkeyPatch
     ) -> None:

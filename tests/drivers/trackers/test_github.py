@@ -45,6 +45,11 @@ class TestGithub(Promises):
             await tracker.open(TASK, "i/1/a")
         assert contract.issues == {}
 
+    async def test_an_issue_that_lost_its_label_is_named(self, tracker: Tracker, contract: Github) -> None:
+        contract.drops_labels = True
+        with pytest.raises(Denied, match="opened 1 and dropped its label"):
+            await tracker.open(TASK, "i/1/a")
+
     async def test_a_task_is_found_among_others_and_pull_requests(
         self, tracker: Tracker, contract: Github
     ) -> None:

@@ -47,6 +47,11 @@ class TestGitlab(Promises):
             await tracker.open(TASK, "i/1/a")
         assert contract.issues == {}
 
+    async def test_an_issue_that_lost_its_label_is_named(self, tracker: Tracker, contract: Gitlab) -> None:
+        contract.drops_labels = True
+        with pytest.raises(Denied, match="opened 1 and dropped its label"):
+            await tracker.open(TASK, "i/1/a")
+
     async def test_the_day_has_a_field(self, bench: Drivers, contract: Gitlab) -> None:
         tracker = make_at(bench, contract.url, confidential=True)
         ticket = await tracker.open(TASK.changed(due=datetime(2026, 12, 1, 17, tzinfo=UTC)), "i/1/a")
