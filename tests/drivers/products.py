@@ -288,19 +288,13 @@ class Roundup:
     """A Roundup tracker as it comes, with the users of `ROUNDUP_USERS`, and what a person does in it."""
 
     url: str
+    http: httpx.Client
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """As its administrator."""
         safe = {"X-Requested-With": "rest", "Referer": f"{self.url}/", "Origin": self.url.rpartition("/")[0]}
-        return httpx.request(
-            method,
-            f"{self.url}/rest/data/{path}",
-            json=body,
-            headers=safe | headers,
-            auth=("admin", ROUNDUP_USERS["admin"]),
-            trust_env=False,
-            timeout=30,
-        ).raise_for_status()
+        url = f"{self.url}/rest/data/{path}"
+        return self.http.request(method, url, json=body, headers=safe | headers).raise_for_status()
 
     def issue(self, number: str) -> Any:
         """All of an issue."""
@@ -325,7 +319,9 @@ def roundup(folder: Path) -> Iterator[Roundup]:
         command = [program("roundup", "roundup-server"), *who, "-n", "127.0.0.1", "-p", str(port)]
         with running([*command, f"fire={home}"], folder, "roundup"):
             wait_for("Roundup", answers(f"{url}/"), SECONDS)
-            yield Roundup(url)
+            auth = ("admin", ROUNDUP_USERS["admin"])
+            with httpx.Client(auth=auth, trust_env=False, timeout=30) as http:
+                yield Roundup(url, http)
 
 
 def make_roundup(folder: Path, home: Path, url: str) -> None:

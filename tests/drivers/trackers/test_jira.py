@@ -11,6 +11,7 @@ from firestation.drivers import Drivers
 from firestation.errors import InvalidInput, Nonsense
 from firestation.ports import Tracker
 from firestation.tracker_conformance import TASK
+from tests.drivers.levers.meddler import Meddler, meddling
 from tests.drivers.trackers.contract import keeping
 from tests.drivers.trackers.jira_contract import Jira
 from tests.drivers.trackers.making import as_followed, make_tracker
@@ -30,6 +31,13 @@ def running() -> Iterator[Jira]:
     contract = Jira()
     with keeping(contract):
         yield contract
+
+
+@pytest.fixture(scope="module")
+def meddler(running: Jira) -> Iterator[Meddler]:
+    with meddling(running.url) as meddler:
+        meddler.reads_too = lambda request: request.url.path.endswith("/search/jql")
+        yield meddler
 
 
 class TestJira(Promises):
