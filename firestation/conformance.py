@@ -18,7 +18,6 @@ from typing import Any, cast
 import pytest
 from pydantic import JsonValue
 
-from firestation.after_action import Task
 from firestation.board import Message, Receipt
 from firestation.errors import Doubtful, Drifted, DriverError, Gone, Nonsense
 from firestation.evidence import Scope
@@ -31,7 +30,6 @@ from firestation.ports import (
     Lever,
     Shelf,
     Source,
-    Tracker,
     Window,
 )
 from firestation.system import MINIMUM_SNAPSHOT, Position
@@ -321,33 +319,6 @@ class ShelfConformance:
         assert len(await shelf.names("locks")) == 4  # noqa: PLR2004 - those above
 
 
-@pytest.mark.asyncio
-class TrackerConformance:
-    """Promises of `Tracker`."""
-
-    @pytest.fixture
-    def tracker(self) -> Tracker:
-        """A tracker."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def kept(self) -> Callable[[], int]:
-        """How many tasks it holds."""
-        raise NotImplementedError
-
-    async def test_each_key_opens_one_task(self, tracker: Tracker, kept: Callable[[], int]) -> None:
-        """The same key, the same ticket; another key, another."""
-        task = Task(incident="agent-1", kind="postmortem", title="Write it", text="What {happened}, and why")
-        first = await tracker.open(task, "i/1/postmortem")
-        again = await asyncio.gather(*(tracker.open(task, "i/1/postmortem") for _ in range(3)))
-        assert set(again) == {first}
-        assert kept() == 1
-        other = await tracker.open(task.changed(kind="eval-lock"), "i/1/eval-lock")
-        assert other.reference != first.reference
-        assert kept() == 2  # noqa: PLR2004 - one a key
-
-
-@pytest.mark.asyncio
 async def _one_by_one(pieces: Iterable[bytes], error: Exception | None = None) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
@@ -355,6 +326,7 @@ async def _one_by_one(pieces: Iterable[bytes], error: Exception | None = None) -
         raise error
 
 
+@pytest.mark.asyncio
 class EvidenceStoreConformance:
     """Promises of `EvidenceStore`."""
 

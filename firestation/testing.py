@@ -20,7 +20,6 @@ from firestation.conformance import (
     LeverConformance,
     ShelfConformance,
     SourceConformance,
-    TrackerConformance,
 )
 from firestation.errors import Drifted, DriverError, Gone, Nonsense, NotApplied, NotConfigured, Unreachable
 from firestation.evidence import Scope
@@ -46,6 +45,7 @@ from firestation.system import (
     SourceFitting,
     TrackerFitting,
 )
+from firestation.tracker_conformance import FollowedConformance, TrackerConformance
 
 __all__ = [
     "ChannelConformance",
@@ -53,6 +53,7 @@ __all__ = [
     "ClaimsConformance",
     "EvidenceStoreConformance",
     "Faults",
+    "FollowedConformance",
     "LeverConformance",
     "MemoryBench",
     "MemoryChannel",

@@ -107,8 +107,13 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "apprise": Entry("firestation.drivers.apprise:AppriseChannel", needs="firestation[apprise]"),
     },
     "tracker": {
-        "http": Entry("firestation.drivers.http:HttpTracker"),
-        "file": Entry("firestation.drivers.file:FileTracker"),
+        "http": Entry("firestation.drivers.http_tracker:HttpTracker"),
+        "file": Entry("firestation.drivers.file_tracker:FileTracker"),
+        "roundup": Entry("firestation.drivers.roundup:RoundupTracker"),
+        # Contract-tested only: against the published shapes, not against the product.
+        "github": Entry("firestation.drivers.github:GithubTracker"),
+        "gitlab": Entry("firestation.drivers.gitlab:GitlabTracker"),
+        "jira": Entry("firestation.drivers.jira:JiraTracker"),
     },
 }
 

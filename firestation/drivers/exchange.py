@@ -9,7 +9,7 @@ import base64
 import shlex
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self
@@ -130,12 +130,13 @@ class Spot(Model):
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful (2xx) answer, inflated. `asked` says what was asked, for messages."""
+    """A successful (2xx) answer, inflated. `asked` says what was asked, and `hidden` what is not shown, in messages."""
 
     asked: str
     status: int
     headers: httpx.Headers
     content: bytes
+    hidden: str = field(default="", repr=False)
 
     @property
     def media_type(self) -> str:
@@ -146,19 +147,19 @@ class Answer:
         """The body as JSON. Raises `Nonsense` for another media type, invalid UTF-8, NaN or a torn document."""
         if self.media_type not in {"application/json", "text/json"} and not self.media_type.endswith("+json"):
             kind = self.media_type or "no media type"
-            msg = f"{self.asked} answered {kind} where JSON was wanted: {_excerpt(self.content)}"
+            msg = f"{self.asked} answered {kind} where JSON was wanted: {_excerpt(self.content, self.hidden)}"
             raise Nonsense(msg, media_type=self.media_type)
         try:
             return from_json(self.content, allow_inf_nan=False)
         except ValueError as error:
-            msg = f"{self.asked} answered something that is not JSON ({error}): {_excerpt(self.content)}"
+            msg = f"{self.asked} answered something that is not JSON ({error}): {_excerpt(self.content, self.hidden)}"
             raise Nonsense(msg) from error
 
     def at(self, path: str) -> Any:
         """The value at a JSON path. Raises `Nonsense` when there is none."""
         value = value_at(self.json(), path)
         if value is MISSING:
-            msg = f"{self.asked} has nothing at {path}: {_excerpt(self.content)}"
+            msg = f"{self.asked} has nothing at {path}: {_excerpt(self.content, self.hidden)}"
             raise Nonsense(msg, path=path)
         return value
 
@@ -180,7 +181,8 @@ async def ask(
     """Send the request, filled with `values`, and return its successful answer.
 
     Raises `Denied` (401, 403, or no credential), `Gone` (404, 410), `Unreachable` (no whole answer in time, a broken
-    connection, 408, 425, 429, 5xx) and `Nonsense` (everything else that is not 2xx, too big, or torn).
+    connection, 408, 425, 429, a 403 that is a rate limit, 5xx) and `Nonsense` (everything else that is not 2xx, too
+    big, or torn).
     """
     url = full_url(request, link.base, values)
     asked = f"{request.method} {url.partition('?')[0]}"
@@ -258,7 +260,7 @@ def by_shell(reference: SecretReference) -> str:
 
 
 def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:
-    """The header that carries the credential, and the secret itself, which no message may show."""
+    """The header that carries the credential, and what no message may show: the secret, line by line in its forms."""
     if auth is None:
         return {}, ""
     try:
@@ -273,7 +275,7 @@ def _credential(kit: Kit, auth: Auth | None) -> tuple[dict[str, str], str]:
         pair = base64.b64encode(f"{auth.basic.user}:{secret}".encode()).decode()
     except NotConfigured as error:
         raise Denied(str(error)) from error
-    return {"authorization": f"Basic {pair}"}, secret
+    return {"authorization": f"Basic {pair}"}, f"{secret}\n{pair}"
 
 
 def _visible(secret: str, reference: str) -> str:
@@ -296,7 +298,7 @@ async def _exchange(
             if len(pieces) > limit:
                 msg = f"{asked} answered more than {limit} bytes; raise max_bytes or ask for less"
                 raise Nonsense(msg, max_bytes=limit)
-        return Answer(asked, response.status_code, response.headers, bytes(pieces))
+        return Answer(asked, response.status_code, response.headers, bytes(pieces), hidden)
     finally:
         await response.aclose()
 
@@ -341,8 +343,15 @@ async def _refusal(response: httpx.Response, asked: str, hidden: str) -> DriverE
         msg = f"{asked} answered {status}, a redirect to {host}; redirects are not followed, write the final URL"
         return Nonsense(msg, status=status)
     kind = BY_STATUS.get(status, Unreachable if response.is_server_error else Nonsense)
+    if kind is Denied and _is_a_limit(response.headers):
+        kind = Unreachable
     excerpt = _excerpt(bytes(said[:EXCERPT_BYTES]), hidden)
     return kind(f"{asked} answered {status}: {excerpt}", status=status)
+
+
+def _is_a_limit(headers: httpx.Headers) -> bool:
+    """Whether a 403 means "later": GitHub says so of its rate limits, by these headers."""
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
 
 
 def _excerpt(content: bytes, hidden: str = "") -> str:
@@ -353,7 +362,9 @@ def _excerpt(content: bytes, hidden: str = "") -> str:
 
 
 def _without(text: str, hidden: str) -> str:
-    return text.replace(hidden, "***") if hidden else text
+    for each in filter(None, hidden.split("\n")):
+        text = text.replace(each, "***")
+    return text
 
 
 def stateless_client() -> httpx.AsyncClient:

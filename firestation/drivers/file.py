@@ -1,33 +1,28 @@
-"""The file driver: evidence from files under one folder, messages and tasks as files. The embedded default.
+"""The file driver: evidence from files under one folder, and messages as lines of a file. The embedded default.
 
 Nothing outside the declared folder is read, whatever a symbolic link says. Blocking work runs in threads.
 """
 
 import asyncio
-import fcntl
-import hashlib
-import json
 import mimetypes
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 from pydantic_core import from_json
 
-from firestation.after_action import Task, Ticket
 from firestation.board import Message, Receipt
 from firestation.drivers.kit import Kit
-from firestation.drivers.lines import Pattern, as_ours, files_in, last_lines
+from firestation.drivers.lines import Pattern, append_once, as_ours, files_in, last_lines
 from firestation.errors import DriverError, Gone, Nonsense
 from firestation.evidence import Scope
 from firestation.expect import JsonPath, value_at
-from firestation.files import create_whole
 from firestation.model import Line, Model, canonical_json
 from firestation.ports import Artifact, Content
-from firestation.system import ChannelFitting, SourceFitting, TrackerFitting
+from firestation.system import ChannelFitting, SourceFitting
 
 JSON_LINES = "application/x-ndjson"
 PIECE = 4 * 1024 * 1024
@@ -146,73 +141,7 @@ class FileChannel:
         """Append the message. The reference is the file and the line."""
         said = {"key": key, "at": datetime.now(UTC).isoformat(), **message.model_dump(mode="json")}
         try:
-            line = await asyncio.to_thread(_append_once, self.file, key, canonical_json(said))
+            line = await asyncio.to_thread(append_once, self.file, key, canonical_json(said))
         except OSError as error:
             raise as_ours(error, self.file) from error
         return Receipt(channel=self.fitting.id, reference=f"{self.file}:{line}"[-300:])
-
-
-def _append_once(path: Path, key: str, said: bytes) -> int:
-    """Append the line unless its key is there; the 1-based number of the line that has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(
-        path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )  # what is said is not for all
-    with os.fdopen(descriptor, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, also by a death
-        file.seek(0)
-        number, line = 0, b"\n"
-        for number, line in enumerate(file, start=1):
-            if _key_of(line) == key:
-                return number
-        # A line that a death tore in half is closed, so that it spoils no other.
-        file.write((b"" if line.endswith(b"\n") else b"\n") + said + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-        return number + 1
-
-
-def _key_of(line: bytes) -> Any:
-    try:
-        said = json.loads(line)
-    except ValueError:
-        return None
-    return said.get("key") if isinstance(said, dict) else None
-
-
-class FileTrackerConfig(Model):
-    """`folder` gets one file a task."""
-
-    folder: Line
-    format: Literal["markdown", "json"] = "markdown"
-
-
-class FileTracker:
-    """Writes each task once a key; a person who edits the file afterwards is never overwritten."""
-
-    config_model: ClassVar[type[Model]] = FileTrackerConfig
-
-    def __init__(self, fitting: TrackerFitting, config: FileTrackerConfig, kit: Kit) -> None:
-        self.fitting, self.config = fitting, config
-        self.folder = kit.folder / config.folder
-
-    async def open(self, task: Task, key: str) -> Ticket:
-        """Write the task. The reference is the file."""
-        suffix = "md" if self.config.format == "markdown" else "json"
-        mark = hashlib.sha256(key.encode()).hexdigest()[:12]
-        path = self.folder / f"{task.incident}-{task.kind}-{mark}.{suffix}"
-        try:
-            await asyncio.to_thread(_create, path, _markdown(task) if suffix == "md" else task.canonical())
-        except OSError as error:
-            raise as_ours(error, path) from error
-        return Ticket(kind=task.kind, tracker=self.fitting.id, reference=str(path)[-300:])
-
-
-def _create(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        create_whole(path, content)
-
-
-def _markdown(task: Task) -> bytes:
-    return f"# {task.title}\n\nIncident {task.incident}, {task.kind}\n\n{task.text}\n".encode()

@@ -1,4 +1,4 @@
-"""The declarative driver: all five protocols over HTTP and JSON, from the system file alone.
+"""The declarative driver over HTTP and JSON, from the system file alone; its tracker is in `http_tracker.py`.
 
 How wide the gap is between comparing and setting: with `read.revision` the product itself compares (If-Match, and
 412 or 409 is `Drifted`), so there is none. Without it, or with a weak ETag (which If-Match never matches), somebody
@@ -14,7 +14,6 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_validator
 
-from firestation.after_action import Task, Ticket
 from firestation.alarm import SUBJECTS
 from firestation.board import Message, Receipt
 from firestation.drivers.exchange import Answer, Connection, Spot, ask, curl
@@ -48,7 +47,6 @@ from firestation.system import (
     Position,
     SnapshotItem,
     SourceFitting,
-    TrackerFitting,
 )
 
 ONE_OF = {
@@ -61,12 +59,13 @@ ONE_OF = {
 RACED = frozenset({409, 412})
 
 
-class _Keyed(Connection):
+class Keyed(Connection):
     """`key_header` carries the idempotency key; null sends none."""
 
     key_header: HeaderName | None = "Idempotency-Key"
 
     def key(self, key: str) -> dict[str, str]:
+        """The header with this key."""
         return {self.key_header: header_text(key)} if self.key_header else {}
 
 
@@ -184,7 +183,7 @@ class MoveRequest(Request):
     method: Method = "PUT"
 
 
-class HttpLeverConfig(MovingConfig, _Keyed):
+class HttpLeverConfig(MovingConfig, Keyed):
     """How the lever is read, and how it is moved."""
 
     read: ReadRequest
@@ -333,7 +332,7 @@ class HttpCheck:
             raise NotConfigured(msg) from error
 
 
-# ---------------------------------------------------------------------------------------- channel and tracker
+# --------------------------------------------------------------------------------------------------- channel
 
 
 class SendRequest(Request):
@@ -344,7 +343,7 @@ class SendRequest(Request):
     method: Method = "POST"
 
 
-class HttpChannelConfig(_Keyed):
+class HttpChannelConfig(Keyed):
     """`receipt`: where the answer says under which reference it took the message; without it, the status."""
 
     send: SendRequest
@@ -364,40 +363,9 @@ class HttpChannel:
         config = self.config
         values: dict[str, JsonValue] = {**message.model_dump(mode="json"), "key": key}
         answer = await ask(self.kit, config, config.send, values, config.key(key))
-        return Receipt(channel=self.fitting.id, reference=_reference(answer, config.receipt))
+        return Receipt(channel=self.fitting.id, reference=reference(answer, config.receipt))
 
 
-class OpenRequest(Request):
-    """How a task is opened."""
-
-    allowed: ClassVar[frozenset[str]] = frozenset({"incident", "kind", "title", "text", "key"})
-
-    method: Method = "POST"
-
-
-class HttpTrackerConfig(_Keyed):
-    """`ticket`: where the answer names the ticket; without it, the status."""
-
-    open: OpenRequest
-    ticket: Spot | None = None
-
-
-class HttpTracker:
-    """Opens tasks. That a repeated key opens one is the product's promise, kept by its idempotency key."""
-
-    config_model: ClassVar[type[Model]] = HttpTrackerConfig
-
-    def __init__(self, fitting: TrackerFitting, config: HttpTrackerConfig, kit: Kit) -> None:
-        self.fitting, self.config, self.kit = fitting, config, kit
-
-    async def open(self, task: Task, key: str) -> Ticket:
-        """One request, under the key."""
-        config = self.config
-        values: dict[str, JsonValue] = {**task.model_dump(mode="json"), "key": key}
-        answer = await ask(self.kit, config, config.open, values, config.key(key))
-        reference = _reference(answer, config.ticket)
-        return Ticket(kind=task.kind, tracker=self.fitting.id, reference=reference)
-
-
-def _reference(answer: Answer, spot: Spot | None) -> str:
+def reference(answer: Answer, spot: Spot | None) -> str:
+    """Under which reference the product took it: what stands at the spot, or the status."""
     return f"HTTP {answer.status}" if spot is None else one_line(answer.spot(spot))

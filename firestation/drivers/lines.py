@@ -1,9 +1,11 @@
 """Files under one folder, and their lines in bounded memory. What is outside the folder is never read."""
 
+import fcntl
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -61,3 +63,34 @@ def last_lines(path: Path, longest: int) -> Iterator[bytes]:
                 yield line.rstrip(b"\r\n")
     except OSError as error:
         raise as_ours(error, path) from error
+
+
+def append_once(path: Path, key: str, said: bytes) -> int:
+    """Append the JSON line unless one with its `key` is there, durably; the 1-based number of the line that has it.
+
+    Safe for several processes on one machine. Raises `OSError`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(
+        path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )  # what is said is not for all
+    with os.fdopen(descriptor, "a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed, also by a death
+        file.seek(0)
+        number, line = 0, b"\n"
+        for number, line in enumerate(file, start=1):
+            if _key_of(line) == key:
+                return number
+        # A line that a death tore in half is closed, so that it spoils no other.
+        file.write((b"" if line.endswith(b"\n") else b"\n") + said + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+        return number + 1
+
+
+def _key_of(line: bytes) -> Any:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said.get("key") if isinstance(said, dict) else None

@@ -12,6 +12,7 @@ import yaml
 
 from cli.errors import ExitCode
 from cli.runbooks import runbook
+from firestation.after_action import Task
 from firestation.authority import Bell, Login, Member, Station
 from firestation.clock import FirstFifteen
 from firestation.contacts import Contact, ContactKind
@@ -25,14 +26,14 @@ from firestation.model import Model
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import on_call
 from firestation.pagers import Pager
-from firestation.ports import MovedByHand, ReadByHand
+from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.rotation import Hours, Layer, Override, Rotation
 from firestation.runbook import FollowUp, LockPlan, Match, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
-from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System
+from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System, TrackerFitting
 from firestation.tokens import Scope
 from firestation.wording import FIELDS, Wording
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
@@ -43,6 +44,7 @@ ACCESS = ROOT / "docs/access.md"
 LEVERS = ROOT / "docs/levers.md"
 PAGING = ROOT / "docs/paging.md"
 SOURCES = ROOT / "docs/sources.md"
+TRACKERS = ROOT / "docs/trackers.md"
 
 
 def name(document: Path) -> str:
@@ -205,6 +207,35 @@ def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> 
     assert {each.driver for each in found} == set(REGISTRY["source"])
     rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_every_tracker_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:
+    system = System.model_validate(yaml.safe_load(blocks(AUTHORING, "yaml")[0]))
+    taught = [tracker for block in blocks(TRACKERS, "yaml") for tracker in yaml.safe_load(block)["trackers"]]
+    found = [TrackerFitting.model_validate(tracker) for tracker in taught]
+    numbered = tuple(each.changed(id=f"t{number}") for number, each in enumerate(found))
+    assert problems(system.changed(trackers=numbered)) == ()
+    assert {each.driver for each in found} == set(REGISTRY["tracker"])
+    rows = re.findall(r"^\| `(\w+)` \| ", TRACKERS.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(REGISTRY["tracker"])
+    bench = Drivers(ReferenceSecrets(tmp_path), folder=tmp_path)
+    assert all(isinstance(bench.tracker(each), Followed) for each in found)
+
+
+async def test_the_file_of_a_task_is_as_it_is_shown(tmp_path: Path) -> None:
+    (shown,) = blocks(TRACKERS, "markdown")
+    fitting = TrackerFitting(id="tasks", title="Tasks", driver="file", config={"folder": "tasks"})
+    task = Task(
+        incident="refund-agent-1a2b3c4d",
+        kind="postmortem",
+        title="Write the postmortem",
+        text="What happened, and why",
+        owner="ana",
+        due=datetime(2026, 12, 1, 17, tzinfo=UTC),
+    )
+    async with Drivers(ReferenceSecrets(tmp_path), folder=tmp_path) as bench:
+        ticket = await bench.tracker(fitting).open(task, "k")
+    assert Path(ticket.reference).read_text() == shown
 
 
 def test_every_channel_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:

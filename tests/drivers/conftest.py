@@ -96,6 +96,12 @@ def haproxy(tmp_path_factory: pytest.TempPathFactory, two_models: list[str]) -> 
 
 
 @pytest.fixture(scope="session")
+def roundup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[products.Roundup]:
+    with products.roundup(tmp_path_factory.mktemp("roundup")) as roundup:
+        yield roundup
+
+
+@pytest.fixture(scope="session")
 def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[products.Synapse]:
     with products.synapse(tmp_path_factory.mktemp("synapse")) as synapse:
         yield synapse

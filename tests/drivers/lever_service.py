@@ -52,6 +52,8 @@ class Product:
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     messages: dict[str, Any] = field(default_factory=dict)
     tasks: dict[str, Any] = field(default_factory=dict)
+    statuses: dict[str, Any] = field(default_factory=dict)
+    comments: dict[str, tuple[str, Any]] = field(default_factory=dict)
     stale: list[tuple[Any, int]] = field(default_factory=list)
 
     def reset(self) -> None:
@@ -127,6 +129,22 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
         product.tasks.setdefault(key, body)
         return JSONResponse({"task": {"key": f"TASK-{list(product.tasks).index(key) + 1}"}}, status_code=201)
 
+    async def task(request: Request) -> Response:
+        await remember(request)
+        name = request.path_params["name"]
+        if name not in product.statuses and name not in [
+            f"TASK-{at + 1}" for at in range(len(product.tasks))
+        ]:
+            return JSONResponse({"error": "no such task"}, status_code=404)
+        return JSONResponse({"task": {"status": product.statuses.get(name, "todo"), "who": None}})
+
+    async def comments(request: Request) -> Response:
+        body = json.loads(await remember(request))
+        if product.statuses.get(request.path_params["name"]) == "deleted":
+            return JSONResponse({"error": "it was deleted"}, status_code=410)
+        product.comments.setdefault(request.headers["idempotency-key"], (request.path_params["name"], body))
+        return JSONResponse({}, status_code=201)
+
     async def private(request: Request) -> Response:
         await remember(request)
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
@@ -142,6 +160,8 @@ def application(product: Product) -> Starlette:  # noqa: C901 - one small handle
             Route("/bad/{kind}/{rest:path}", bad, methods=anything),
             Route("/messages", messages, methods=["POST"]),
             Route("/tasks", tasks, methods=["POST"]),
+            Route("/tasks/{name}", task, methods=["GET"]),
+            Route("/tasks/{name}/comments", comments, methods=["POST"]),
             Route("/answer", private, methods=anything),
         ]
     )

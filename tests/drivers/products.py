@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
@@ -150,6 +152,16 @@ def server_program(name: str) -> str:
     return str(found[-1]) if found else needs(name, "postgresql")
 
 
+def give(folder: Path, name: str) -> None:
+    """Make a folder somebody else's, with all that is in it, and let them come to it."""
+    user = pwd.getpwnam(name)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    for parent in folder.parents:
+        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
 @contextmanager
 def postgresql(folder: Path) -> Iterator[int]:
     """A PostgreSQL of which `postgres` is the superuser, without a password; its port."""
@@ -158,11 +170,7 @@ def postgresql(folder: Path) -> Iterator[int]:
     data.mkdir()
     who: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
-        user = pwd.getpwnam("postgres")
-        os.chown(data, user.pw_uid, user.pw_gid)
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
+        give(data, "postgres")
         who = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     with running(
         [*who, initdb, "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync"], folder, "initdb"
@@ -266,6 +274,80 @@ def synapse(folder: Path) -> Iterator[Synapse]:
         url = f"http://127.0.0.1:{port}"
         wait_for("Synapse", answers(f"{url}/health"), SECONDS)
         yield Synapse(url)
+
+
+ROUNDUP_USERS = {
+    "admin": "admin-password-of-the-test",
+    "fire": "fire-password-of-the-test",
+    "ana": "ana's own",
+}
+
+
+@dataclass(frozen=True)
+class Roundup:
+    """A Roundup tracker as it comes, with the users of `ROUNDUP_USERS`, and what a person does in it."""
+
+    url: str
+    http: httpx.Client
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
+        """As its administrator."""
+        safe = {"X-Requested-With": "rest", "Referer": f"{self.url}/", "Origin": self.url.rpartition("/")[0]}
+        url = f"{self.url}/rest/data/{path}"
+        return self.http.request(method, url, json=body, headers=safe | headers).raise_for_status()
+
+    def issue(self, number: str) -> Any:
+        """All of an issue."""
+        return self.ask("GET", f"issue/{number}?@verbose=2").json()["data"]["attributes"]
+
+    def etag(self, number: str) -> str:
+        """The mark of its version."""
+        return self.ask("GET", f"issue/{number}").headers["etag"]
+
+
+@contextmanager
+def roundup(folder: Path) -> Iterator[Roundup]:
+    # Not below pytest's own folder, which every new run of pytest closes to others: the server runs as one of them.
+    with TemporaryDirectory(prefix="roundup-") as place:
+        port, home = free_port(), Path(place) / "tracker"
+        url = f"http://127.0.0.1:{port}/fire"
+        make_roundup(folder, home, url)
+        who = []
+        if os.geteuid() == 0:  # the server refuses to run as root
+            give(home, "nobody")
+            who = ["-u", "nobody"]
+        command = [program("roundup", "roundup-server"), *who, "-n", "127.0.0.1", "-p", str(port)]
+        with running([*command, f"fire={home}"], folder, "roundup"):
+            wait_for("Roundup", answers(f"{url}/"), SECONDS)
+            auth = ("admin", ROUNDUP_USERS["admin"])
+            with httpx.Client(auth=auth, trust_env=False, timeout=30) as http:
+                yield Roundup(url, http)
+
+
+def make_roundup(folder: Path, home: Path, url: str) -> None:
+    """A tracker with its users, which sends no mail."""
+    admin = program("roundup", "roundup-admin")
+
+    def do(*words: str) -> None:
+        with running([admin, "-i", str(home), *words], folder, "roundup-admin") as done:
+            assert done.wait(SECONDS) == 0, (folder / "roundup-admin.log").read_text()
+
+    do("install", "classic", "sqlite")
+    config = (home / "config.ini").read_text()
+    settings = {
+        "#web = NO DEFAULT": f"web = {url}/",
+        "rounds = 250000": "rounds = 1000",  # each request proves a password
+        "#domain = NO DEFAULT": "domain = test.local",
+        "#host = NO DEFAULT": "host = localhost",
+        "\ndebug = \n": "\ndebug = mail.txt\n",  # its mails go into a file
+    }
+    for old, new in settings.items():
+        assert config.count(old) == 1, old
+        config = config.replace(old, new)
+    (home / "config.ini").write_text(config)
+    do("initialise", ROUNDUP_USERS["admin"])
+    for name in ("fire", "ana"):
+        do("create", "user", f"username={name}", f"password={ROUNDUP_USERS[name]}", "roles=User")
 
 
 HAPROXY = """

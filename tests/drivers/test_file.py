@@ -1,4 +1,4 @@
-"""The file driver: evidence, messages and tasks as files."""
+"""The file driver: messages as lines of a file. Its tracker is tried in tests/drivers/trackers."""
 
 import asyncio
 import fcntl
@@ -14,9 +14,9 @@ from firestation.after_action import Task
 from firestation.board import Message
 from firestation.drivers import Drivers
 from firestation.errors import Denied, DriverError
-from firestation.ports import Channel, Tracker
+from firestation.ports import Channel
 from firestation.system import ChannelFitting, TrackerFitting
-from firestation.testing import ChannelConformance, TrackerConformance
+from firestation.testing import ChannelConformance
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 MESSAGE = Message(incident="agent-1", purpose="page", title="T", text="fire", to="ana@example.org")
@@ -34,18 +34,6 @@ class TestFileChannel(ChannelConformance):
     def delivered(self, tmp_path: Path) -> Callable[[], list[str]]:
         path = tmp_path / "out" / "room.jsonl"
         return lambda: [json.loads(line)["text"] for line in path.read_text().splitlines()]
-
-
-@pytest.mark.parametrize("form", ["markdown", "json"])
-class TestFileTracker(TrackerConformance):
-    @pytest.fixture
-    def tracker(self, bench: Drivers, form: str) -> Tracker:
-        config = {"folder": "tasks", "format": form}
-        return bench.tracker(TrackerFitting(id="tasks", title="T", driver="file", config=config))
-
-    @pytest.fixture
-    def kept(self, tmp_path: Path) -> Callable[[], int]:
-        return lambda: len(list((tmp_path / "tasks").iterdir()))
 
 
 async def test_a_line_torn_by_a_death_spoils_no_other(bench: Drivers, tmp_path: Path) -> None:
@@ -76,16 +64,6 @@ async def test_what_another_process_is_writing_is_waited_for(bench: Drivers, tmp
         other.write('{"key":"k1"}\n')
     assert (await ours).reference.endswith("room.jsonl:1")
     assert path.read_text() == '{"key":"k1"}\n'
-
-
-async def test_what_a_person_wrote_into_a_task_stays(bench: Drivers) -> None:
-    fitting = TrackerFitting(id="tasks", title="T", driver="file", config={"folder": "tasks"})
-    task = Task(incident="agent-1", kind="postmortem", title="Write it", text="What happened")
-    path = Path((await bench.tracker(fitting).open(task, "k")).reference)
-    assert path.read_text() == "# Write it\n\nIncident agent-1, postmortem\n\nWhat happened\n"
-    path.write_text("my notes")
-    assert (await bench.tracker(fitting).open(task, "k")).reference == str(path)
-    assert path.read_text() == "my notes"
 
 
 async def test_a_place_that_cannot_be_written_is_our_error(bench: Drivers, tmp_path: Path) -> None:

@@ -26,19 +26,17 @@ from firestation.errors import (
     NotConfigured,
     Unreachable,
 )
-from firestation.ports import Channel, Check, Lever, Lockable, Tracker, Window
+from firestation.ports import Channel, Check, Lever, Lockable, Window
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
     LeverFitting,
     Position,
-    TrackerFitting,
 )
 from firestation.testing import (
     ChannelConformance,
     CheckConformance,
     LeverConformance,
-    TrackerConformance,
 )
 from tests.drivers.lever_service import TOKEN, Product
 from tests.drivers.levers.making import HASTY, PATIENT
@@ -122,21 +120,6 @@ class TestChannel(ChannelConformance):
     @pytest.fixture
     def delivered(self, product: Product) -> Callable[[], list[str]]:
         return lambda: [message["text"] for message in product.messages.values()]
-
-
-class TestTracker(TrackerConformance):
-    @pytest.fixture
-    def tracker(self, bench: Drivers, product: Product) -> Tracker:
-        opened = {
-            "url": "/tasks",
-            "body": {"fields": [{"summary": "[{incident}] {title}", "text": "{text}"}]},
-        }
-        config = {"base": product.url, "open": opened, "ticket": {"path": "$.task.key"}}
-        return bench.tracker(TrackerFitting(id="tasks", title="T", driver="http", config=config))
-
-    @pytest.fixture
-    def kept(self, product: Product) -> Callable[[], int]:
-        return lambda: len(product.tasks)
 
 
 class TestMoving:

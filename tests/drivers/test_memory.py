@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
+from firestation.after_action import Ticket, TicketState
 from firestation.errors import Drifted, Gone, NotApplied, NotConfigured, Unreachable
 from firestation.evidence import Scope
 from firestation.ports import Artifact, Bench, Check, Lever, Source, Window
@@ -15,6 +16,7 @@ from firestation.testing import (
     ChannelConformance,
     CheckConformance,
     EvidenceStoreConformance,
+    FollowedConformance,
     LeverConformance,
     MemoryBench,
     MemoryChannel,
@@ -24,7 +26,6 @@ from firestation.testing import (
     MemorySource,
     MemoryTracker,
     SourceConformance,
-    TrackerConformance,
 )
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -90,7 +91,7 @@ class TestMemoryChannel(ChannelConformance):
         return lambda: [message.text for message in channel.sent.values()]
 
 
-class TestMemoryTracker(TrackerConformance):
+class TestMemoryTracker(FollowedConformance):
     @pytest.fixture
     def tracker(self) -> MemoryTracker:
         return MemoryTracker("tasks")
@@ -98,6 +99,36 @@ class TestMemoryTracker(TrackerConformance):
     @pytest.fixture
     def kept(self, tracker: MemoryTracker) -> Callable[[], int]:
         return lambda: len(tracker.opened)
+
+    @pytest.fixture
+    def shown(self, tracker: MemoryTracker) -> Callable[[Ticket], str]:
+        def text(ticket: Ticket) -> str:
+            task = list(tracker.opened.values())[int(ticket.reference.removeprefix("task ")) - 1]
+            said = [word for reference, word in tracker.reminders.values() if reference == ticket.reference]
+            return "\n".join([*map(str, task.model_dump().values()), *said])
+
+        return text
+
+    @pytest.fixture
+    def lossy(self, tracker: MemoryTracker) -> Callable[[int], MemoryTracker]:
+        def lose(write: int) -> MemoryTracker:
+            tracker.faults.after_effect = True
+            tracker.faults.unreachable(1 if write == 0 else 0)
+            return tracker
+
+        return lose
+
+    @pytest.fixture
+    def finish(self, tracker: MemoryTracker) -> Callable[[Ticket], Any]:
+        return lambda ticket: tracker.states.update(
+            {ticket.reference: TicketState(state="done", detail="it is done")}
+        )
+
+    @pytest.fixture
+    def remove(self, tracker: MemoryTracker) -> Callable[[Ticket], Any]:
+        return lambda ticket: tracker.states.update(
+            {ticket.reference: TicketState(state="gone", detail="it was taken away")}
+        )
 
 
 class TestMemoryEvidence(EvidenceStoreConformance):

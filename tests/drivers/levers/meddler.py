@@ -46,7 +46,8 @@ class Meddler:
 
     async def forward(self, request: Request, body: bytes) -> Response:
         """The same request to the product itself."""
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        path = request.scope["raw_path"].decode().partition("?")[0]  # as it came: %2F is no slash
+        path += f"?{request.url.query}" if request.url.query else ""
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             got = await client.request(request.method, self.target + path, headers=headers, content=body)
