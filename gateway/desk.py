@@ -51,9 +51,6 @@ SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
 SHOWN = 1000
 LOOKED_AT = 10 * SHOWN
-STATION = "station"
-"""Whose incident it is, in the memo of its workflow."""
-
 Result = TypeVar("Result")
 
 
@@ -114,7 +111,7 @@ class Desk:
         """Deliver what came together. An all-clear that comes before any fire opens nothing."""
         latest = await self._latest(incident)
         if latest is not None and not await self._is_ours(latest):
-            other = (await latest.memo()).get(STATION)
+            other = (await latest.memo()).get(messages.STATION)
             problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
         fires = [index for index, (alarm, _) in enumerate(rung) if alarm.status == "firing"]
@@ -169,7 +166,7 @@ class Desk:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": first.name, STATION: brief.roster.station},
+            memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(search.SYSTEM, brief.system.system),
@@ -287,7 +284,10 @@ class Desk:
     async def _is_ours(self, found: WorkflowExecution) -> bool:
         """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
         ours = self.books.book.station.station
-        return found.workflow_type == messages.WORKFLOW and (await found.memo()).get(STATION, ours) == ours
+        return (
+            found.workflow_type == messages.WORKFLOW
+            and (await found.memo()).get(messages.STATION, ours) == ours
+        )
 
     def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(incident)
