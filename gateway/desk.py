@@ -29,6 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.follow_up import Finish
 from firestation.model import Id, Line, Model, Time
 from firestation.picture import Picture
 from firestation.record import Brief
@@ -36,6 +37,7 @@ from firestation.severity import propose
 from firestation.state import Phase
 from gateway.batches import Batches
 from gateway.book import Books
+from gateway.tasks import TaskDesk, TaskList
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -87,6 +89,7 @@ class Desk:
 
     def __init__(self, client: Client, books: Books, coalesce: timedelta) -> None:
         self.client, self.books, self.coalesce = client, books, coalesce.total_seconds()
+        self.followers = TaskDesk(client, books)
         self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
         self.batches = Batches[tuple[Alarm, Brief], Rang](self._deliver, MOST_TOGETHER)
 
@@ -258,6 +261,20 @@ class Desk:
             if len(rows) >= SHOWN:
                 break
         return rows
+
+    async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList:
+        """The tasks that incidents have left to people. One that is forgotten by now may still have some."""
+        found = await _in_time(self.followers.listing(incident, open_only=open_only))
+        if incident and not (found.incidents or found.not_shown):
+            await self._check(incident)
+        return found
+
+    async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> messages.Finished:
+        """A person says that a task is done. Raises as `act` does."""
+        try:
+            return await _in_time(self.followers.finish(incident, word, fire, key), incident)
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
 
     async def ready(self) -> bool:
         """Whether Temporal answers. Files that are wrong are no reason not to; this looks at them, for the log."""

@@ -117,9 +117,10 @@ class Follower:
         async with asyncio.timeout(PATIENCE):
             while (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        return await self.stage.environment.client.get_workflow_handle(
+        end: messages.AfterEnd = await self.stage.environment.client.get_workflow_handle(
             self.id, result_type=messages.AfterEnd
         ).result()
+        return end
 
     async def proved(self) -> list[WorkflowHistory]:
         """The runs, none of whose tasks ever failed, and which replay as they were."""
