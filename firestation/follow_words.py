@@ -64,8 +64,9 @@ def _addressed(course: Course, person: str) -> str:
 
 
 def ticket_word(course: Course, tell: Tell, now: datetime) -> tuple[str, str] | None:
-    """What the ticket is told, and its key; None where there is none, or it is not for a ticket."""
-    if tell.task is None or tell.task.ticket is None or tell.kind in {"gone", "unread"}:
+    """What the ticket is told, and its key; None where there is none to tell, or it is not for a ticket."""
+    task = tell.task
+    if task is None or task.ticket is None or task.gone_since or tell.kind == "unread":
         return None
     whom = f" Told: {', '.join(tell.people)}." if tell.people else ""
     text = f"Firestation, {course.incident}: {_title(course, tell, now)}.{whom}"

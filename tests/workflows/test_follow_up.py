@@ -347,3 +347,17 @@ async def test_nonsense_is_kept_out(stage: Stage) -> None:
     assert set(short(await follower.picture()).values()) == {"open"}
     chain = await follower.proved()
     assert "ghp_" not in "".join(run.to_json() for run in chain)
+
+
+async def test_an_answer_that_is_lost_sends_no_reminder_twice(stage: Stage) -> None:
+    """The message went out, and nobody heard so: it is sent again under the same key, which is the same message."""
+    stage.town.pager.faults.after_effect = True
+    stage.town.pager.faults.unreachable(2)
+    follower = await begin(stage, -HOUR)
+    await follower.later(
+        "two mornings", lambda seen: all(each.reminded.get("late", 0) >= 2 for each in seen.tasks), 4 * DAYS
+    )
+    assert not stage.town.pager.faults.errors
+    days = mornings(stage, "postmortem")
+    assert len(days) == len(set(days)) >= 2
+    await follower.proved()
