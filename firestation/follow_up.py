@@ -165,9 +165,10 @@ class Course(Model):
         return self.changed(tasks=tuple(task if each.name == task.name else each for each in self.tasks))
 
     def told(self, news: Handed) -> "Course":
-        """What the incident handed over. An end is the last word; what is told again changes nothing."""
+        """What the incident handed over. After its end only one thing may be new: that the lock is proved."""
         if self.ended:
-            return self
+            proved = news.lock_proved and not self.lock_proved
+            return self.changed(lock_proved=True) if proved else self
         found = {(each.kind, each.name): each for each in news.tickets}
         tasks = tuple(
             each.changed(ticket=each.ticket or found.get((each.task.kind, each.task.name)))

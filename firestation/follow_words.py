@@ -146,7 +146,7 @@ def command(course: Course, task: TaskCourse) -> str:
 
 
 class TaskView(Model):
-    """One task as people look at it. `state`: open, late, done, dropped, gone or unread (of the last look)."""
+    """One task as people look at it. `state`: open, late, done or dropped, and what keeps us from knowing."""
 
     task: Id
     title: Line

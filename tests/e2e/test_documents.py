@@ -124,11 +124,12 @@ def test_after_action(agent: Agent, station: Station) -> None:
         """Visibility is a moment behind, and a worker that died is a moment away."""
         return f"firestation finish {incident} postmortem" in run("firestation tasks", **who)
 
+    told: list[str] = []
     wait_for("the tasks", listed)
     for command in commands(ROOT / "docs/after-action.md"):
-        told = run(command.replace("INCIDENT", incident), **who)
-        assert "eval-lock" in told
-    assert "by ben: it is written and discussed" in told
+        told.append(" ".join(run(command.replace("INCIDENT", incident), **who).split()))
+        assert "eval-lock" in told[-1]
+    assert "by ben: it is written and discussed" in told[-1]
 
 
 def test_legal_clocks(agent: Agent, tmp_path: Path) -> None:
