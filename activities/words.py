@@ -11,8 +11,8 @@ from firestation.after_action import Ticket
 from firestation.board import Receipt
 from firestation.errors import FirestationError, Nonsense
 from firestation.links import LIFE, Link, without_link
-from firestation.orders import SendOrder, TaskOrder
-from firestation.ports import Bench
+from firestation.orders import LookAnswer, LookOrder, RemindOrder, SendOrder, TaskOrder
+from firestation.ports import Bench, Followed
 
 Address = Callable[[Link, datetime], str]
 """The address at which this link is opened, until that time."""
@@ -59,3 +59,24 @@ class WordActivities:
         async with beating():
             with as_failures():
                 return await self.bench.tracker(order.tracker).open(order.task, order.key)
+
+    @activity.defn(name="look_at_task")
+    async def look_at_task(self, order: LookOrder) -> LookAnswer:
+        """What became of a task. A tracker that cannot be asked says so; one that does not answer is an error."""
+        async with beating():
+            with as_failures():
+                tracker = self.bench.tracker(order.tracker)
+                if not isinstance(tracker, Followed):
+                    return LookAnswer(state=None)
+                return LookAnswer(state=await tracker.look(order.ticket))
+
+    @activity.defn(name="remind_task")
+    async def remind_task(self, order: RemindOrder) -> bool:
+        """Put a word to a task, once."""
+        async with beating():
+            with as_failures():
+                tracker = self.bench.tracker(order.tracker)
+                if not isinstance(tracker, Followed):
+                    return False
+                await tracker.remind(order.ticket, order.text, order.key)
+                return True

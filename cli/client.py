@@ -13,6 +13,7 @@ import httpx
 from pydantic import ValidationError
 
 from firestation.errors import Denied, Gone, InvalidInput, Nonsense, Refused, Unreachable
+from firestation.follow_words import FollowPicture
 from firestation.picture import Picture
 
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
@@ -71,6 +72,23 @@ class Gateway:
             fix = f"Write more of it: {', '.join(found[:5])}"
             raise InvalidInput("incident", f"{len(found)} incidents begin with {prefix!r}", fix)
         return found[0]
+
+    def tasks(self, incident: str | None, *, only_open: bool) -> tuple[list[FollowPicture], list[str]]:
+        """The tasks of one incident, or of all; and those who follow some up and cannot be shown now."""
+        path = f"/incidents/{_segment(incident)}/tasks" if incident else "/tasks"
+        answer = self._ask("GET", path, params={"open": "true"} if only_open and not incident else {})
+        try:
+            found = [FollowPicture.model_validate(each) for each in answer["incidents"]]
+            return found, [str(each) for each in answer.get("not_shown", ())]
+        except (ValidationError, LookupError, TypeError, AttributeError) as error:
+            raise Nonsense(
+                f"the station's tasks cannot be read ({type(error).__name__}): "
+                "use the firestation command of the station's own version"
+            ) from error
+
+    def finish(self, incident: str, task: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Say that a task is done. Raises `Refused` with what is missing."""
+        return self.act(incident, f"tasks/{_segment(task)}/finish", fields)
 
     def evidence(self, incident: str, digest: str) -> Iterator[bytes]:
         """One piece of evidence, as it comes. Raises `Nonsense` at its end when it is not that of the digest."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, decisions, evidence, files, law, people, runbooks, station, tokens, watch
+from cli import acts, bell, decisions, evidence, files, law, people, runbooks, station, tasks, tokens, watch
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -79,6 +79,8 @@ for panel, commands in acts.PANELS.items():
         teach(app, act.__name__, act, panel)
 for said in law.COMMANDS:
     teach(app, said.__name__, said, law.PANEL)
+teach(app, "tasks", tasks.tasks, SEE)
+teach(app, "finish", tasks.finish, tasks.PANEL)
 teach(app, "oncall", people.oncall, SEE)
 teach(app, "up", station.up, RUN)
 teach(app, "demo", demo, RUN)

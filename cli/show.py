@@ -270,6 +270,8 @@ def _after(seen: Picture) -> Iterator[Text]:
         yield Text(f"{waiver.what} waived by {waiver.by}{until}: {plain(waiver.reason, SHORT)}", style=ASK)
     for ticket in seen.tickets:
         yield Text(f"{ticket.kind} task: {plain(ticket.reference)}")
+    if seen.tickets:
+        yield Text(f"until they are done: firestation tasks {seen.incident}", style=DIM)
     if seen.postmortem:
         yield Text(f"postmortem {seen.postmortem.digest[:12]}: {plain(seen.postmortem.name)}")
     if seen.lock:

@@ -55,10 +55,13 @@ class Entry(Model):
 
 
 class Message(Model):
-    """What a channel is asked to send. `to` is an address for a pager, otherwise empty."""
+    """What a channel is asked to send. `to` is an address for a pager, otherwise empty.
+
+    A `reminder` is calm: it is of a task after the incident, and waits for the morning.
+    """
 
     incident: Id
-    purpose: Literal["page", "decision", "update", "escalation"]
+    purpose: Literal["page", "decision", "update", "escalation", "reminder"]
     title: Line
     text: Text
     to: Line | None = None

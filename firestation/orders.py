@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from firestation.after_action import Task
+from firestation.after_action import Task, Ticket, TicketState
 from firestation.board import Message
 from firestation.evidence import ArtifactRef, Scope, Snapshot
 from firestation.firebreak import MoveOrder
 from firestation.links import Link
-from firestation.model import Duration, Id, Line, Model, Sha256, Time
+from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.runbook import LockPlan
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
 
@@ -116,6 +116,28 @@ class TaskOrder(Model):
 
     tracker: TrackerFitting
     task: Task
+    key: Line
+
+
+class LookOrder(Model):
+    """Ask what became of this task. Answer: `LookAnswer`."""
+
+    tracker: TrackerFitting
+    ticket: Ticket
+
+
+class LookAnswer(Model):
+    """What became of it; None from a tracker that cannot be asked."""
+
+    state: TicketState | None
+
+
+class RemindOrder(Model):
+    """Put this word to the task, once. Answer: whether the tracker is one that takes words."""
+
+    tracker: TrackerFitting
+    ticket: Ticket
+    text: Text
     key: Line
 
 

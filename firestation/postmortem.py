@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 
 from firestation import record
-from firestation.after_action import Task
 from firestation.firebreak import Firebreak
 from firestation.legal_course import in_sight, standing
 from firestation.model import count, show_duration
@@ -31,17 +30,6 @@ def draft(incident: Incident, events: Record) -> str:
     title = f"# Postmortem of {incident.id}: {incident.brief.system.title}"
     parts = [f"## {name}\n\n" + "\n".join(lines) for name, lines in sections]
     return "\n\n".join([title, *parts]) + "\n"
-
-
-def tasks(incident: Incident) -> Iterator[Task]:
-    """What people are left with: the postmortem, the lock, and what the runbook asks for besides."""
-    runbook = incident.brief.runbook
-    text = f"{runbook.title}. Opened by the incident {incident.id}."
-    yield Task(incident=incident.id, kind="postmortem", title=f"Postmortem of {incident.id}", text=text)
-    yield Task(incident=incident.id, kind="eval-lock", title=f"Lock: {runbook.lock.title}"[:300], text=text)
-    for each in runbook.after_action:
-        whose = f"{text} {each.owner} owns it, within {show_duration(each.within)}."
-        yield Task(incident=incident.id, kind="follow-up", title=each.title, text=whose, name=each.id)
 
 
 def _summary(incident: Incident) -> Iterator[str]:

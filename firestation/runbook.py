@@ -86,6 +86,20 @@ class FollowUp(Model):
     )
 
 
+POSTMORTEM_WITHIN, LOCK_WITHIN = timedelta(days=5), timedelta(days=14)
+
+
+class PostmortemPlan(Model):
+    """Who brings the drafted postmortem to its end, and until when."""
+
+    owner: Line | None = Field(
+        default=None, description="who writes it: a person or a team; otherwise the captain of the time"
+    )
+    within: Duration = Field(
+        default=POSTMORTEM_WITHIN, gt=timedelta(), description="how long after the recovery; otherwise 5d"
+    )
+
+
 class LockPlan(Model):
     """The lock to make: the check that must fail on the frozen evidence and pass, `runs` times, on the repaired system.
 
@@ -103,6 +117,17 @@ class LockPlan(Model):
     )
     answer: str = Field(default="$", description="where the answer stands in the artifact")
     runs: int = Field(default=3, ge=1, le=100, description="how often it must pass")
+    owner: Line | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="who puts it where it is run for ever: a person or a team; otherwise the captain of the time",
+    )
+    within: Duration = Field(
+        default=LOCK_WITHIN,
+        gt=timedelta(),
+        exclude_if=lambda value: value == LOCK_WITHIN,
+        description="how long after the recovery; otherwise 14d",
+    )
 
 
 class Runbook(Model):
@@ -148,6 +173,11 @@ class Runbook(Model):
         description="the checks that prove the recovery, and for how long they must hold"
     )
     lock: LockPlan = Field(description="what keeps this from coming back: without a lock no incident closes")
+    postmortem: PostmortemPlan = Field(
+        default=PostmortemPlan(),
+        exclude_if=lambda value: value == PostmortemPlan(),
+        description="who writes the postmortem, and until when",
+    )
     after_action: tuple[FollowUp, ...] = Field(
         default=(), description="tasks of the after-action, beside postmortem and lock"
     )

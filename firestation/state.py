@@ -17,6 +17,7 @@ from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.fitting import Telling
 from firestation.legal import LegalRun
 from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
+from firestation.pagers import Pager
 from firestation.record import Brief
 from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing, propose
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
@@ -116,6 +117,11 @@ class Parcel(Model):
     page: int | None = None
 
 
+def as_channel(pager: Pager) -> ChannelFitting:
+    """One of the station's pagers as the channel that an activity sends by."""
+    return ChannelFitting(audience="pager", **{name: getattr(pager, name) for name in Telling.model_fields})
+
+
 class Incident(Model):
     """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree.
 
@@ -207,10 +213,7 @@ class Incident(Model):
         """The channel that a parcel goes by: one of the station's pagers, or one of the system's channels."""
         if not parcel.pager:
             return next(each for each in self.brief.system.channels if each.id == parcel.channel)
-        pager = next(each for each in self.brief.roster.pagers if each.id == parcel.channel)
-        return ChannelFitting(
-            audience="pager", **{name: getattr(pager, name) for name in Telling.model_fields}
-        )
+        return as_channel(next(each for each in self.brief.roster.pagers if each.id == parcel.channel))
 
     @property
     def late(self) -> tuple[Id, ...]:

@@ -17,7 +17,8 @@ from firestation.alarm import Alarm
 from firestation.complaints import invalid_inputs
 from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
-from firestation.model import Id, Model
+from firestation.follow_up import Finish
+from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
@@ -30,7 +31,8 @@ from gateway.front import Front
 from gateway.guard import Guard
 from gateway.pages import STATIC
 from gateway.problems import Problem, install, unusable
-from workflows.messages import Answer
+from gateway.tasks import ORDER, TaskList
+from workflows.messages import Answer, Finished
 
 log = structlog.get_logger()
 
@@ -54,6 +56,8 @@ class DeskPort(Protocol):
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
     async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
+    async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
+    async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
     async def ready(self) -> bool: ...  # noqa: D102
 
 
@@ -62,6 +66,13 @@ class Bell(Model):
 
     incidents: tuple[dict[str, Any], ...]
     ignored: tuple[dict[str, Any], ...]
+
+
+class FinishBody(Model):
+    """A person's word that a task is done. `fire` tells two fires of one incident apart: its mark, or the beginning."""
+
+    reason: Text
+    fire: str = Field(default="", pattern=r"^[0-9a-z-]{0,64}$")
 
 
 class Listing(Model):
@@ -85,6 +96,7 @@ def create_app(
     app.include_router(_health(desk))
     app.include_router(_alarms(desk, door, front))
     app.include_router(_incidents(desk, door, front))
+    app.include_router(_tasks(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
     app.include_router(entrance(desk, door, front))
     if link_key:
@@ -236,6 +248,41 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
 
     for kind, model in ACTS.items():
         _add_act(router, desk, acts, kind, model)
+    return router
+
+
+def _tasks(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
+    router = APIRouter(tags=["tasks"], route_class=_known_first(door, front))
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+    acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
+
+    @router.get("/tasks")
+    async def every(caller: looks, open: bool = False) -> TaskList:  # noqa: A002, FBT001, FBT002 - HTTP's
+        """The tasks that all incidents have left to people."""
+        _person(caller)
+        return await desk.tasks(None, open_only=open)
+
+    @router.get("/incidents/{incident}/tasks")
+    async def of_one(incident: Id, caller: looks) -> TaskList:
+        """The tasks that this incident has left to people, of each of its fires."""
+        _person(caller)
+        return await desk.tasks(incident, open_only=False)
+
+    @router.post("/incidents/{incident}/tasks/{task}/finish")
+    async def finish(
+        incident: Id, task: Id, caller: acts, body: FinishBody, idempotency_key: KeyHeader = None
+    ) -> Finished:
+        """A task is done, by the word of a person."""
+        person = _person(caller)
+        word = Finish(by=person, task=task, reason=body.reason)
+        key = f"finish/{task}/{person}/{idempotency_key}" if idempotency_key else None
+        answer = await desk.finish(incident, word, body.fire, key)
+        log.info("finish", incident=incident, task=task, by=person, accepted=answer.accepted)
+        if answer.accepted:
+            return answer
+        missing = answer.missing or ""
+        raise Problem(409, ORDER, missing, rule=0, missing=missing)
+
     return router
 
 

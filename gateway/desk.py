@@ -29,6 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.follow_up import Finish
 from firestation.model import Id, Line, Model, Time
 from firestation.picture import Picture
 from firestation.record import Brief
@@ -36,6 +37,7 @@ from firestation.severity import propose
 from firestation.state import Phase
 from gateway.batches import Batches
 from gateway.book import Books
+from gateway.tasks import TaskDesk, TaskList
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -51,9 +53,6 @@ SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
 SHOWN = 1000
 LOOKED_AT = 10 * SHOWN
-STATION = "station"
-"""Whose incident it is, in the memo of its workflow."""
-
 Result = TypeVar("Result")
 
 
@@ -90,6 +89,7 @@ class Desk:
 
     def __init__(self, client: Client, books: Books, coalesce: timedelta) -> None:
         self.client, self.books, self.coalesce = client, books, coalesce.total_seconds()
+        self.followers = TaskDesk(client, books)
         self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
         self.batches = Batches[tuple[Alarm, Brief], Rang](self._deliver, MOST_TOGETHER)
 
@@ -114,7 +114,7 @@ class Desk:
         """Deliver what came together. An all-clear that comes before any fire opens nothing."""
         latest = await self._latest(incident)
         if latest is not None and not await self._is_ours(latest):
-            other = (await latest.memo()).get(STATION)
+            other = (await latest.memo()).get(messages.STATION)
             problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
         fires = [index for index, (alarm, _) in enumerate(rung) if alarm.status == "firing"]
@@ -169,7 +169,7 @@ class Desk:
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": first.name, STATION: brief.roster.station},
+            memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
             search_attributes=TypedSearchAttributes(
                 [
                     SearchAttributePair(search.SYSTEM, brief.system.system),
@@ -262,6 +262,20 @@ class Desk:
                 break
         return rows
 
+    async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList:
+        """The tasks that incidents have left to people. One that is forgotten by now may still have some."""
+        found = await _in_time(self.followers.listing(incident, open_only=open_only))
+        if incident and not (found.incidents or found.not_shown):
+            await self._check(incident)
+        return found
+
+    async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> messages.Finished:
+        """A person says that a task is done. Raises as `act` does."""
+        try:
+            return await _in_time(self.followers.finish(incident, word, fire, key), incident)
+        except WorkflowUpdateFailedError as error:
+            raise _refused(error) from error
+
     async def ready(self) -> bool:
         """Whether Temporal answers. Files that are wrong are no reason not to; this looks at them, for the log."""
         await self.books.latest()
@@ -287,7 +301,10 @@ class Desk:
     async def _is_ours(self, found: WorkflowExecution) -> bool:
         """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
         ours = self.books.book.station.station
-        return found.workflow_type == messages.WORKFLOW and (await found.memo()).get(STATION, ours) == ours
+        return (
+            found.workflow_type == messages.WORKFLOW
+            and (await found.memo()).get(messages.STATION, ours) == ours
+        )
 
     def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(incident)

@@ -21,6 +21,7 @@ from firestation.model import count, show_duration
 from worker.history import as_json, fetch_chain
 from worker.wiring import workflow_runner
 from workflows.client import connect, forward_logs
+from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
@@ -29,7 +30,7 @@ WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
     replayer = Replayer(
-        workflows=[IncidentWorkflow],
+        workflows=[IncidentWorkflow, AfterActionWorkflow],
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )

@@ -28,6 +28,7 @@ from firestation.settings import Settings
 from firestation.signing import KeySigner, UriSigner, ensure_key
 from worker.leases import TemporalLeases
 from workflows.client import TASK_QUEUE
+from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
 
@@ -59,7 +60,7 @@ def incident_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, LeverLease],
+        workflows=[IncidentWorkflow, AfterActionWorkflow, LeverLease],
         activities=[
             snapshot.collect,
             snapshot.read_lever,
@@ -73,6 +74,8 @@ def incident_worker(
             checks.soak,
             words.send,
             words.open_task,
+            words.look_at_task,
+            words.remind_task,
             lock.prove_lock,
         ],
         workflow_runner=workflow_runner(passed_through),

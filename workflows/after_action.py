@@ -1,16 +1,25 @@
 """Convert every incident into a lock: the tasks, the lock with its proof, the postmortem."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 from firestation import record
 from firestation.after_action import LockProof, Task, Ticket
+from firestation.aftermath import course, handed, is_left, tasks
 from firestation.evidence import ArtifactRef
 from firestation.firebreak import effect_key
 from firestation.orders import KeepOrder, LockOrder, TaskOrder
-from firestation.postmortem import draft, tasks
+from firestation.postmortem import draft
 from firestation.state import Phase
+from workflows import messages
 from workflows.house import House, why
+from workflows.search import following
 
 
 async def make_the_lock(house: House) -> None:
@@ -22,6 +31,7 @@ async def make_the_lock(house: House) -> None:
     while await house.until(due):
         for task in tasks(house.incident):
             await _open_task(house, task)
+        await _follow_up(house)
         await _prove(house)
         await _draft(house)
 
@@ -41,6 +51,46 @@ async def _open_task(house: House, task: Task) -> None:
         house.happen(record.TaskOpened(at=workflow.now(), ticket=ticket.changed(name=task.name)))
     except ActivityError as error:
         house.happen(record.Failed(at=workflow.now(), step="task", detail=why(error)))
+
+
+async def _follow_up(house: House) -> None:
+    """Let the tasks be followed up by a workflow of their own, which outlives this one. Started once a fire.
+
+    The id says so, whatever is continued or tried again: it outlives the incident, so it is never free meanwhile.
+    """
+    if not is_left(house.incident):
+        return
+    found = course(house.incident)
+    values = following(found, workflow.now())
+    try:
+        await workflow.start_child_workflow(
+            messages.AFTER_ACTION,
+            messages.AfterStart(course=found),
+            id=messages.after_id(found.incident, found.mark),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            memo={"title": found.title, messages.STATION: found.roster.station},
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(key, value) for key, value in values.items()]
+            ),
+            static_summary=f"the tasks of {found.incident}",
+        )
+    except WorkflowAlreadyStartedError:
+        await hand_over(house)  # it was tried again, and more of the tasks may stand in the tracker now
+
+
+async def hand_over(house: House) -> None:
+    """Tell whoever follows up the tasks what they cannot know: the tickets, the captain, and how it ended."""
+    incident = house.incident
+    if not is_left(incident):
+        return
+    follower = workflow.get_external_workflow_handle(messages.after_id(incident.id, incident.mark))
+    try:
+        await follower.signal(messages.TOLD, handed(incident))
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise
+        workflow.logger.warning("nobody follows up the tasks of %s any more: %s", incident.id, error)
 
 
 async def _prove(house: House) -> None:

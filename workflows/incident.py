@@ -5,24 +5,21 @@ core says what follows, and each room does what is owed in its part of the house
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from firestation import picture, record
 from firestation.acts import ACTS
 from firestation.alarm import Alarms
-from firestation.complaints import invalid_inputs
-from firestation.errors import Refused
 from firestation.record import Acted
 from workflows import messages
-from workflows.after_action import make_the_lock
+from workflows.after_action import hand_over, make_the_lock
 from workflows.clock import keep_the_list, keep_time
 from workflows.firebreaks import guard
+from workflows.hearing import read, refusals_as_failures, signals_first
 from workflows.house import House
 from workflows.paging import page
 from workflows.recovery import prove_recovery
@@ -58,6 +55,8 @@ class IncidentWorkflow:
             keep_time(house),
             keep_the_list(house),
         )
+        if house.incident.ended:
+            await hand_over(house)  # what is left to people goes on without the incident
         await workflow.wait_condition(workflow.all_handlers_finished)
         if house.incident.ended is None or house.incident.ended_at is None:
             opened, *rest = house.record
@@ -77,9 +76,9 @@ class IncidentWorkflow:
     @workflow.update(name=messages.RING)
     async def ring(self, rung: Alarms) -> messages.Joined:
         """Alarms start the incident, or join it."""
-        await _signals_first()
+        await signals_first()
         new = not self.house.incident.rung
-        with _refusals_as_failures():
+        with refusals_as_failures():
             for alarm in rung.alarms:
                 self.house.happen(record.Rang(at=workflow.now(), alarm=alarm))
         incident = self.house.incident
@@ -88,7 +87,7 @@ class IncidentWorkflow:
     @ring.validator
     def screen_alarms(self, rung: Alarms) -> None:
         """Keep out, before it is accepted, what must not even stand in the history."""
-        with _refusals_as_failures():
+        with refusals_as_failures():
             for alarm in rung.alarms:
                 self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
 
@@ -116,51 +115,25 @@ class IncidentWorkflow:
 
     def _answering(self, model: type[Any]) -> Callable[..., Awaitable[messages.Answer]]:
         async def answer(*given: Any) -> messages.Answer:
-            await _signals_first()
-            return self.house.take(_read(model, given))
+            await signals_first()
+            return self.house.take(read(model, given))
 
         return answer
 
     def _screening(self, model: type[Any]) -> Callable[..., None]:
         def screen(*given: Any) -> None:
-            with _refusals_as_failures():
-                self.house.screen(Acted(at=workflow.now(), act=_read(model, given)))
+            with refusals_as_failures():
+                self.house.screen(Acted(at=workflow.now(), act=read(model, given)))
 
         return screen
 
     def _listening(self, model: type[Any]) -> Callable[..., None]:
         def listen(*given: Any) -> None:
             try:
-                act = _read(model, given)
+                act = read(model, given)
             except ApplicationError as error:
                 workflow.logger.warning("a signal was dropped: %s", error)
             else:
                 self.house.take(act)
 
         return listen
-
-
-async def _signals_first() -> None:
-    """Let the signals of this workflow task be heard before its updates.
-
-    In a run's first task the SDK hands over updates first when it is live, and signals first when it replays; the
-    record must come out the same.
-    """
-    await asyncio.sleep(0)
-
-
-def _read(model: type[Any], given: tuple[Any, ...]) -> Any:
-    """The act that was sent. Raises `ApplicationError` naming the fields that are wrong."""
-    try:
-        return model.model_validate(given[0] if len(given) == 1 else given)
-    except ValidationError as error:
-        wrong = "; ".join(str(each) for each in invalid_inputs(error, model))
-        raise ApplicationError(wrong, type="InvalidInput", non_retryable=True) from None
-
-
-@contextmanager
-def _refusals_as_failures() -> Iterator[None]:
-    try:
-        yield
-    except Refused as refusal:
-        raise ApplicationError(str(refusal), refusal.rule, type="Refused", non_retryable=True) from None

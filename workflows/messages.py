@@ -3,10 +3,14 @@
 Every human act is an update of its own name (answers at once) and a signal of the same name; its model is in
 `firestation.acts`. An alarm is the update `ring`, delivered with update-with-start. The query `picture` answers
 with `firestation.picture.Picture`.
+
+What follows up its tasks is a workflow of its own, `AfterAction`: it hears the signal `told` of the incident, the
+update and signal `finish` of people, and answers the query `picture` with `firestation.follow_words.FollowPicture`.
 """
 
 from pydantic import Field
 
+from firestation.follow_up import Course
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.state import Phase
@@ -15,6 +19,18 @@ WORKFLOW = "Incident"
 RING = "ring"
 PICTURE = "picture"
 TURN_PAGE = "turn-page"
+
+AFTER_ACTION = "AfterAction"
+TOLD = "told"
+STATION = "station"
+"""Whose it is, in the memo of a workflow."""
+
+FINISH = "finish"
+
+
+def after_id(incident: str, mark: str) -> str:
+    """The id of the workflow that follows up the tasks of an incident; each fire of one id has its own."""
+    return f"after-{incident}-{mark}"
 
 
 class IncidentStart(Model):
@@ -53,3 +69,27 @@ class Closing(Model):
     outcome: Phase
     ended_at: Time
     merged_into: Id | None = None
+
+
+class AfterStart(Model):
+    """The input of the workflow that follows up an incident's tasks: everything that is known of them."""
+
+    course: Course
+    events_per_run: int = Field(default=2000, ge=50)
+
+
+class Finished(Model):
+    """The answer to a person's word that a task is done: taken, or not, and why."""
+
+    accepted: bool
+    task: Id
+    missing: Text | None = None
+
+
+class AfterEnd(Model):
+    """How the following up ended: everything is done."""
+
+    incident: Id
+    mark: Line
+    ended_at: Time
+    dropped: bool

@@ -41,6 +41,8 @@ OPTIONS: dict[str, Options] = {
     "move_lever": _within(timedelta(minutes=3), QUICK),
     "send": _within(timedelta(minutes=2), PATIENT),
     "open_task": _within(timedelta(minutes=10), PATIENT),
+    "look_at_task": _within(timedelta(minutes=5), PATIENT),
+    "remind_task": _within(timedelta(minutes=5), PATIENT),
     "prove_lock": _within(timedelta(minutes=10), PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(

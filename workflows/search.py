@@ -1,7 +1,11 @@
-"""Search attributes: what a list of incidents shows, without waking one of them."""
+"""Search attributes: what a list of incidents, and of their tasks, shows without waking one of them."""
+
+from datetime import datetime
 
 from temporalio.common import SearchAttributeKey
 
+from firestation.follow_up import Course
+from firestation.follow_words import waits_for
 from firestation.picture import waiting_for
 from firestation.state import Incident
 
@@ -10,7 +14,10 @@ PHASE = SearchAttributeKey.for_keyword("FirestationPhase")
 SEVERITY = SearchAttributeKey.for_keyword("FirestationSeverity")
 CAPTAIN = SearchAttributeKey.for_keyword("FirestationCaptain")
 WAITING = SearchAttributeKey.for_keyword("FirestationWaiting")
-KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING)
+INCIDENT = SearchAttributeKey.for_keyword("FirestationIncident")
+"""Whose tasks are followed up."""
+
+KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING, INCIDENT)
 
 
 def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:
@@ -22,4 +29,16 @@ def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:
         SEVERITY: str(incident.weight),
         CAPTAIN: incident.captain or "nobody",
         WAITING: waiting[0].what[:200] if waiting else "nothing",
+    }
+
+
+def following(course: Course, now: datetime) -> dict[SearchAttributeKey[str], str]:
+    """The present values of what follows up an incident's tasks; its phase is `open`, `late` or `over`."""
+    late = any(each.late(now) for each in course.open)
+    return {
+        INCIDENT: course.incident,
+        SYSTEM: course.system,
+        PHASE: "over" if course.over else "late" if late else "open",
+        CAPTAIN: course.captain,
+        WAITING: waits_for(course, now)[:200],
     }

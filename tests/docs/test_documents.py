@@ -29,7 +29,7 @@ from firestation.pagers import Pager
 from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.rotation import Hours, Layer, Override, Rotation
-from firestation.runbook import FollowUp, LockPlan, Match, Recovery, Runbook
+from firestation.runbook import FollowUp, LockPlan, Match, PostmortemPlan, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
@@ -88,7 +88,16 @@ def test_the_language_is_taught_whole() -> None:
     keys = {key for block in blocks(AUTHORING, "yaml") for key in _keys(yaml.safe_load(block))}
     told = set(re.findall(r"`(\w+)`", AUTHORING.read_text()))
     steps: list[type[Model]] = [FirebreakStep, ManualStep, Probe, Absence, When]
-    pages: list[type[Model]] = [Runbook, Match, Recovery, LockPlan, FollowUp, Wording, FirstFifteen]
+    pages: list[type[Model]] = [
+        Runbook,
+        Match,
+        Recovery,
+        LockPlan,
+        PostmortemPlan,
+        FollowUp,
+        Wording,
+        FirstFifteen,
+    ]
     fittings: list[type[Model]] = [LeverFitting, Constraint, Place]
     for part in steps + pages + fittings:
         names = {field.alias or name for name, field in part.model_fields.items()}
@@ -189,6 +198,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "README.md",
         "docs/operations.md",
         "docs/access.md",
+        "docs/after-action.md",
         "docs/authoring.md",
         "docs/authority.md",
         "docs/evidence.md",

@@ -11,7 +11,7 @@ import pytest
 
 from firestation.firebreak import Lease
 from tests.docs.documents import ROOT, blocks, commands
-from tests.e2e.captain import firebreak, stands
+from tests.e2e.captain import approve, finish, firebreak, stands, take
 from tests.e2e.processes import Agent, Station, a_station, free_port, wait_for, write_station
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -107,6 +107,29 @@ def test_firebreaks(agent: Agent, station: Station) -> None:
             assert "gone through on 2026-11-25" in told
     seen = station.until(incident, "the way back", stands("reranker", Lease.LIFTED))
     assert seen.runbook == "retrieval-poisoning"
+
+
+def test_after_action(agent: Agent, station: Station) -> None:
+    """The tasks of an incident that has ended: they are followed up whatever dies, and finished by a person's word."""
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    take(station, incident)
+    station.until(incident, "the refund tool to be off", stands("refund_tool", Lease.EFFECTIVE))
+    approve(station, incident)
+    finish(station, incident, agent)
+    station.kill("worker")
+    who = {"FIRESTATION_STATE": str(station.state), "FIRESTATION_AS": "ben"}
+
+    def listed() -> bool:
+        """Visibility is a moment behind, and a worker that died is a moment away."""
+        return f"firestation finish {incident} postmortem" in run("firestation tasks", **who)
+
+    told: list[str] = []
+    wait_for("the tasks", listed)
+    for command in commands(ROOT / "docs/after-action.md"):
+        told.append(" ".join(run(command.replace("INCIDENT", incident), **who).split()))
+        assert "eval-lock" in told[-1]
+    assert "by ben: it is written and discussed" in told[-1]
 
 
 def test_legal_clocks(agent: Agent, tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ import pytest
 
 from firestation import tokens
 from firestation.acts import Act
+from firestation.aftermath import course
 from firestation.alarm import Alarm
 from firestation.authority import Bell, Member, Role, Station
 from firestation.drivers.register import Register, open_register
 from firestation.errors import Gone, InvalidInput, Refused
+from firestation.follow_up import Finish, cannot_finish
+from firestation.follow_words import follow_picture
 from firestation.picture import Picture, picture
 from firestation.secrets import ReferenceSecrets
 from firestation.state import Phase
@@ -23,8 +26,9 @@ from gateway.auth import Doorkeeper
 from gateway.book import Book
 from gateway.desk import Rang, Row
 from gateway.front import Front
+from gateway.tasks import TaskList
 from tests.property.worlds import World, brief
-from workflows.messages import Answer
+from workflows.messages import Answer, Finished
 
 INCIDENT = "refund-agent-1a2b3c4d"
 DIGEST = "ab" * 32
@@ -48,6 +52,9 @@ class Remembering:
     def __init__(self) -> None:
         self.rang: list[Alarm] = []
         self.acted: list[tuple[Act, str | None]] = []
+        self.asked: list[tuple[str | None, bool]] = []
+        self.finished: list[tuple[Finish, str, str | None]] = []
+        self.course = course(World().incident)
         self.away: Exception | None = None
 
     async def ring(self, alarm: Alarm) -> Rang:
@@ -87,6 +94,19 @@ class Remembering:
     async def listing(self, *, open_only: bool) -> list[Row]:
         del open_only
         return []
+
+    async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList:
+        if incident:
+            self._known(incident)
+        self.asked.append((incident, open_only))
+        seen = follow_picture(self.course, self.course.opened_at)
+        return TaskList(incidents=(seen,), not_shown=("after-other-1",))
+
+    async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished:
+        self._known(incident)
+        self.finished.append((word, fire, key))
+        missing = cannot_finish(self.course, word)
+        return Finished(accepted=missing is None, task=word.task, missing=missing)
 
     async def ready(self) -> bool:
         return self.away is None

@@ -365,7 +365,8 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     paths = (await http.get("/openapi.json")).json()["paths"]
     acts = {f"/incidents/{{incident}}/{kind}" for kind in ACTS}
     looks = {"/incidents", "/incidents/{incident}", "/incidents/{incident}/evidence/{digest}"}
-    assert acts | looks | {GENERIC, MANAGER, "/healthz", "/readyz"} == set(paths)
+    tasks = {"/tasks", "/incidents/{incident}/tasks", "/incidents/{incident}/tasks/{task}/finish"}
+    assert acts | looks | tasks | {GENERIC, MANAGER, "/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)
 
 
@@ -428,3 +429,42 @@ async def test_a_generic_alarm_says_it_in_lists_or_in_annotations(
 async def test_a_time_that_is_none_in_utc_is_named(http: httpx.AsyncClient, time: str) -> None:
     answer = await http.post(GENERIC, json={**ALARM, "started_at": time}, headers=bearer(BELL))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "started_at")
+
+
+async def test_the_tasks_are_listed_to_people_only(http: httpx.AsyncClient, desk: Remembering) -> None:
+    answer = (await http.get("/tasks?open=true", headers=ANA)).json()
+    assert [each["task"] for each in answer["incidents"][0]["tasks"]] == ["postmortem", "eval-lock"]
+    assert answer["not_shown"] == ["after-other-1"]
+    assert (await http.get(f"/incidents/{INCIDENT}/tasks", headers=CARA)).status_code == 200
+    assert desk.asked == [(None, True), (INCIDENT, False)]
+    assert (await http.get("/incidents/no-such/tasks", headers=ANA)).status_code == 404
+    assert (await http.get("/incidents/a'%20OR%20''='/tasks", headers=ANA)).status_code == 422
+    for path in ("/tasks", f"/incidents/{INCIDENT}/tasks"):
+        assert (await http.get(path)).status_code == 401
+        assert (await http.get(path, headers=bearer(BELL))).status_code == 403
+
+
+async def test_a_task_is_finished_in_the_callers_name(http: httpx.AsyncClient, desk: Remembering) -> None:
+    path = f"/incidents/{INCIDENT}/tasks/postmortem/finish"
+    headers = {**CARA, "Idempotency-Key": "key-12345678"}
+    answer = await http.post(path, json={"reason": "it is written", "fire": "0198"}, headers=headers)
+    assert answer.json() == {"accepted": True, "task": "postmortem", "missing": None}
+    ((word, fire, key),) = desk.finished
+    assert (word.by, word.task, word.reason, fire) == ("cara", "postmortem", "it is written", "0198")
+    assert key == "finish/postmortem/cara/key-12345678"
+    refused = await http.post(path.replace("postmortem", "no-such"), json={"reason": "x"}, headers=CARA)
+    assert refused.status_code == 409
+    assert "postmortem, eval-lock" in refused.json()["missing"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "x", "by": "ana"}, {"reason": "x", "fire": "' OR"}]
+)
+async def test_a_word_that_is_none_finishes_nothing(
+    http: httpx.AsyncClient, desk: Remembering, body: dict[str, Any]
+) -> None:
+    path = f"/incidents/{INCIDENT}/tasks/postmortem/finish"
+    assert (await http.post(path, json=body, headers=CARA)).status_code == 422
+    assert (await http.post(path, json={"reason": "x"})).status_code == 401
+    assert (await http.post(path, json={"reason": "x"}, headers=bearer(BELL))).status_code == 403
+    assert desk.finished == []

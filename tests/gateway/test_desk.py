@@ -8,18 +8,23 @@ from pathlib import Path
 import pytest
 
 from firestation import acts
+from firestation.aftermath import course
 from firestation.alarm import incident_id
 from firestation.authority import Bell, Member, Station
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.fold import begin
+from firestation.follow_up import Course, Finish
 from firestation.oncall import on_call
+from firestation.record import Opened
 from firestation.rotation import Layer, Rotation
 from firestation.severity import Severity
 from firestation.state import Phase
 from gateway.book import Book
 from gateway.desk import Desk
+from gateway.tasks import TaskList
 from tests.gateway.conftest import Standing
 from tests.property.worlds import alarm
-from tests.workflows.stage import Stage, real_server, staged
+from tests.workflows.stage import Stage, live, real_server, staged
 from workflows import messages
 from workflows.client import TASK_QUEUE
 
@@ -272,3 +277,79 @@ async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage:
                 break
             await asyncio.sleep(0.05)
     assert not asked & {"ana", "ben"} - {before, on_call(rotation, datetime.now(UTC))[0]}
+
+
+async def listed(desk: Desk, incident: str, *, open_only: bool) -> TaskList:
+    """The tasks, once visibility has them: it is a moment behind."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await desk.tasks(incident, open_only=open_only)
+            if found.incidents:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_the_tasks_of_an_ended_incident_are_listed_and_finished(stage: Stage) -> None:
+    desk, incident = a_desk(stage), stage.brief.incident
+    with pytest.raises(Gone):
+        await desk.tasks(incident, open_only=False)
+    await live(stage)
+    await stage.ended()
+    (seen,) = (await listed(desk, incident, open_only=True)).incidents
+    assert [each.task for each in seen.tasks] == ["postmortem", "eval-lock"]
+    assert not (
+        await Desk(desk.client, Standing(book(stage, "other")), timedelta(minutes=5)).tasks(
+            None, open_only=False
+        )
+    ).incidents
+    word = Finish(by="cara", task="postmortem", reason="it is written")
+    first = await desk.finish(incident, word, "", "finish/postmortem/cara/key-12345678")
+    again = await desk.finish(incident, word, seen.mark[:8], "finish/postmortem/cara/key-12345678")
+    assert (first.accepted, again) == (True, first)
+    refused = await desk.finish(incident, word.changed(by="nobody"), "", None)
+    assert "not one of the people" in (refused.missing or "")
+    with pytest.raises(Refused, match="credential"):
+        await desk.finish(incident, word.changed(reason=f"ghp_{'a' * 36}"), "", None)
+    with pytest.raises(Refused, match="no fire begins with"):
+        await desk.finish(incident, word, "no-such", None)
+    with pytest.raises(Gone):
+        await desk.finish("refund-agent-00000000", word, "", None)
+    assert (await desk.finish(incident, word.changed(task="eval-lock"), "", None)).accepted
+    async with asyncio.timeout(30):
+        while (await desk.tasks(incident, open_only=True)).incidents:  # noqa: ASYNC110 - Temporal tells nobody
+            await asyncio.sleep(0.1)
+    (over,) = (await listed(desk, incident, open_only=False)).incidents
+    assert over.over
+    with pytest.raises(Refused, match="is done"):
+        await desk.finish(incident, word, "", None)
+
+
+async def test_two_fires_of_one_incident_have_each_their_tasks(stage: Stage) -> None:
+    desk, incident = a_desk(stage), stage.brief.incident
+    begun = course_of(stage)
+    for mark in ("0198b7d2-1", "0198b7d3-2"):
+        await desk.client.start_workflow(
+            messages.AFTER_ACTION,
+            messages.AfterStart(course=begun.changed(mark=mark)),
+            id=messages.after_id(incident, mark),
+            task_queue=TASK_QUEUE,
+            memo={messages.STATION: begun.roster.station},
+        )
+    async with asyncio.timeout(30):
+        while len((await desk.tasks(None, open_only=True)).incidents) < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.1)
+    word = Finish(by="ana", task="postmortem", reason="it is written")
+    with pytest.raises(InvalidInput, match=r"2 fires of .* have open tasks"):
+        await desk.finish(incident, word, "", None)
+    assert (await desk.finish(incident, word, "0198b7d3", None)).accepted
+    found = {each.mark: each.tasks for each in (await desk.tasks(incident, open_only=True)).incidents}
+    assert {mark: sum(each.done_at is not None for each in tasks) for mark, tasks in found.items()} == {
+        "0198b7d2-1": 0,
+        "0198b7d3-2": 1,
+    }
+
+
+def course_of(stage: Stage) -> Course:
+    """The tasks of an incident that somebody has just begun."""
+    opened = Opened(at=datetime.now(UTC), brief=stage.brief, run="0198b7d2")
+    return course(begin(opened))

@@ -13,7 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import WorkflowHistory
+
 from firestation import acts
+from firestation.after_action import TicketState
 from firestation.errors import Denied
 from firestation.firebreak import Lease
 from firestation.legal import clocks
@@ -22,7 +25,9 @@ from firestation.state import Phase
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
+from tests.workflows.test_follow_up import Follower
 from worker.history import as_json, fetch_chain
+from workflows import messages
 
 FOLDER = Path(__file__).parent
 
@@ -176,6 +181,14 @@ def without_stacks(value: Any) -> Any:
     return [without_stacks(each) for each in value] if isinstance(value, list) else value
 
 
+async def keep_followed() -> list[Path]:
+    """Live what comes after an incident, and write its runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with real_server() as environment, staged(environment, Path(folder)) as stage:
+            chain = await fetch_chain(environment.client, await follow(stage))
+    return await write(FOLDER / f"_{datetime.now(UTC):%Y-%m-%d}-followed", chain)
+
+
 async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Path]:
     """Live one story and write its runs, the oldest first."""
     with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +197,11 @@ async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Pat
             await stage.ended()
             await stage.proved()
             chain = await fetch_chain(environment.client, stage.brief.incident)
-    target = FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{name}"
+    return await write(FOLDER / f"{datetime.now(UTC):%Y-%m-%d}-{name}", chain)
+
+
+async def write(target: Path, chain: list[WorkflowHistory]) -> list[Path]:
+    """Keep these runs in this folder."""
     target.mkdir(exist_ok=True)
     files = []
     for number, run in enumerate(chain, start=1):
@@ -195,10 +212,31 @@ async def keep(name: str, story: Callable[[Stage], Awaitable[None]]) -> list[Pat
     return files
 
 
+async def follow(stage: Stage) -> str:
+    """The tasks of an incident that was closed with a waiver: a morning, a turned page, people's word, the end."""
+    stage.town.golden.case = None  # nothing can be proved
+    await live(stage, until=Phase.AFTER_ACTION)
+    seen = await stage.until("the lock to fail", lambda seen: "lock" in seen.trouble)
+    day = timedelta(days=1)
+    await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ours", until=seen.as_of + day))
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    follower = Follower(stage, messages.after_id(stage.brief.incident, seen.run))
+    stage.town.tasks.states["task 1"] = TicketState(state="gone", detail="there is no such task")
+    await follower.later("the waiver's day", lambda seen: any("waiver" in said for _, said in seen.notes), 4 * day)
+    await follower.handle.signal(messages.TURN_PAGE)
+    await follower.later("a look", lambda seen: any("gone" in each.state for each in seen.tasks), 3 * day)
+    for task in ("postmortem", "no-such", "eval-lock"):
+        await follower.finish(task)
+    await follower.ended()
+    await follower.proved()
+    return follower.id
+
+
 async def main(names: list[str]) -> int:
-    """Record these stories, or every one."""
-    for name in names or STORIES:
-        files = await keep(name, STORIES[name])
+    """Record these stories, or every one; `follow` is the one of what an incident leaves, and of no incident."""
+    for name in names or (*STORIES, follow.__name__):
+        files = await (keep_followed() if name == follow.__name__ else keep(name, STORIES[name]))
         print(f"{name}: {', '.join(str(file.relative_to(FOLDER)) for file in files)}")
     return 0
 

@@ -67,6 +67,16 @@ def test_the_audit_passes_what_was_right(incident: Path) -> None:
     assert len(report.rules) == 11
 
 
+@pytest.mark.parametrize("followed", sorted(FOLDER.glob("_*-followed")), ids=lambda path: path.name)
+async def test_what_came_after_an_incident_replays_as_it_was(followed: Path) -> None:
+    assert len(runs(followed)) > 1
+    assert await replay(load(runs(followed))) is None
+
+
+def test_what_comes_after_an_incident_is_kept() -> None:
+    assert list(FOLDER.glob("_*-followed"))
+
+
 async def test_a_replay_notices_that_the_code_decides_otherwise(tmp_path: Path) -> None:
     (history,) = latest("closed")
     other = next(each for each in history["events"] if _is(each, "ACTIVITY_TASK_SCHEDULED"))

@@ -1,0 +1,62 @@
+"""What people are left with: whose it is and until when, and what older incidents go on without."""
+
+from datetime import timedelta
+
+from firestation.aftermath import course, handed, is_left, tasks
+from firestation.fold import begin
+from firestation.record import Opened
+from firestation.runbook import LOCK_WITHIN, FollowUp, PostmortemPlan
+from firestation.state import Incident
+from tests.property.worlds import START, brief
+
+REVIEW = FollowUp(id="postmortem", title="Review it", owner="search team", within=timedelta(days=9))
+
+
+def incident(edition: int = 4, **changes: object) -> Incident:
+    found = brief()
+    runbook = found.runbook.changed(after_action=(REVIEW,), **changes)
+    begun = begin(Opened(at=START, brief=found.changed(runbook=runbook, edition=edition), run="0198b7d2"))
+    return begun.changed(restored_at=START + timedelta(hours=2))
+
+
+def test_each_task_has_an_owner_and_a_day_counted_from_the_recovery() -> None:
+    since = START + timedelta(hours=2)
+    assert [(each.kind, each.owner, each.due) for each in tasks(incident())] == [
+        ("postmortem", "ana", since + timedelta(days=5)),
+        ("eval-lock", "ana", since + timedelta(days=14)),
+        ("follow-up", "search team", since + timedelta(days=9)),
+    ]
+
+
+def test_the_runbook_says_whose_they_are_and_the_captain_has_the_rest() -> None:
+    lock = brief().runbook.lock.changed(owner="eval team", within=timedelta(days=2))
+    paper = PostmortemPlan(within=timedelta(days=1))
+    found = incident(lock=lock, postmortem=paper).changed(captain="ben")
+    since = START + timedelta(hours=2)
+    assert [(each.owner, each.due) for each in tasks(found)][:2] == [
+        ("ben", since + timedelta(days=1)),
+        ("eval team", since + timedelta(days=2)),
+    ]
+
+
+def test_what_began_before_goes_on_without() -> None:
+    found = incident(edition=3)
+    assert {(each.owner, each.due) for each in tasks(found)} == {(None, None)}
+    assert not is_left(found.changed(trouble={"task": "no answer"}))
+    assert is_left(incident().changed(trouble={"task": "no answer"}))
+
+
+def test_a_runbook_that_says_nothing_new_has_the_digest_that_it_had() -> None:
+    written = brief().runbook.model_dump(mode="json")
+    assert "postmortem" not in written
+    assert not {"owner", "within"} & set(written["lock"])
+    other = brief().runbook.lock.changed(within=LOCK_WITHIN + timedelta(days=1))
+    assert "within" in other.model_dump(mode="json")
+
+
+def test_every_task_has_a_name_of_its_own_and_nobody_s_key_goes_along() -> None:
+    found = course(incident())
+    assert [each.name for each in found.tasks] == ["postmortem", "eval-lock", "task-postmortem"]
+    assert not any(person.signers for person in found.roster.people)
+    assert {each.audience for each in found.channels} == {"pager", "internal"}
+    assert handed(incident()).ended is None
