@@ -128,6 +128,19 @@ class KeepOrder(Model):
     source: Id
 
 
+class DraftOrder(Model):
+    """Keep this draft of the postmortem, with what people made of the one before. Answer: `ArtifactRef` of both.
+
+    `packed` is the draft, compressed (`firestation.postmortem.packed`): of a long incident it is as long as its record.
+    """
+
+    station: Id
+    incident: Id
+    run: Line
+    name: Line
+    packed: str
+
+
 class LockOrder(Model):
     """Write the lock, run it against the frozen evidence and against the live system. Answer: `LockProof`."""
 

@@ -19,7 +19,7 @@ from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.model import Id, Model
 from firestation.picture import Picture, exhibits
-from firestation.ports import EvidenceStore
+from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
@@ -29,6 +29,7 @@ from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
 from gateway.pages import STATIC
+from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
 from workflows.messages import Answer
 
@@ -71,9 +72,15 @@ class Listing(Model):
 
 
 def create_app(
-    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+    desk: DeskPort,
+    door: Doorkeeper,
+    store: EvidenceStore,
+    front: Front,
+    link_key: bytes | None = None,
+    *,
+    shelf: Shelf,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing. `shelf` has the postmortems."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -86,6 +93,7 @@ def create_app(
     app.include_router(_alarms(desk, door, front))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
+    app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
@@ -237,6 +245,13 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     for kind, model in ACTS.items():
         _add_act(router, desk, acts, kind, model)
     return router
+
+
+def _postmortems(desk: DeskPort, door: Doorkeeper, front: Front, shelf: Shelf) -> APIRouter:
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+    acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
+    known_first = _known_first(door, front)
+    return postmortems(desk.picture, door, shelf, looks=looks, acts=acts, route_class=known_first)
 
 
 def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceStore) -> APIRouter:

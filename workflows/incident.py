@@ -25,6 +25,7 @@ from workflows.clock import keep_the_list, keep_time
 from workflows.firebreaks import guard
 from workflows.house import House
 from workflows.paging import page
+from workflows.postmortem import write_its_end, write_the_postmortem
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
 from workflows.words import PURPOSES, Purpose, deliver
@@ -55,9 +56,11 @@ class IncidentWorkflow:
             *(guard(house, lever) for lever in start.brief.system.levers),  # contain before you theorize
             prove_recovery(house),
             make_the_lock(house),  # convert every incident into a lock
+            write_the_postmortem(house),
             keep_time(house),
             keep_the_list(house),
         )
+        await write_its_end(house)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if house.incident.ended is None or house.incident.ended_at is None:
             opened, *rest = house.record

@@ -4,6 +4,8 @@ Every line is linked to the events that it stands on and to the evidence by its 
 when it is drafted again, `documents` keeps all of it on the shelf.
 """
 
+import base64
+import zlib
 from collections.abc import Callable, Iterator
 
 from firestation.after_action import Task
@@ -55,6 +57,16 @@ def draft(incident: Incident, events: Record) -> str:
         anchor = '<a id="events"></a>\n\n' if write is proof.events else ""
         parts.append(f"{anchor}## {name}\n\n{lines or empty}")
     return "\n\n".join(parts) + "\n"
+
+
+def packed(text: str) -> str:
+    """A draft as it goes through the history of a workflow: a payload there has a limit, and lines repeat much."""
+    return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
+
+
+def unpacked(text: str) -> str:
+    """The draft again."""
+    return zlib.decompress(base64.b64decode(text)).decode()
 
 
 def _preface(incident: Incident, trail: Trail) -> str:

@@ -11,7 +11,9 @@ from firestation import record
 from firestation.evidence import ArtifactRef
 from firestation.record import Event, Record
 
-MARKS = "\\`*_[]<>#|&~@$"
+ESCAPED = {ord(mark): f"\\{mark}" for mark in "\\`*_[]<>#|&~@$"}
+"""What would make something of a text, and how it is written to be that text."""
+
 LONGEST = 600
 """Characters of a text in a line; the whole of it stands on the record."""
 
@@ -143,9 +145,9 @@ def plain(text: object, limit: int = LONGEST) -> str:
     Neither marks nor a bare address make anything of it; control and bidirectional characters are gone.
     """
     said = str(text)
-    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    if not said.isprintable():
+        said = "".join(c if c.isprintable() else " " for c in said)
+    line = " ".join(said.split())
     cut = len(line) - limit
     line = line if cut <= 0 else f"{line[:limit]}… ({cut} more characters)"
-    for mark in MARKS:
-        line = line.replace(mark, f"\\{mark}")
-    return line.replace("://", "\\://").replace("www.", "www\\.").replace("WWW.", "WWW\\.")
+    return line.translate(ESCAPED).replace("://", "\\://").replace("www.", "www\\.").replace("WWW.", "WWW\\.")
