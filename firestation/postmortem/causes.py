@@ -86,7 +86,7 @@ def _notes(incident: Incident, trail: Trail) -> Iterator[str]:
             for each in entry.vouchers:
                 if each.reason:
                     done = "stands for it" if each.holds else "refuted it"
-                    numbers = trail.at(each.at, "act:establish")
+                    numbers = trail.find("act:establish", entry=entry.number, by=each.by, holds=each.holds)
                     said = f"{each.by} {done} ({clock(each.at)}): {plain(each.reason)}"
                     yield bullet(said, numbers, deep=1)
     if not incident.cause_is_fact:

@@ -125,7 +125,7 @@ def _frozen(found: list[ArtifactRef]) -> str:
 
 
 def _missing(gaps: list[Gap]) -> str:
-    return "; ".join(f"{each.item}: {each.reason}" for each in gaps) or "none"
+    return "; ".join(f"{plain(each.item)}: {each.reason}" for each in gaps) or "none"
 
 
 def _stood(incident: Incident, levers: list[LeverFitting]) -> str:

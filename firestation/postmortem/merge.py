@@ -1,7 +1,8 @@
 """Three-way merge: what people wrote is kept when the engine drafts the document again.
 
 Both sides are compared with what they began from, line by line. Where only one of them changed something, that counts;
-where both did, both are kept, with a line between them that says so and renders in its place.
+where both did, both are kept, with a line between them that says so and renders in its place. What one of them only
+added beside it contradicts nobody.
 """
 
 from collections.abc import Iterator
@@ -35,21 +36,48 @@ def merge(base: str, people: str, engine: str, names: Names = Names()) -> Merged
             made += ours
         elif ours == before:
             made += theirs
+        elif (added := _beside(before, theirs, ours)) is not None:
+            made += added
         else:
             made += _both(theirs, ours, names)
             conflicts += 1
     return Merged(text="\n".join(made), conflicts=conflicts)
 
 
+def _beside(before: Lines, theirs: Lines, ours: Lines) -> Lines | None:
+    """Both, where one of them only added lines before or after what the other changed; None where neither did."""
+    size = len(before)
+    if ours[:size] == before:
+        return theirs + ours[size:]
+    if theirs[:size] == before:
+        return ours + theirs[size:]
+    if ours[-size:] == before:
+        return ours[:-size] + theirs
+    if theirs[-size:] == before:
+        return theirs[:-size] + ours
+    return None
+
+
 def _chunks(base: Lines, people: Lines, engine: Lines) -> Iterator[tuple[Lines, Lines, Lines]]:
     """The three documents in pieces that belong together: what all have is a piece, and what is between is one."""
     at = [0, 0, 0]
     for here, there, beyond, length in _shared(base, people, engine):
-        yield base[at[0] : here], people[at[1] : there], engine[at[2] : beyond]
+        yield from _peeled(base[at[0] : here], people[at[1] : there], engine[at[2] : beyond])
         same = base[here : here + length]
         yield same, same, same
         at = [here + length, there + length, beyond + length]
-    yield base[at[0] :], people[at[1] :], engine[at[2] :]
+    yield from _peeled(base[at[0] :], people[at[1] :], engine[at[2] :])
+
+
+def _peeled(*sides: Lines) -> Iterator[tuple[Lines, Lines, Lines]]:
+    """A piece, with the lines apart that all three end with: empty ones, which were no sign before."""
+    end, shortest = 0, min(map(len, sides))
+    while end < shortest and len({side[-1 - end] for side in sides}) == 1:
+        end += 1
+    before, theirs, ours = (side[: len(side) - end] for side in sides)
+    yield before, theirs, ours
+    same = sides[0][len(before) :]
+    yield same, same, same
 
 
 def _shared(base: Lines, people: Lines, engine: Lines) -> Iterator[tuple[int, int, int, int]]:

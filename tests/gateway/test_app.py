@@ -365,6 +365,7 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     paths = (await http.get("/openapi.json")).json()["paths"]
     acts = {f"/incidents/{{incident}}/{kind}" for kind in ACTS}
     looks = {"/incidents", "/incidents/{incident}", "/incidents/{incident}/evidence/{digest}"}
+    looks.add("/incidents/{incident}/postmortem")
     assert acts | looks | {GENERIC, MANAGER, "/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)
 
