@@ -22,6 +22,7 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
+from tests.docs.documents import ROOT, commands
 from tests.gateway.conftest import INCIDENT, Remembering, books_of
 
 TEXT = "# Postmortem\n\n## Summary\n\n- one\n- two\n\n## The end\n\n- three\n"
@@ -182,6 +183,22 @@ def test_the_same_line_changed_twice_is_told_and_both_are_in_the_file(
     file.write_text("".join(settled))
     assert run("put", INCIDENT, str(file)).exit_code == 0
     assert "- two, by ana\n- two, by ben\n" in town.latest().text
+
+
+def test_the_commands_that_the_document_teaches(run: Run, tmp_path: Path) -> None:
+    program = "file.write_text(file.read_text() + '- by ana\\n')"
+    taught = commands(ROOT / "docs/postmortem.md")
+    assert len(taught) == 4
+    for line in taught:
+        command, _, out = line.replace("INCIDENT", INCIDENT).partition(" > ")
+        program_name, group, *words = command.split()
+        assert (program_name, group) == ("firestation", "postmortem")
+        words = [str(tmp_path / word) if word.endswith(".md") else word for word in words]
+        words += ["--editor", editor(tmp_path, program)] if "edit" in words else []
+        done = run(*words)
+        assert done.exit_code == 0, (line, done.output)
+        if out:
+            (tmp_path / out).write_text(done.stdout)
 
 
 def test_a_hostile_document_cannot_write_to_the_terminal(run: Run, town: Town) -> None:
