@@ -132,6 +132,7 @@ class DraftOrder(Model):
     """Keep this draft of the postmortem, with what people made of the one before. Answer: `ArtifactRef` of both.
 
     `packed` is the draft, compressed (`firestation.postmortem.packed`): of a long incident it is as long as its record.
+    `bad` and `healthy` are what was frozen of requests that went wrong and that did not, to be compared.
     """
 
     station: Id
@@ -139,6 +140,8 @@ class DraftOrder(Model):
     run: Line
     name: Line
     packed: str
+    bad: tuple[Sha256, ...] = ()
+    healthy: tuple[Sha256, ...] = ()
 
 
 class LockOrder(Model):

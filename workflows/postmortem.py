@@ -10,6 +10,7 @@ from firestation import record
 from firestation.evidence import ArtifactRef
 from firestation.orders import DraftOrder
 from firestation.postmortem import draft, packed
+from firestation.postmortem.healthy import comparable
 from firestation.record import Event
 from firestation.state import Phase
 from workflows.house import House, why
@@ -64,12 +65,15 @@ def _failed(event: Event, step: str) -> bool:
 
 async def _draft(house: House) -> None:
     incident = house.incident
+    bad, healthy = comparable(incident)
     order = DraftOrder(
         station=incident.brief.roster.station,
         incident=incident.id,
         run=incident.mark,
         name=f"postmortem-{incident.id}.md",
         packed=packed(draft(incident, tuple(house.record))),
+        bad=bad,
+        healthy=healthy,
     )
     try:
         artifact = await house.do("draft", order, ArtifactRef, "keep the draft of the postmortem")

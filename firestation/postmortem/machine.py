@@ -107,8 +107,10 @@ def path(incident: Incident, trail: Trail) -> Iterator[str]:
     yield "A lever stands in the row that its name or title fits."
     controls = [each for each in incident.artifacts if CONTROL in each.provides]
     if controls:
-        compared = "What differs from a healthy request is shown by"
-        text = f"{compared} `firestation evidence diff {incident.id}`. Control sample: {_frozen(controls)}."
+        compared = (
+            f"What differs from a healthy request: `firestation evidence diff {incident.id}` shows all of it."
+        )
+        text = f"{compared} Control sample: {_frozen(controls)}."
     else:
         text = "No healthy requests were frozen, so what differs from them is not known."
     yield bullet(text, seals)

@@ -115,7 +115,7 @@ async def test_it_is_there_when_temporal_is_not(
         raise AssertionError(incident)
 
     monkeypatch.setattr(desk, "picture", gone)
-    assert documents
+    assert await documents.newest(INCIDENT)
     assert (await http.get(PATH, headers=ANA)).status_code == 200
     assert (await put(http, f"{TEXT}more\n", '"run-1.1"')).status_code == 200
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from firestation import acts
 from firestation.errors import Denied
+from firestation.ports import Artifact
 from firestation.postmortem import unpacked
 from firestation.postmortem.documents import Documents, Version
 from firestation.state import Phase
@@ -95,6 +96,28 @@ async def test_the_record_has_the_digest_of_the_whole_document(stage: Stage) -> 
     kinds = [moment.kind for moment in seen.timeline]
     assert kinds.index("drafted") < len(kinds) - 1
     assert kinds.count("drafted") == 2
+
+
+async def test_what_differs_from_a_healthy_request_stands_in_the_evidence_path(stage: Stage) -> None:
+    bad = {"id": "r-1", "reranker": "off", "said": "<b>yes</b>"}
+    healthy = [{"id": "r-0", "reranker": "on", "said": "no"}, {"id": "r-9", "route": "fallback"}]
+    frozen = (_json("trace-r-1", bad, "retrieval"), _json("z-control", healthy, "control-sample"))
+    stage.town.traces.artifacts += frozen
+    first = await drafted(stage)
+    lines = first.text.split("## Evidence path")[1].split("\n## ")[0].splitlines()
+    rows = [line for line in lines if line.startswith(r"| \$")]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        [r"| \$.reranker", '"off"', '"on"'],
+        [r"| \$.said", r'"\<b\>yes\</b\>"', '"no"'],
+    ]
+    digests = re.findall(r"\(#a-([0-9a-f]{64})\)", rows[0])
+    assert len(digests) == 2
+    assert all(f'<a id="a-{digest}"></a>' in first.text for digest in digests)
+
+
+def _json(name: str, content: Any, provides: str) -> Artifact:
+    body = json.dumps(content).encode()
+    return Artifact(name=name, media_type="application/json", content=body, provides=(provides,))
 
 
 async def test_news_after_the_recovery_is_drafted_in_a_while(stage: Stage) -> None:
