@@ -9,15 +9,17 @@ from temporalio import activity
 from activities.failures import as_failures, beating
 from firestation.errors import Gone, Nonsense
 from firestation.evidence import ArtifactRef
+from firestation.fold import fold
 from firestation.orders import DraftOrder
 from firestation.ports import EvidenceStore, Shelf
-from firestation.postmortem import unpacked
+from firestation.postmortem import draft, unpacked
 from firestation.postmortem.documents import Documents
-from firestation.postmortem.healthy import Frozen, differences, fill
+from firestation.postmortem.healthy import Frozen, comparable, differences, fill
+from firestation.state import Incident
 
 
 class PostmortemActivities:
-    """Writes versions. The same draft given twice is one version, so it does not matter where it dies."""
+    """Writes versions. The same record given twice is one version, so it does not matter where it dies."""
 
     def __init__(self, store: EvidenceStore, shelf: Shelf) -> None:
         self.store, self.shelf = store, shelf
@@ -25,25 +27,31 @@ class PostmortemActivities:
     @activity.defn(name="draft")
     async def draft(self, order: DraftOrder) -> ArtifactRef:
         """Keep the draft with people's edits on the shelf, and the document as it stands now as evidence."""
-        documents, now = Documents(self.shelf, order.station), datetime.now(UTC)
+        now = datetime.now(UTC)
         async with beating():
             with as_failures():
-                words = fill(unpacked(order.packed), await self._differences(order))
-                made = await documents.redraft(order.incident, order.run, words, now)
+                events = unpacked(order.packed)
+                incident = await asyncio.to_thread(fold, events)
+                words = await asyncio.to_thread(draft, incident, events)
+                words = fill(words, await self._differences(incident))
+                documents = Documents(self.shelf, incident.brief.roster.station)
+                made = await documents.redraft(incident.id, incident.mark, words, now)
                 stored = await self.store.put(made.text.encode())
         return ArtifactRef(
             digest=stored.digest,
             size=stored.size,
             media_type="text/markdown",
-            name=order.name,
+            name=f"postmortem-{incident.id}.md",
             source="after-action",
             collected_at=now,
         )
 
-    async def _differences(self, order: DraftOrder) -> list[str]:
+    async def _differences(self, incident: Incident) -> list[str]:
         """What differs from a healthy request. What cannot be read any more is not compared."""
-        bad = [each for digest in order.bad for each in await self._documents(digest)]
-        healthy = [each for digest in order.healthy for each in await self._documents(digest)]
+        names = comparable(incident)
+        bad, healthy = [
+            [each for digest in digests for each in await self._documents(digest)] for digests in names
+        ]
         return await asyncio.to_thread(differences, bad, healthy)
 
     async def _documents(self, digest: str) -> list[Frozen]:

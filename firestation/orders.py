@@ -129,19 +129,13 @@ class KeepOrder(Model):
 
 
 class DraftOrder(Model):
-    """Keep this draft of the postmortem, with what people made of the one before. Answer: `ArtifactRef` of both.
+    """Draft the postmortem of this record and keep it, with what people made of the draft before.
 
-    `packed` is the draft, compressed (`firestation.postmortem.packed`): of a long incident it is as long as its record.
-    `bad` and `healthy` are what was frozen of requests that went wrong and that did not, to be compared.
+    `packed` is the record, compressed (`firestation.postmortem.packed`). Answer: `ArtifactRef` of the whole document.
     """
 
-    station: Id
     incident: Id
-    run: Line
-    name: Line
     packed: str
-    bad: tuple[Sha256, ...] = ()
-    healthy: tuple[Sha256, ...] = ()
 
 
 class LockOrder(Model):

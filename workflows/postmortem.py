@@ -1,6 +1,7 @@
 """The postmortem is drafted when the lock was tried, again when anything that it tells of has changed, and at the end.
 
-A draft tells the whole record as of then. People's edits are not here: the activity merges them in, on the shelf.
+A draft tells the whole record as of then. It is made in the activity, where time is no matter, and merged there with
+what people wrote.
 """
 
 from temporalio import workflow
@@ -9,8 +10,7 @@ from temporalio.exceptions import ActivityError
 from firestation import record
 from firestation.evidence import ArtifactRef
 from firestation.orders import DraftOrder
-from firestation.postmortem import draft, packed
-from firestation.postmortem.healthy import comparable
+from firestation.postmortem import packed
 from firestation.record import Event
 from firestation.state import Phase
 from workflows.house import House, why
@@ -64,17 +64,7 @@ def _failed(event: Event, step: str) -> bool:
 
 
 async def _draft(house: House) -> None:
-    incident = house.incident
-    bad, healthy = comparable(incident)
-    order = DraftOrder(
-        station=incident.brief.roster.station,
-        incident=incident.id,
-        run=incident.mark,
-        name=f"postmortem-{incident.id}.md",
-        packed=packed(draft(incident, tuple(house.record))),
-        bad=bad,
-        healthy=healthy,
-    )
+    order = DraftOrder(incident=house.incident.id, packed=packed(tuple(house.record)))
     try:
         artifact = await house.do("draft", order, ArtifactRef, "keep the draft of the postmortem")
         house.happen(record.Drafted(at=workflow.now(), artifact=artifact))

@@ -8,12 +8,16 @@ import base64
 import zlib
 from collections.abc import Callable, Iterator
 
+from pydantic import TypeAdapter
+
 from firestation.after_action import Task
 from firestation.model import count, show_duration
 from firestation.postmortem import causes, machine, measures, proof, story
 from firestation.postmortem.trail import Trail, clock, plain, see
 from firestation.record import Record
 from firestation.state import Incident
+
+RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 Section = Callable[[Incident, Trail], Iterator[str]]
 
@@ -59,14 +63,14 @@ def draft(incident: Incident, events: Record) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def packed(text: str) -> str:
-    """A draft as it goes through the history of a workflow: a payload there has a limit, and lines repeat much."""
-    return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
+def packed(events: Record) -> str:
+    """A record as it goes through the history of a workflow: a payload there has a limit, and events are much alike."""
+    return base64.b64encode(zlib.compress(RECORD.dump_json(events))).decode()
 
 
-def unpacked(text: str) -> str:
-    """The draft again."""
-    return zlib.decompress(base64.b64decode(text)).decode()
+def unpacked(text: str) -> Record:
+    """The record again."""
+    return RECORD.validate_json(zlib.decompress(base64.b64decode(text)))
 
 
 def _preface(incident: Incident, trail: Trail) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from firestation import record
+from firestation.credentials import SECRETS
 from firestation.evidence import ArtifactRef
 from firestation.record import Event, Record
 
@@ -19,6 +20,7 @@ LONGEST = 600
 
 MOST_NUMBERS = 8
 SHOWN_DIGEST = 12
+HELD_BACK = "(held back: in the form of a credential)"
 
 
 class Trail:
@@ -142,9 +144,10 @@ def clock(at: datetime) -> str:
 def plain(text: object, limit: int = LONGEST) -> str:
     """One line of text that Markdown takes as text: evidence is hostile. What is cut off is counted.
 
-    Neither marks nor a bare address make anything of it; control and bidirectional characters are gone.
+    Neither marks nor a bare address make anything of it; control and bidirectional characters are gone, and what has
+    the form of a credential is held back.
     """
-    said = str(text)
+    said = SECRETS.sub(HELD_BACK, str(text))
     if not said.isprintable():
         said = "".join(c if c.isprintable() else " " for c in said)
     line = " ".join(said.split())

@@ -12,8 +12,10 @@ from firestation import acts, record
 from firestation.after_action import Ticket
 from firestation.alarm import Alarm
 from firestation.evidence import Gap, Sealed
+from firestation.fold import fold
 from firestation.model import show_duration
 from firestation.postmortem import SECTIONS, draft, packed, unpacked
+from firestation.postmortem.healthy import HERE, Frozen, comparable, differences, fill
 from firestation.postmortem.measures import measures
 from firestation.postmortem.trail import Trail, plain
 from firestation.record import EDITION
@@ -88,7 +90,10 @@ def test_of_any_incident_at_any_moment(data: st.DataObject, edition: int) -> Non
     text = document(world)
     check_links(text, len(world.record))
     check_text(text)
-    assert unpacked(packed(text)) == text
+    events = unpacked(packed(tuple(world.record)))
+    assert draft(fold(events), events) == text, (
+        "what the activity makes of the record is what the workflow would"
+    )
 
 
 ANYTHING = st.text(min_size=1, max_size=80).filter(lambda text: text.strip())
@@ -127,6 +132,7 @@ def test_marks_and_addresses_make_nothing_of_a_text() -> None:
     assert r"http\://evil.example \<script\>" in said
     assert r"www\.evil.example" in said
     assert r"a\@b" in said
+    assert plain(f"it said ghp_{'a1B2' * 9}.") == "it said (held back: in the form of a credential)."
     assert plain("x" * 700).endswith("… (100 more characters)")
 
 
@@ -232,7 +238,7 @@ def test_incidents_of_before_have_one_too(edition: int) -> None:
 
 
 def test_a_long_incident_fits_into_a_payload() -> None:
-    """5,000 events: the document as it goes through the history is far below Temporal's 2 MB, or even 512 KB."""
+    """5,000 events: the record as it goes through the history is far below Temporal's 2 MB, or even 512 KB."""
     world = World()
     filler: list[Any] = [
         record.TurnedAway(
@@ -240,7 +246,45 @@ def test_a_long_incident_fits_into_a_payload() -> None:
         )
         for n in range(5000 - len(world.record))
     ]
-    text = draft(world.incident, (*world.record, *filler))
+    events = (*world.record, *filler)
+    text = draft(world.incident, events)
     assert text.count('<a id="e') == 5001  # with the one of the whole record
-    assert len(packed(text)) < 400_000
+    assert len(packed(events)) < 400_000
     check_links(text, 5000)
+
+
+# What differs from a healthy request -----------------------------------------------------------------------------
+
+
+def frozen(*documents: Any, digit: str = "1") -> list[Frozen]:
+    return [Frozen(digit * 64, each) for each in documents]
+
+
+def test_the_healthy_request_most_like_the_bad_one_is_the_one_beside_it() -> None:
+    bad = frozen({"id": "r-1", "route": "fallback", "model": "m", "say": "<b>"})
+    healthy = frozen({"id": "r-0", "route": "primary", "model": "m", "say": "no"}, {"id": "r-9"}, digit="2")
+    text = fill(f"a\n{HERE}: all of it.\nb\n{HERE} again\n", differences(bad, healthy))
+    first, here, blank, head, _, route, say, after, again, _ = text.split("\n")
+    assert (first, here, blank, after, again) == ("a", f"{HERE}: all of it.", "", "b", f"{HERE} again")
+    assert head.startswith("| where |")
+    links = f"[{'1' * 12}](#a-{'1' * 64}) [{'2' * 12}](#a-{'2' * 64})"
+    assert route == rf'| \$.route | "fallback" | "primary" | {links} |'
+    assert say == rf'| \$.say | "\<b\>" | "no" | {links} |'
+
+
+def test_what_cannot_be_compared_adds_nothing_and_sameness_is_said() -> None:
+    one = {"id": "r-1", "a": 1}
+    assert differences([], frozen(one)) == differences(frozen(one), []) == []
+    assert fill(f"{HERE}\n", []) == f"{HERE}\n"
+    (_, same) = differences(frozen(one), frozen({"id": "r-2", "a": 1}, digit="2"))
+    assert same.startswith("- Compared: nothing differs but ids and times. [111111111111]")
+    many = differences(frozen({f"k{n}": n for n in range(40)}), frozen({}, digit="2"))
+    assert len(many) == 3 + 12 + 1
+    assert many[-1].startswith("| 28 more differences | - | - |")
+
+
+def test_only_what_can_be_read_is_compared() -> None:
+    world = told()
+    bad, healthy = comparable(world.incident)
+    assert (bad, healthy) == (("a" * 64,), ("4" * 64,))
+    assert comparable(World().incident) == ((), ())
