@@ -17,6 +17,7 @@ from benchmarks.history import say
 from firestation import acts
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.firebreak import Lease
@@ -69,6 +70,7 @@ async def _moved(folder: Path, product: Product) -> list[float]:
                     ReferenceSecrets(folder),
                     redactor=Redactor(DetectSecretsSieve(), b"key"),
                     cipher=Age(),
+                    shelf=open_shelf(folder / "evidence", "evidence store"),
                 )
                 async with worker:
                     return [

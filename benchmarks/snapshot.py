@@ -22,6 +22,7 @@ from activities.snapshot import SnapshotActivities
 from benchmarks.history import say
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.evidence import Collected, Scope
@@ -59,6 +60,7 @@ async def _sealing(folder: Path) -> None:
                 ReferenceSecrets(folder),
                 redactor=Redactor(DetectSecretsSieve(), b"key"),
                 cipher=Age(),
+                shelf=open_shelf(folder / "evidence", "evidence store"),
             )
             async with worker:
                 sealed = [await _sealed(Stage(environment, Town(), _brief(url))) for _ in range(ROUNDS)]

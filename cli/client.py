@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from firestation.errors import Denied, Gone, InvalidInput, Nonsense, Refused, Unreachable
+from firestation.errors import Denied, FirestationError, Gone, InvalidInput, Nonsense, Refused, Unreachable
 from firestation.follow_words import FollowPicture
 from firestation.picture import Picture
 
@@ -21,6 +21,11 @@ WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends t
 SECONDS = 30.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
+DOCUMENT = {"incident", "version", "kind", "by", "at", "etag", "text"}
+
+
+class Newer(FirestationError):
+    """There is a newer version than the one that was begun from."""
 
 
 class Gateway:
@@ -108,6 +113,27 @@ class Gateway:
         if found.hexdigest() != digest:
             raise Nonsense(f"the station's bytes of {digest[:12]} have another digest: they were altered")
 
+    def postmortem(self, incident: str, version: int | None = None) -> dict[str, Any]:
+        """The postmortem of an incident, or an earlier version of it."""
+        wanted = {"version": str(version)} if version else {}
+        return self._document(self._answer("GET", _postmortem(incident), params=wanted))
+
+    def write_postmortem(self, incident: str, text: str, etag: str) -> dict[str, Any]:
+        """Keep what was made of the version of this ETag. Raises `Newer` when there is another one by now."""
+        headers = {"If-Match": etag}
+        answer = self._answer("PUT", _postmortem(incident), json={"text": text}, headers=headers)
+        if answer.status_code == httpx.codes.PRECONDITION_FAILED:
+            raise Newer
+        return self._document(answer)
+
+    def _document(self, answer: httpx.Response) -> dict[str, Any]:
+        body = _body(answer)
+        if not answer.is_success:
+            raise _problem(answer, body if isinstance(body, dict) else {})
+        if not isinstance(body, dict) or not body.keys() >= DOCUMENT:
+            raise Nonsense(f"{self.url} did not answer with a postmortem; is it a station of this version?")
+        return body
+
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
         key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -167,6 +193,10 @@ def _body(answer: httpx.Response) -> Any:
         return answer.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None
+
+
+def _postmortem(incident: str) -> str:
+    return f"/incidents/{_segment(incident)}/postmortem"
 
 
 def _segment(text: str) -> str:

@@ -22,6 +22,11 @@ def plain(text: object, limit: int = LONGEST) -> str:
     return f"{kept} … ({left} more characters)" if left > 0 else kept
 
 
+def visible(line: str) -> str:
+    """The same for a line that keeps its indentation and its length."""
+    return "".join(letter if letter == "\t" else _visible(letter) for letter in line)
+
+
 def _visible(letter: str) -> str:
     if unicodedata.category(letter) not in HIDDEN:
         return letter

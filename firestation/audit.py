@@ -414,6 +414,10 @@ def _released(step: Step, _: Incident) -> Event:
     return record.Released(at=step.at, lever=orders.ReleaseOrder.model_validate(step.given).lever)
 
 
+def _drafted(step: Step, _: Incident) -> Event:
+    return record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer))
+
+
 DONE: dict[str, Translate] = {
     "take_lease": _leased,
     "release_lease": _released,
@@ -426,7 +430,8 @@ DONE: dict[str, Translate] = {
     "send": _sent,
     "open_task": _opened,
     "prove_lock": lambda step, _: record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer)),
-    "keep": lambda step, _: record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer)),
+    "keep": _drafted,
+    "draft": _drafted,
 }
 
 FAILED: dict[str, Translate] = {
@@ -440,4 +445,5 @@ FAILED: dict[str, Translate] = {
     "open_task": _failing("task"),
     "prove_lock": _failing("lock"),
     "keep": _failing("draft"),
+    "draft": _failing("draft"),
 }

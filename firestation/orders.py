@@ -150,6 +150,16 @@ class KeepOrder(Model):
     source: Id
 
 
+class DraftOrder(Model):
+    """Draft the postmortem of this record and keep it, with what people made of the draft before.
+
+    `packed` is the record, compressed (`firestation.postmortem.packed`). Answer: `ArtifactRef` of the whole document.
+    """
+
+    incident: Id
+    packed: str
+
+
 class LockOrder(Model):
     """Write the lock, run it against the frozen evidence and against the live system. Answer: `LockProof`."""
 

@@ -1,6 +1,6 @@
 """The timeline: each event of the record as one sentence that a tired person reads once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from firestation import acts, record
@@ -23,17 +23,27 @@ class Moment(Model):
 
 def moments(events: Record, besides: Callable[[Event], str] = lambda _: "") -> tuple[Moment, ...]:
     """The whole record, in the order in which it happened. `besides` is what is to be added to an event's sentence."""
-    told, declared = [], None
-    for event in events:
-        more = besides(event)
-        text = f"{tell(event, declared)[: LONGEST - len(more)]}{more}"
-        told.append(Moment(at=_happened_at(event), kind=event.kind, text=text))
-        if isinstance(event, record.Acted) and isinstance(event.act, acts.Declare):
-            declared = event.act.severity
+    told = [
+        Moment(at=happened_at(event), kind=event.kind, text=text)
+        for event, text in sentences(events, besides)
+    ]
     return tuple(sorted(told, key=lambda moment: moment.at))
 
 
-def _happened_at(event: Event) -> datetime:
+def sentences(
+    events: Iterable[Event], besides: Callable[[Event], str] = lambda _: ""
+) -> Iterator[tuple[Event, str]]:
+    """Each event with its sentence, in the order of the record."""
+    declared = None
+    for event in events:
+        more = besides(event)
+        yield event, f"{tell(event, declared)[: LONGEST - len(more)]}{more}"
+        if isinstance(event, record.Acted) and isinstance(event.act, acts.Declare):
+            declared = event.act.severity
+
+
+def happened_at(event: Event) -> datetime:
+    """When it happened: a note may have been written down later."""
     if isinstance(event, record.Acted) and isinstance(event.act, acts.Note):
         return min(event.act.at or event.at, event.at)
     return event.at
@@ -52,7 +62,7 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
         case record.Rang():
             return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"
         case record.Acted():
-            later = f", written down {event.at:%H:%M:%S} UTC" if _happened_at(event) < event.at else ""
+            later = f", written down {event.at:%H:%M:%S} UTC" if happened_at(event) < event.at else ""
             return _tell_act(event.act, later, declared)
         case record.TurnedAway():
             rule = f"rule {event.rule}: " if event.rule else ""

@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from firestation.drivers.register import open_register
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError
 from firestation.logging import set_up
@@ -39,6 +40,7 @@ async def run(settings: Settings, address: str | None) -> None:
         open_store(settings.evidence_store),
         front,
         link_key(settings, secrets),
+        shelf=open_shelf(settings.evidence_store, "evidence store"),
     )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False

@@ -20,7 +20,7 @@ from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
-from firestation.ports import EvidenceStore
+from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
@@ -30,6 +30,7 @@ from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
 from gateway.pages import STATIC
+from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
@@ -82,9 +83,15 @@ class Listing(Model):
 
 
 def create_app(
-    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+    desk: DeskPort,
+    door: Doorkeeper,
+    store: EvidenceStore,
+    front: Front,
+    link_key: bytes | None = None,
+    *,
+    shelf: Shelf,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing. `shelf` has the postmortems."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -98,6 +105,7 @@ def create_app(
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
+    app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
@@ -284,6 +292,13 @@ def _tasks(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         raise Problem(409, ORDER, missing, rule=0, missing=missing)
 
     return router
+
+
+def _postmortems(desk: DeskPort, door: Doorkeeper, front: Front, shelf: Shelf) -> APIRouter:
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+    acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
+    known_first = _known_first(door, front)
+    return postmortems(desk.picture, door, shelf, looks=looks, acts=acts, route_class=known_first)
 
 
 def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceStore) -> APIRouter:

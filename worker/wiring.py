@@ -12,16 +12,18 @@ from activities.checks import CheckActivities
 from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
+from activities.postmortem import PostmortemActivities
 from activities.snapshot import SnapshotActivities
 from activities.words import Address, WordActivities
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
 from firestation.drivers.claims import open_claims
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.errors import NotConfigured
 from firestation.links import Link, sign
-from firestation.ports import Bench, EvidenceStore, Secrets, Signer
+from firestation.ports import Bench, EvidenceStore, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
@@ -48,6 +50,7 @@ def incident_worker(
     *,
     redactor: Redactor,
     cipher: Cipher,
+    shelf: Shelf,
     address: Address | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
@@ -56,6 +59,7 @@ def incident_worker(
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
     lock = LockActivities(bench, store, secrets)
+    postmortem = PostmortemActivities(store, shelf)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
         client,
@@ -77,6 +81,7 @@ def incident_worker(
             words.look_at_task,
             words.remind_task,
             lock.prove_lock,
+            postmortem.draft,
         ],
         workflow_runner=workflow_runner(passed_through),
         # How long an incident waits for a worker that died with it in its cache before another takes over.
@@ -131,6 +136,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
             secrets,
             redactor=redactor,
             cipher=Age(),
+            shelf=open_shelf(settings.evidence_store, "evidence store"),
             address=link_address(settings, link_key(settings, secrets)),
         )
 

@@ -22,6 +22,7 @@ from workflows.firebreaks import guard
 from workflows.hearing import read, refusals_as_failures, signals_first
 from workflows.house import House
 from workflows.paging import page
+from workflows.postmortem import write_its_end, write_the_postmortem
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
 from workflows.words import PURPOSES, Purpose, deliver
@@ -52,11 +53,13 @@ class IncidentWorkflow:
             *(guard(house, lever) for lever in start.brief.system.levers),  # contain before you theorize
             prove_recovery(house),
             make_the_lock(house),  # convert every incident into a lock
+            write_the_postmortem(house),
             keep_time(house),
             keep_the_list(house),
         )
         if house.incident.ended:
             await hand_over(house)  # what is left to people goes on without the incident
+        await write_its_end(house)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if house.incident.ended is None or house.incident.ended_at is None:
             opened, *rest = house.record

@@ -20,7 +20,7 @@ from firestation.follow_words import follow_picture
 from firestation.picture import Picture, picture
 from firestation.secrets import ReferenceSecrets
 from firestation.state import Phase
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
@@ -196,10 +196,17 @@ def store() -> MemoryEvidence:
 
 
 @pytest.fixture
+def shelf() -> MemoryShelf:
+    return MemoryShelf()
+
+
+@pytest.fixture
 async def http(
-    desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front
+    desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front, shelf: MemoryShelf
 ) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(desk, door, store, front), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        create_app(desk, door, store, front, shelf=shelf), raise_app_exceptions=False
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
 

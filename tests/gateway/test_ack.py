@@ -13,7 +13,7 @@ from firestation.authority import Member, Role, Station
 from firestation.errors import Refused, Unreachable
 from firestation.links import LIFE, Link, mark_of, sign
 from firestation.picture import Picture, picture
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
@@ -67,7 +67,7 @@ async def phone(
     desk: Burning, door: Doorkeeper, store: MemoryEvidence, front: Front
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A phone that has nothing but the link: no token, no cookie."""
-    app = create_app(desk, door, store, front, KEY)
+    app = create_app(desk, door, store, front, KEY, shelf=MemoryShelf())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client

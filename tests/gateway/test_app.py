@@ -366,6 +366,7 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     acts = {f"/incidents/{{incident}}/{kind}" for kind in ACTS}
     looks = {"/incidents", "/incidents/{incident}", "/incidents/{incident}/evidence/{digest}"}
     tasks = {"/tasks", "/incidents/{incident}/tasks", "/incidents/{incident}/tasks/{task}/finish"}
+    looks.add("/incidents/{incident}/postmortem")
     assert acts | looks | tasks | {GENERIC, MANAGER, "/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)
 

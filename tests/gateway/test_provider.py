@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from firestation.authority import Login, Station
 from firestation.drivers.register import Register
 from firestation.secrets import ReferenceSecrets
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
@@ -143,7 +143,7 @@ async def browser(
         register,
         clock,
     )
-    app = create_app(desk, door, store, front._replace(public_url=HOME))
+    app = create_app(desk, door, store, front._replace(public_url=HOME), shelf=MemoryShelf())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
         yield client

@@ -16,7 +16,7 @@ from firestation.drivers.register import Register
 from firestation.errors import InvalidFile, NotConfigured
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway import book as books
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
@@ -86,7 +86,9 @@ def front() -> Front:
 async def browser(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front
 ) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(desk, door, store, front), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        create_app(desk, door, store, front, shelf=MemoryShelf()), raise_app_exceptions=False
+    )
     async with httpx.AsyncClient(transport=transport, base_url="https://gateway") as client:
         yield client
 

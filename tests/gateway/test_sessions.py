@@ -13,7 +13,7 @@ from firestation.drivers.register import Register
 from firestation.errors import InvalidInput, NotConfigured, Unreachable
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from firestation.tokens import Scope
 from gateway import auth
 from gateway.__main__ import run
@@ -57,7 +57,9 @@ async def other(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Another browser, at another gateway of the same station."""
     again = Doorkeeper(door.books, door.secrets, door.register, door.clock)
-    transport = httpx.ASGITransport(create_app(desk, again, store, front), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        create_app(desk, again, store, front, shelf=MemoryShelf()), raise_app_exceptions=False
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
 
@@ -89,7 +91,7 @@ async def test_behind_tls_the_cookies_are_secure_and_of_this_host(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence
 ) -> None:
     front = Front("key", "https://fire.example.org")
-    transport = httpx.ASGITransport(create_app(desk, door, store, front))
+    transport = httpx.ASGITransport(create_app(desk, door, store, front, shelf=MemoryShelf()))
     async with httpx.AsyncClient(transport=transport, base_url="https://fire.example.org") as http:
         answer = await log_in(http, Origin="https://fire.example.org")
         assert answer.status_code == 303, answer.text

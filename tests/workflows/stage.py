@@ -53,6 +53,7 @@ from firestation.testing import (
     MemoryCheck,
     MemoryEvidence,
     MemoryLever,
+    MemoryShelf,
     MemorySource,
     MemoryTracker,
 )
@@ -141,7 +142,7 @@ class Town:
             MemoryChannel("chat"),
         )  # the station's own pagers, if it has any
         self.tasks = MemoryTracker("tasks")
-        self.evidence = MemoryEvidence()
+        self.evidence, self.shelf = MemoryEvidence(), MemoryShelf()
         self.golden = MemoryCheck("golden", lambda: "passed" if self.well else "failed")
         self.harmless = MemoryCheck(
             "no-wrong-refund",
@@ -383,6 +384,7 @@ async def staged(
             ReferenceSecrets(folder),
             redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
             cipher=Age(),
+            shelf=town.shelf,
             address=lambda link, until: f"{ACK}{links.sign(link, until, LINK_KEY)}",
             passed_through=passed_through,
         )

@@ -22,7 +22,7 @@ from firestation.picture import Picture
 from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
 from firestation.system import Position
-from firestation.testing import MemoryEvidence
+from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
@@ -281,7 +281,7 @@ async def _night(environment: WorkflowEnvironment, folder: Path) -> AsyncIterato
         books = Standing(book)
         door = Doorkeeper(books, ReferenceSecrets(folder), register)
         desk = Desk(environment.client, books, timedelta(seconds=30))
-        app = create_app(desk, door, MemoryEvidence(), Front("a key for visits"))
+        app = create_app(desk, door, MemoryEvidence(), Front("a key for visits"), shelf=MemoryShelf())
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=60
         ) as http:

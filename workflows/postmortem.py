@@ -1,0 +1,72 @@
+"""The postmortem is drafted when the lock was tried, again when anything that it tells of has changed, and at the end.
+
+A draft tells the whole record as of then. It is made in the activity, where time is no matter, and merged there with
+what people wrote.
+"""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from firestation import record
+from firestation.evidence import ArtifactRef
+from firestation.orders import DraftOrder
+from firestation.postmortem import packed
+from firestation.record import Event
+from firestation.state import Phase
+from workflows.house import House, why
+
+QUIET_SECONDS = 300.0
+"""How long other changes gather before it is drafted again: each draft is a page of the history."""
+
+MACHINERY = (record.Drafted, record.Sent, record.Unsent, record.Said, record.Released, record.Reminded)
+
+
+async def write_the_postmortem(house: House) -> None:
+    """From the first try of the lock to the end."""
+    told = _told_before(house)
+
+    def news() -> list[Event]:
+        due = house.incident.since(4) and house.incident.phase is Phase.AFTER_ACTION
+        if not due or house.incident.lock_wanted:
+            return []
+        return [event for event in house.record[told:] if _tells(event)]
+
+    def at_once() -> bool:
+        return any(isinstance(event, record.LockTried) or _failed(event, "lock") for event in news())
+
+    while await house.until(lambda: bool(news())):
+        await house.until_or_after(at_once, QUIET_SECONDS)
+        if house.leaving:
+            return
+        told = len(house.record)
+        await _draft(house)
+
+
+async def write_its_end(house: House) -> None:
+    """The last draft, once the last words are out: it holds the end."""
+    if house.incident.since(4) and house.incident.phase is Phase.CLOSED:
+        await _draft(house)
+
+
+def _told_before(house: House) -> int:
+    """How much of the record the last draft told, as far as a run can know that begins with it."""
+    events = list(enumerate(house.record, start=1))
+    drafts = (number for number, event in reversed(events) if isinstance(event, record.Drafted))
+    return next(drafts, 0)
+
+
+def _tells(event: Event) -> bool:
+    return not isinstance(event, MACHINERY) and not _failed(event, "draft")
+
+
+def _failed(event: Event, step: str) -> bool:
+    return isinstance(event, record.Failed) and event.step == step
+
+
+async def _draft(house: House) -> None:
+    order = DraftOrder(incident=house.incident.id, packed=packed(tuple(house.record)))
+    try:
+        artifact = await house.do("draft", order, ArtifactRef, "keep the draft of the postmortem")
+        house.happen(record.Drafted(at=workflow.now(), artifact=artifact))
+    except ActivityError as error:
+        house.happen(record.Failed(at=workflow.now(), step="draft", detail=why(error)))
