@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, decisions, evidence, files, law, people, runbooks, station, tokens, watch
+from cli import (
+    acts,
+    bell,
+    decisions,
+    evidence,
+    files,
+    history_keys,
+    law,
+    people,
+    runbooks,
+    station,
+    tokens,
+    watch,
+)
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -89,6 +102,7 @@ app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(tokens.token, name="token", rich_help_panel=RUN)
+app.add_typer(history_keys.history_key, name="history-key", rich_help_panel=RUN)
 app.add_typer(people.station, name="station", rich_help_panel=RUN)
 
 

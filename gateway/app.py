@@ -23,6 +23,7 @@ from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.codec import Reader, reading
 from gateway.csrf import check_call
 from gateway.desk import Rang, Row
 from gateway.entrance import entrance
@@ -71,9 +72,15 @@ class Listing(Model):
 
 
 def create_app(
-    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+    desk: DeskPort,
+    door: Doorkeeper,
+    store: EvidenceStore,
+    front: Front,
+    link_key: bytes | None = None,
+    *,
+    reader: Reader | None = None,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing. `reader` decrypts histories."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -89,6 +96,8 @@ def create_app(
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
+    if reader:
+        app.include_router(reading(reader, door, front))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(
         SessionMiddleware,  # of a visit before the login; a session itself is in the register

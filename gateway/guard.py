@@ -5,6 +5,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
+LARGER = {"/codec/": 4 * 1024 * 1024}
+"""Where more is read, of who may send it: a payload of two megabytes, the most that Temporal takes, in base64."""
 MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -26,14 +28,16 @@ class Guard:
             await self.app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
+        path = str(scope["path"])
+        largest = next((most for start, most in LARGER.items() if path.startswith(start)), LARGEST_BODY)
         read = 0
 
         async def bounded() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > LARGEST_BODY:
-                raise Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+            if read > largest:
+                raise Problem(413, "this is too large", f"the limit is {largest} bytes")
             return message
 
         async def with_headers(message: Message) -> None:
@@ -46,8 +50,8 @@ class Guard:
                 ]
             await send(message)
 
-        if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > LARGEST_BODY:
-            problem = Problem(413, "this is too large", f"the limit is {LARGEST_BODY} bytes")
+        if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > largest:
+            problem = Problem(413, "this is too large", f"the limit is {largest} bytes")
             await problem.response()(scope, receive, with_headers)
             return
         await self.app(scope, bounded, with_headers)
