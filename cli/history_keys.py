@@ -1,4 +1,4 @@
-"""The keys that histories are encrypted with: made, listed, put into force, retired; no station need run for the first."""
+"""The keys that histories are encrypted with: made, listed, put into force, retired."""
 
 import asyncio
 import os
@@ -119,6 +119,7 @@ def retire(
     Next: what it encrypted is closed for good, also in backups of Temporal's database; destroy the backups of the key.
     """
     desk, place = Desk.of(ctx, as_json=as_json), _folder(ctx, folder)
+    keys.check_removable(place, key)
     if not unread:
         found = asyncio.run(_needed(address or desk.options.where("temporal"), place, key))
         if found:

@@ -129,13 +129,18 @@ def use(folder: Path, key: str) -> None:
 
 
 def remove(folder: Path, key: str) -> None:
-    """Destroy a key. Raises `NotConfigured` when there is none, `InvalidInput` for the current one."""
+    """Destroy a key. Raises as `check_removable`."""
+    check_removable(folder, key)
+    (folder / key).unlink()
+
+
+def check_removable(folder: Path, key: str) -> None:
+    """See that it can be destroyed. Raises `NotConfigured` when there is none, `InvalidInput` for the current one."""
     known = {each.id: each for each in listed(folder)}
     if key not in known:
         raise missing(key)
     if known[key].current:
         raise InvalidInput("ID", f"{key} is the current key", "Make another: firestation history-key new")
-    (folder / key).unlink()
 
 
 def _load(folder: Path) -> tuple[Mapping[str, AESGCM], str]:

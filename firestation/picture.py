@@ -15,7 +15,7 @@ from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.legal import LegalRun
 from firestation.legal_course import in_sight, owners
 from firestation.model import Id, Line, Model, Text, Time, show_duration
-from firestation.paging import vacant, want_of_captain
+from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
 from firestation.quorum import quorum
 from firestation.record import Record
@@ -170,7 +170,7 @@ def _people(incident: Incident) -> list[Waiting]:
         found.append(
             Waiting(
                 what=want_of_captain(incident)[:300],
-                bare=f"a captain: {vacant(incident)}",
+                bare=want_of_captain(incident, reasons=False)[:300],
                 who=incident.paged or "anyone on call",
                 since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],

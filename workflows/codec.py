@@ -89,7 +89,7 @@ async def over_json(
     Raises `InvalidInput` for what are no payloads, without repeating any of it, and what the work raises.
     """
     try:
-        given = ParseDict(json.loads(body), Payloads(), ignore_unknown_fields=True)
+        given = ParseDict(dict(json.loads(body)), Payloads(), ignore_unknown_fields=True)
     except (ParseError, ValueError, RecursionError, AttributeError, TypeError):
         fix = 'Send {"payloads": [{"metadata": {"encoding": BASE64}, "data": BASE64}]}'
         raise InvalidInput("body", "these are no payloads in Temporal's JSON form", fix) from None

@@ -19,7 +19,7 @@ async def decoded(history: WorkflowHistory, converter: DataConverter) -> Workflo
     altered. What was never encrypted is as it was.
     """
     events = [type(event).FromString(event.SerializeToString()) for event in history.events]
-    found = [part for event in events for part in _parts(event)]
+    found = [part for event in events for part in parts(event)]
     payloads = [part for part in found if isinstance(part, Payload)]
     codec = converter.payload_codec or HistoryCodec()
     for payload, plain in zip(payloads, await codec.decode(payloads), strict=True):
@@ -52,12 +52,12 @@ def keys_of(message: Message) -> set[str]:
     """The ids of the keys that something in this message is encrypted with."""
     return {
         part.metadata[KEY].decode("ascii", errors="replace")
-        for part in _parts(message)
+        for part in parts(message)
         if isinstance(part, Payload) and part.metadata.get(ENCODING) == ENCRYPTED and KEY in part.metadata
     }
 
 
-def _parts(message: Message) -> Iterator[Message]:
+def parts(message: Message) -> Iterator[Message]:
     """The payloads and the failures in a message, at any depth. Search attributes are never encrypted."""
     if isinstance(message, SearchAttributes):
         return
@@ -73,4 +73,4 @@ def _parts(message: Message) -> Iterator[Message]:
         else:
             each = list(value) if field.is_repeated else [value]
         for part in each:
-            yield from _parts(part)
+            yield from parts(part)
