@@ -1,7 +1,9 @@
 """The keys that histories are encrypted with: made, listed, put into force, retired."""
 
-import asyncio
+import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +13,7 @@ from rich.text import Text
 
 from cli.desk import Desk, Json
 from cli.show import say
-from cli.station import Address
+from cli.station import Address, words
 from cli.teach import teach
 from firestation import history_keys as keys
 from firestation.errors import Refused, Unreachable
@@ -121,7 +123,7 @@ def retire(
     desk, place = Desk.of(ctx, as_json=as_json), _folder(ctx, folder)
     keys.check_removable(place, key)
     if not unread:
-        found = asyncio.run(_needed(address or desk.options.where("temporal"), place, key))
+        found = _needed(address or desk.options.where("temporal"), key)
         if found:
             named = ", ".join(found[:SHOWN]) + (
                 f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -134,20 +136,17 @@ def retire(
     )
 
 
-async def _needed(address: str | None, folder: Path, key: str) -> list[str]:
-    """The incidents that need the key. Raises `Unreachable` when Temporal does not answer."""
-    # Temporal's client takes half a second to load, which no other command of ours has to wait for.
-    from temporalio.service import RPCError  # noqa: PLC0415
-
-    from workflows.client import connect  # noqa: PLC0415
-    from workflows.reading import readers_of  # noqa: PLC0415
-
+def _needed(address: str | None, key: str) -> list[str]:
+    """The workflows that need the key. Raises `Unreachable` when Temporal does not answer."""
+    command = [sys.executable, "-m", "worker.needed", key, *words({"--address": address}, as_json=False)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
     try:
-        client = await connect(address, history_keys=folder)
-        return sorted({found async for found in readers_of(client, key)})
-    except (RuntimeError, RPCError) as error:
+        found: list[str] = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         fix = "name it with --address, or retire with --lose-histories what you know to be forgotten"
-        raise Unreachable(f"Temporal does not say which histories need {key} ({error}); {fix}") from error
+        raise Unreachable(f"Temporal does not say which histories need {key} ({said[0]}); {fix}") from None
+    return found
 
 
 def _folder(ctx: typer.Context, given: Path | None) -> Path:
