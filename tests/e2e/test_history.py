@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from cli.errors import ExitCode
+from tests.docs.documents import commands
 from tests.drivers.products import node
 from tests.e2e.processes import ROOT, Station, a_station, an_agent, needs
 from tests.e2e.test_login import MODULES, SCRIPTS
@@ -19,6 +21,7 @@ from tests.e2e.test_login import MODULES, SCRIPTS
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
+HISTORIES = ROOT / "docs/histories.md"
 WORDS = "zebra crossing"
 TITLE = "Refund agent"
 
@@ -130,23 +133,44 @@ def test_the_audit_needs_the_keys_and_then_it_passes(
 def test_a_key_is_changed_while_the_station_runs_and_kept_while_a_history_needs_it(
     station: tuple[Station, str], keys: Path
 ) -> None:
+    """As the document says it."""
     place, incident = station
-    folder = {"FIRESTATION_HISTORY_KEYS": str(keys)}
-    (first,) = json.loads(command("history-key", "list", "--json", **folder))
-    command("history-key", "new", "--waiting", **folder)
-    second = json.loads(command("history-key", "list", "--json", **folder))[1]["key"]
-    command("history-key", "use", second, **folder)
+    known = {"FIRESTATION_HISTORY_KEYS": str(keys), "TEMPORAL_ADDRESS": place.temporal}
+    new, listing, waiting, use, retire, show = (shlex.split(each)[1:] for each in commands(HISTORIES))
+    (first,) = json.loads(command(*listing, "--json", **known))
+    second = json.loads(command(*waiting, "--json", **known))["key"]
+    command(*_naming(use, second), **known)
     place.act("ana", incident, "note", text="written under the next key")
     place.until(incident, "the note", lambda seen: any("next key" in each.text for each in seen.timeline))
-    assert place.replay(incident, **folder)["replay"] == "same"
-    retire = ["history-key", "retire", first["key"], "--address", place.temporal]
-    said = command(*retire, expect=ExitCode.REFUSED, **folder)
+    assert place.replay(incident, **known)["replay"] == "same"
+    said = command(*_naming(retire, first["key"]), expect=ExitCode.REFUSED, **known)
     assert f"{first['key']} is needed to read" in said
     assert incident in said
-    said = command("history-key", "retire", second, expect=ExitCode.BAD_INPUT, **folder)
-    assert "is the current key" in said
-    unused = json.loads(command("history-key", "new", "--waiting", "--json", **folder))["key"]
-    assert "is destroyed" in command("history-key", "retire", unused, "--address", place.temporal, **folder)
+    assert "is the current key" in command(*_naming(retire, second), expect=ExitCode.BAD_INPUT, **known)
+    third = json.loads(command(*new, "--json", **known))["key"]
+    command(*_naming(use, second), **known)
+    assert "is destroyed" in command(*_naming(retire, third), **known)
+    places = {
+        "INCIDENT": incident,
+        "http://127.0.0.1:8420": place.url,
+        "Bearer TOKEN": f"Bearer {place.token('dan')}",
+    }
+    words = [replaced(word, places) for word in show]
+    done = subprocess.run(
+        [TEMPORAL, *words], env=os.environ | known, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WorkflowExecutionStarted" in done.stdout
+
+
+def _naming(words: list[str], key: str) -> list[str]:
+    return [key if word == "ID" else word for word in words]
+
+
+def replaced(word: str, places: dict[str, str]) -> str:
+    for old, new in places.items():
+        word = word.replace(old, new)
+    return word
 
 
 @pytest.fixture(scope="module")
