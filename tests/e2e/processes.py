@@ -319,7 +319,7 @@ def a_station(
     *,
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
-    **environment: str,
+    history_keys: Path | None = None,
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
@@ -341,8 +341,14 @@ def a_station(
     ]
     command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
     command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
-    environment |= {"PYTHONPATH": str(ROOT), "FIRESTATION_PUBLIC_URL": public_url}
-    with running(command, state, "station", **environment) as process:
+    with running(
+        command,
+        state,
+        "station",
+        PYTHONPATH=str(ROOT),
+        FIRESTATION_PUBLIC_URL=public_url,
+        FIRESTATION_HISTORY_KEYS=str(history_keys or ""),
+    ) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)
         yield station

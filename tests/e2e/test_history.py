@@ -33,17 +33,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def keys(folder: Path) -> Path:
-    command("history-key", "new", "--keys", str(folder / "keys"))
+    command({}, "history-key", "new", "--keys", str(folder / "keys"))
     return folder / "keys"
 
 
 @pytest.fixture(scope="module")
 def station(folder: Path, keys: Path) -> Iterator[tuple[Station, str]]:
     """A station with keys, and an incident of it, on whose record somebody wrote something."""
-    environment = {"FIRESTATION_HISTORY_KEYS": str(keys)}
     with (
         an_agent(folder / "agent") as agent,
-        a_station(folder / "station", agent, **environment) as station,
+        a_station(folder / "station", agent, history_keys=keys) as station,
     ):
         agent.fault("stale_policy")
         incident = agent.ring(station)
@@ -53,7 +52,7 @@ def station(folder: Path, keys: Path) -> Iterator[tuple[Station, str]]:
         yield station, incident
 
 
-def command(*words: str, expect: int = 0, **environment: str) -> str:
+def command(environment: dict[str, str], *words: str, expect: int = 0) -> str:
     """What `firestation` says."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", *words],
@@ -137,19 +136,19 @@ def test_a_key_is_changed_while_the_station_runs_and_kept_while_a_history_needs_
     place, incident = station
     known = {"FIRESTATION_HISTORY_KEYS": str(keys), "TEMPORAL_ADDRESS": place.temporal}
     new, listing, waiting, use, retire, show = (shlex.split(each)[1:] for each in commands(HISTORIES))
-    (first,) = json.loads(command(*listing, "--json", **known))
-    second = json.loads(command(*waiting, "--json", **known))["key"]
-    command(*_naming(use, second), **known)
+    (first,) = json.loads(command(known, *listing, "--json"))
+    second = json.loads(command(known, *waiting, "--json"))["key"]
+    command(known, *_naming(use, second))
     place.act("ana", incident, "note", text="written under the next key")
     place.until(incident, "the note", lambda seen: any("next key" in each.text for each in seen.timeline))
     assert place.replay(incident, **known)["replay"] == "same"
-    said = command(*_naming(retire, first["key"]), expect=ExitCode.REFUSED, **known)
+    said = command(known, *_naming(retire, first["key"]), expect=ExitCode.REFUSED)
     assert f"{first['key']} is needed to read" in said
     assert incident in said
-    assert "is the current key" in command(*_naming(retire, second), expect=ExitCode.BAD_INPUT, **known)
-    third = json.loads(command(*new, "--json", **known))["key"]
-    command(*_naming(use, second), **known)
-    assert "is destroyed" in command(*_naming(retire, third), **known)
+    assert "is the current key" in command(known, *_naming(retire, second), expect=ExitCode.BAD_INPUT)
+    third = json.loads(command(known, *new, "--json"))["key"]
+    command(known, *_naming(use, second))
+    assert "is destroyed" in command(known, *_naming(retire, third))
     places = {
         "INCIDENT": incident,
         "http://127.0.0.1:8420": place.url,

@@ -182,7 +182,9 @@ class OfBefore(HistoryCodec):
 
 def with_converter(client: Client, data_converter: DataConverter) -> Client:
     """The same connection with other keys, or with none."""
-    return Client(**{**client.config(), "data_converter": data_converter})  # type: ignore[misc]
+    config = client.config(active_config=True)
+    config["data_converter"] = data_converter
+    return Client(**config)
 
 
 async def failed_tasks(client: Client, incident: str) -> list[str]:
