@@ -146,9 +146,11 @@ def test_a_key_is_changed_while_the_station_runs_and_kept_while_a_history_needs_
     assert f"{first['key']} is needed to read" in said
     assert incident in said
     assert "is the current key" in command(known, *_naming(retire, second), expect=ExitCode.BAD_INPUT)
-    third = json.loads(command(known, *new, "--json"))["key"]
-    command(known, *_naming(use, second))
+    third = json.loads(command(known, *waiting, "--json"))[
+        "key"
+    ]  # so nothing can have been encrypted with it
     assert "is destroyed" in command(known, *_naming(retire, third))
+    command(known, *new)
     places = {
         "INCIDENT": incident,
         "http://127.0.0.1:8420": place.url,
