@@ -13,6 +13,7 @@ from cli import (
     decisions,
     evidence,
     files,
+    history_keys,
     law,
     people,
     postmortem,
@@ -106,6 +107,7 @@ app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(tokens.token, name="token", rich_help_panel=RUN)
+app.add_typer(history_keys.history_key, name="history-key", rich_help_panel=RUN)
 app.add_typer(people.station, name="station", rich_help_panel=RUN)
 
 

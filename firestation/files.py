@@ -35,6 +35,24 @@ def create_private(path: Path, content: bytes) -> bool:
     return create_whole(path, content, 0o600)
 
 
+def replace_private(path: Path, content: bytes) -> None:
+    """Write the file anew for its owner only: whoever reads it meanwhile has the old one, or the new one, whole.
+
+    The folder must exist. Raises `OSError`.
+    """
+    descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(half).replace(path)
+    except OSError:
+        Path(half).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
 def make_folder(folder: Path, mode: int = 0o700) -> None:
     """Make the folder for its owner only, and so those above it that are missing. One that is there stays as it is.
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from firestation.errors import InvalidInput
 
+LONGEST_REASON = 4000  # of what the workflow puts on the record
+
 TASK_STARTED, TASK_COMPLETED = "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"
 TASK_EVENTS = frozenset(
     {
@@ -197,9 +199,14 @@ def _answers(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reason(failure: dict[str, Any]) -> str:
+    """The innermost reason of a failure, as the workflow reads it: with the type that it was given, cut as there."""
     while failure.get("cause"):
         failure = failure["cause"]
-    return str(failure.get("message") or "failed")
+    kind, message = (
+        (failure.get("applicationFailureInfo") or {}).get("type"),
+        str(failure.get("message") or ""),
+    )
+    return (f"{kind}: {message}" if kind else message or "failed")[:LONGEST_REASON]
 
 
 def _type(event: dict[str, Any]) -> str:

@@ -62,8 +62,11 @@ def vacant(incident: Incident) -> str:
     return f"{last.person} {last.left} at {last.until:%H:%M} UTC"
 
 
-def want_of_captain(incident: Incident) -> str:
-    """What a captainless incident waits for, and who of those on call could not be reached, and why."""
+def want_of_captain(incident: Incident, *, reasons: bool = True) -> str:
+    """What a captainless incident waits for, and who of those on call could not be reached.
+
+    With the reason that was given last, in the words of whoever gave it.
+    """
     since = (incident.tenures[-1].until if incident.tenures else None) or incident.opened_at
     recent = islice(reversed(incident.paging), LOOKED_BACK * len(incident.ranks))
     settled = [page for page in recent if page.at >= since and (page.sent or page.unreached)]
@@ -72,10 +75,11 @@ def want_of_captain(incident: Incident) -> str:
     if not lost:
         return f"a captain: {vacant(incident)}"
     names, said = ", ".join(page.person for page in lost), lost[-1].unsent
-    why = said[-1] if said else "the station has no pager for them, and the system no channel"
+    because = said[-1] if said else "the station has no pager for them, and the system no channel"
+    why = f" ({because})" if reasons else ""
     if len(lost) == len(latest):
-        return f"a captain: nobody could be reached: {names} ({why})"
-    return f"a captain: {vacant(incident)}; not reached: {names} ({why})"
+        return f"a captain: nobody could be reached: {names}{why}"
+    return f"a captain: {vacant(incident)}; not reached: {names}{why}"
 
 
 def page_title(incident: Incident) -> str:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from functools import partial
 
+from pydantic import Field
+
 from firestation.after_action import LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word, causal
@@ -24,9 +26,14 @@ from firestation.timeline import Moment, moments
 
 
 class Waiting(Model):
-    """Something that the incident waits for: who can do it, since when, by when, and the command that does it."""
+    """Something that the incident waits for: who can do it, since when, by when, and the command that does it.
+
+    `bare` is `what` without a position, a person's words or a product's answer, where it has one: it may stand where
+    nothing is encrypted, as in search attributes. Without it, `what` is made of ids and of titles in the files.
+    """
 
     what: Line
+    bare: Line | None = Field(default=None, exclude=True)
     who: Line
     since: Time
     due: Time | None = None
@@ -163,6 +170,7 @@ def _people(incident: Incident) -> list[Waiting]:
         found.append(
             Waiting(
                 what=want_of_captain(incident)[:300],
+                bare=want_of_captain(incident, reasons=False)[:300],
                 who=incident.paged or "anyone on call",
                 since=(incident.tenures[-1].until if incident.tenures else None) or incident.opened_at,
                 due=due["ACKNOWLEDGED"],
@@ -196,6 +204,7 @@ def _decisions(incident: Incident) -> list[Waiting]:
     return [
         Waiting(
             what=f"a decision: move {each.action.lever} from {each.action.origin} to {each.action.to}"[:300],
+            bare=f"a decision: move {each.action.lever}",
             who=quorum(incident, each).wanted()[:300],
             since=each.proposed_at,
             due=each.decide_by,
@@ -213,6 +222,7 @@ def _asked(incident: Incident) -> list[Waiting]:
             what=f"an answer: {each.action.lever} at {each.action.to} expires; lift, adopt or extend it"[
                 :300
             ],
+            bare=f"an answer: {each.action.lever} expires; lift, adopt or extend it",
             who=who,
             since=each.asked_at,
             due=each.expires_at,
@@ -257,6 +267,7 @@ def _words_to_say(incident: Incident) -> list[Waiting]:
         found.append(
             Waiting(
                 what=f"a public word without a cause: the last one names one ({named!r}), and it is refuted",
+                bare="a public word without a cause",
                 who="comms",
                 since=last.at,
                 command=f"firestation update {name} '...' --public",
@@ -281,7 +292,7 @@ def _engine(incident: Incident) -> list[Waiting]:
     found = []
     if incident.sealed is None:
         what = "the snapshot" + (f" ({incident.seal_trouble})" if incident.seal_trouble else "")
-        found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
+        found.append(Waiting(what=what[:300], bare="the snapshot", who="engine", since=incident.opened_at))
     if incident.late:
         what = f"the late evidence of {', '.join(incident.late)}"
         found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
@@ -306,8 +317,9 @@ def _engine(incident: Incident) -> list[Waiting]:
     if incident.phase is Phase.RECOVERING:
         recovery = incident.brief.runbook.recovery
         trouble = f"; {incident.soak_trouble}" if incident.soak_trouble else ""
-        what = f"the checks {', '.join(recovery.checks)} to hold for {show_duration(recovery.soak)}{trouble}"
-        found.append(Waiting(what=what[:300], who="engine", since=incident.changed_at or incident.opened_at))
+        checks = f"the checks {', '.join(recovery.checks)} to hold for {show_duration(recovery.soak)}"
+        what, since = f"{checks}{trouble}"[:300], incident.changed_at or incident.opened_at
+        found.append(Waiting(what=what, bare=checks[:300], who="engine", since=since))
     return found
 
 
@@ -320,6 +332,7 @@ def _after(incident: Incident) -> list[Waiting]:
                 what=f"{each.action.lever} to be lifted (back to {each.action.origin}) or adopted for good"[
                     :300
                 ],
+                bare=f"{each.action.lever} to be lifted or adopted for good",
                 who=captain,
                 since=each.moved_at or each.proposed_at,
                 due=each.expires_at,
@@ -341,7 +354,11 @@ def _after(incident: Incident) -> list[Waiting]:
     else:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")
         what, command = f"a lock that is proved ({verdict})", f"firestation prove {name}"
-    return [*found, Waiting(what=what[:300], who=captain, since=incident.restored_at, command=command)]
+    bare = what.partition(" (")[0]
+    return [
+        *found,
+        Waiting(what=what[:300], bare=bare, who=captain, since=incident.restored_at, command=command),
+    ]
 
 
 def overdue(incident: Picture, now: datetime) -> tuple[Waiting, ...]:

@@ -31,6 +31,9 @@ class Settings(Model):
     `public_url` is the gateway's address as a browser has it; the links of pages begin so. `link_key` refers to the key
     that signs these links, for a worker and a gateway that do not share the state folder. `access` is where tokens and
     sessions are kept, hashed.
+
+    `history_keys` is the folder of the keys that histories are encrypted with; without one they are not. `temporal_ui`
+    is the address of the Temporal UI as a browser has it: its pages may ask the gateway to decrypt, for who may read.
     """
 
     state: Path = Path(".firestation")
@@ -48,6 +51,8 @@ class Settings(Model):
     access: str | None = None
     session_key: SecretReference | None = None
     link_key: SecretReference | None = None
+    history_keys: Path | None = None
+    temporal_ui: Origin | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 

@@ -18,6 +18,7 @@ from firestation.settings import Settings
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Bookkeeper
+from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.front import open_front
 from workflows.client import connect, forward_logs
@@ -30,7 +31,7 @@ HELP = "All other settings are FIRESTATION_ variables; firestation/settings.py l
 async def run(settings: Settings, address: str | None) -> None:
     """Serve until SIGTERM or SIGINT, whether or not Temporal answers yet: /readyz tells."""
     books = Bookkeeper(settings)
-    client = await connect(address, lazy=True)
+    client = await connect(address, history_keys=settings.history_keys, lazy=True)
     secrets = ReferenceSecrets(Path(settings.state))
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
@@ -41,6 +42,7 @@ async def run(settings: Settings, address: str | None) -> None:
         front,
         link_key(settings, secrets),
         shelf=open_shelf(settings.evidence_store, "evidence store"),
+        reader=reader_of(client, settings.temporal_ui),
     )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False

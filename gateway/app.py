@@ -24,6 +24,7 @@ from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.codec import Reader, reading
 from gateway.csrf import check_call
 from gateway.desk import Rang, Row
 from gateway.entrance import entrance
@@ -90,8 +91,12 @@ def create_app(
     link_key: bytes | None = None,
     *,
     shelf: Shelf,
+    reader: Reader | None = None,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing. `shelf` has the postmortems."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing.
+
+    `shelf` has the postmortems, `reader` decrypts histories.
+    """
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -109,6 +114,8 @@ def create_app(
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
+    if reader:
+        app.include_router(reading(reader, door, front))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(
         SessionMiddleware,  # of a visit before the login; a session itself is in the register

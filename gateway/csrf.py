@@ -61,13 +61,18 @@ def check_call(request: Request, caller: Caller, front: Front) -> None:
         _compare(request.headers.get(HEADER, ""), caller.csrf)
 
 
-def check_origin(request: Request, front: Front) -> None:
-    """See that the browser says it comes from here; one that says nothing is not believed. Raises `Problem` 403."""
+def check_origin(request: Request, front: Front, guest: str | None = None) -> None:
+    """See that the browser says it comes from here; one that says nothing is not believed. Raises `Problem` 403.
+
+    `guest` is the origin of another application of ours, whose pages may call too.
+    """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if origin is None and site is None:
         raise Problem(
             403, "not allowed", "there is neither Origin nor Sec-Fetch-Site; send it from our own page"
         )
+    if guest is not None and origin == guest:
+        return
     if site not in {None, "same-origin"} or origin not in {None, front.origin(request)}:
         raise Problem(
             403, "not allowed", "this was sent from another site; open our own page and send it there"

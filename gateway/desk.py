@@ -180,7 +180,7 @@ class Desk:
                 ]
             ),
             static_summary=f"{brief.system.title}: {first.name}"[:200],
-            static_details=first.summary[:2000],
+            static_details=f"Type: firestation show {brief.incident}",
         )
         joined: messages.Joined = await self.client.execute_update_with_start_workflow(
             messages.RING,

@@ -5,9 +5,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
-LARGER = {"/postmortem": 5 * LARGEST_BODY}
-"""By the end of the path: the postmortem of a long incident is as long as its record."""
+LARGER = (("/codec/", "", 4 * LARGEST_BODY), ("", "/postmortem", 5 * LARGEST_BODY))
+"""Where more is read, of who may send it, by how the path begins and ends.
 
+A payload of two megabytes, the most that Temporal takes, in base64; the postmortem of a long incident, which is as
+long as its record."""
 MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -29,7 +31,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        limit = next((most for end, most in LARGER.items() if scope["path"].endswith(end)), LARGEST_BODY)
+        limit = _largest(str(scope["path"]))
         read = 0
 
         async def bounded() -> Message:
@@ -55,3 +57,8 @@ class Guard:
             await problem.response()(scope, receive, with_headers)
             return
         await self.app(scope, bounded, with_headers)
+
+
+def _largest(path: str) -> int:
+    fits = (most for start, end, most in LARGER if path.startswith(start) and path.endswith(end))
+    return next(fits, LARGEST_BODY)

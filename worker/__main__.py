@@ -24,7 +24,7 @@ async def run(settings: Settings, address: str | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = await connect(address)
+    client = await connect(address, history_keys=settings.history_keys)
     await ensure_search_attributes(client)
     async with station_worker(client, settings) as worker, worker:
         log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence_store)

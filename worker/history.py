@@ -1,4 +1,4 @@
-"""An incident's whole history: every run of its chain, the oldest first, in Temporal's standard JSON."""
+"""An incident's whole history: every run of its chain, the oldest first, readable, in Temporal's standard JSON."""
 
 import json
 from typing import Any
@@ -7,10 +7,14 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.errors import Gone
+from workflows.reading import decoded
 
 
 async def fetch_chain(client: Client, incident: str) -> list[WorkflowHistory]:
-    """The runs of the incident's latest chain. Raises `Gone` when there is no such incident."""
+    """The runs of the incident's latest chain, decrypted.
+
+    Raises `Gone` when there is no such incident, and as `decoded` when the client has not the keys of its history.
+    """
     try:
         latest = await client.get_workflow_handle(incident).fetch_history()
     except RPCError as error:
@@ -24,7 +28,7 @@ async def fetch_chain(client: Client, incident: str) -> list[WorkflowHistory]:
         before = await client.get_workflow_handle(incident, run_id=run_id).fetch_history()
         chain.insert(0, before)
         run_id = before.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
-    return chain
+    return [await decoded(each, client.data_converter) for each in chain]
 
 
 def as_json(history: WorkflowHistory) -> dict[str, Any]:

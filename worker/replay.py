@@ -1,7 +1,8 @@
 """`python -m worker.replay INCIDENT`: run the recorded history against today's code, and audit it.
 
 The replay shows that the code still decides as it decided then; the audit shows, without the workflow's code, that
-the rules of the house were kept. `--save FOLDER` keeps the histories, `--file` replays saved ones.
+the rules of the house were kept. `--save FOLDER` keeps the histories, readable; `--file` replays saved ones. Encrypted
+ones need the keys: FIRESTATION_HISTORY_KEYS.
 """
 
 import argparse
@@ -11,18 +12,20 @@ import sys
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.logging import set_up
 from firestation.model import count, show_duration
+from firestation.settings import Settings
 from worker.history import as_json, fetch_chain
 from worker.wiring import workflow_runner
 from workflows.client import connect, forward_logs
+from workflows.codec import converter
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.reading import decoded
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
@@ -31,7 +34,7 @@ async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
     replayer = Replayer(
         workflows=[IncidentWorkflow, AfterActionWorkflow],
-        data_converter=pydantic_data_converter,
+        data_converter=converter(),
         workflow_runner=workflow_runner(),
     )
     for history in histories:
@@ -74,10 +77,13 @@ def tell(report: Report, difference: str | None, seconds: float) -> str:
 async def run(arguments: argparse.Namespace) -> int:
     """Replay and audit; 0 when both find nothing wrong, 1 when one does."""
     began = asyncio.get_running_loop().time()
+    keys = Settings.from_environment().history_keys
     if arguments.file:
-        histories = load(arguments.file)
+        reader = converter(keys)
+        histories = [await decoded(each, reader) for each in load(arguments.file)]
     else:
-        histories = await fetch_chain(await connect(arguments.address), arguments.incident)
+        client = await connect(arguments.address, history_keys=keys)
+        histories = await fetch_chain(client, arguments.incident)
     if arguments.save:
         arguments.save.mkdir(parents=True, exist_ok=True)
         for number, history in enumerate(histories, start=1):

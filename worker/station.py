@@ -116,6 +116,8 @@ def temporal_command(settings: Settings, address: str, ui_port: int) -> list[str
     host, port = address.rsplit(":", 1)
     command = [binary, "server", "start-dev", "--ip", host, "--port", port, "--ui-port", str(ui_port)]
     command += ["--db-filename", str(settings.state / "temporal.sqlite"), "--log-level", "warn"]
+    if settings.history_keys:
+        command += ["--ui-codec-endpoint", f"{settings.gateway_url}/codec"]
     for key in KEYS:
         command += ["--search-attribute", f"{key.name}=Keyword"]
     return command
@@ -290,7 +292,10 @@ async def _main(arguments: argparse.Namespace) -> None:
         station=settings.station.absolute(),
         systems=settings.systems.absolute(),
         runbooks=settings.runbooks.absolute(),
+        history_keys=settings.history_keys and settings.history_keys.absolute(),
     )
+    if settings.temporal_ui is None and arguments.address is None:
+        settings = settings.changed(temporal_ui=f"http://127.0.0.1:{arguments.ui_port}")
     set_up(settings.log)
     forward_logs()
     make_folder(settings.state)

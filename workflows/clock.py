@@ -10,7 +10,7 @@ from firestation.due import next_wake
 from firestation.picture import waiting_for
 from firestation.state import Incident
 from workflows.house import House
-from workflows.search import attributes
+from workflows.search import attributes, in_the_clear
 
 LONGEST_SLEEP = timedelta(days=7)
 
@@ -51,6 +51,6 @@ def _details(incident: Incident) -> str:
     lines = [
         f"**{incident.brief.system.title}**: {incident.phase}, {incident.weight}",
         f"Captain: {incident.captain or 'nobody yet'}. Scribe: {incident.scribe or 'nobody yet'}.",
-        *(f"- waits for {each.what} ({each.who})" for each in waiting_for(incident)),
+        *(f"- waits for {in_the_clear(incident, each)} ({each.who})" for each in waiting_for(incident)),
     ]
     return "\n".join(lines)

@@ -64,9 +64,9 @@ async def _release(house: House, lever: LeverFitting) -> None:
 
 async def _move(house: House, lever: LeverFitting, order: MoveOrder) -> None:
     house.happen(record.Ordered(at=workflow.now(), order=order))
-    what = f"{order.purpose} {lever.title}: {order.expected} to {order.to}"
-    try:
-        outcome = await house.do("move_lever", LeverOrder(lever=lever, order=order), MoveOutcome, what)
+    what = LeverOrder(lever=lever, order=order)
+    try:  # the summary names no position: where a lever stands may be a whole prompt
+        outcome = await house.do("move_lever", what, MoveOutcome, f"{order.purpose} {lever.title}")
     except ActivityError as error:
         outcome = MoveOutcome(result="uncertain", found=None, detail=why(error))
     house.happen(believed(house.incident, record.Moved(at=workflow.now(), order=order, outcome=outcome)))

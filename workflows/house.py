@@ -12,6 +12,7 @@ from firestation.acts import Act
 from firestation.due import settled, spoken_by
 from firestation.errors import Refused
 from firestation.fold import fold
+from firestation.history import LONGEST_REASON
 from firestation.incident import advance
 from firestation.quorum import still_missing
 from firestation.record import Acted, Event, Opened, TurnedAway
@@ -138,4 +139,4 @@ def why(error: ActivityError) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    return (str(cause) or type(cause).__name__)[:4000]
+    return (str(cause) or type(cause).__name__)[:LONGEST_REASON]

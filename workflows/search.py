@@ -1,4 +1,8 @@
-"""Search attributes: what a list of incidents, and of their tasks, shows without waking one of them."""
+"""Search attributes: what a list of incidents, and of their tasks, shows without waking one of them.
+
+Temporal keeps them in the clear, whatever else is encrypted: so they hold ids, and titles that stand in our files, and
+since edition 4 neither positions of levers nor anybody's words.
+"""
 
 from datetime import datetime
 
@@ -6,7 +10,7 @@ from temporalio.common import SearchAttributeKey
 
 from firestation.follow_up import Course
 from firestation.follow_words import waits_for
-from firestation.picture import waiting_for
+from firestation.picture import Waiting, waiting_for
 from firestation.state import Incident
 
 SYSTEM = SearchAttributeKey.for_keyword("FirestationSystem")
@@ -28,7 +32,7 @@ def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:
         PHASE: str(incident.phase),
         SEVERITY: str(incident.weight),
         CAPTAIN: incident.captain or "nobody",
-        WAITING: waiting[0].what[:200] if waiting else "nothing",
+        WAITING: in_the_clear(incident, waiting[0])[:200] if waiting else "nothing",
     }
 
 
@@ -42,3 +46,8 @@ def following(course: Course, now: datetime) -> dict[SearchAttributeKey[str], st
         CAPTAIN: course.captain,
         WAITING: waits_for(course, now)[:200],
     }
+
+
+def in_the_clear(incident: Incident, waiting: Waiting) -> str:
+    """What is waited for, as it may stand where nothing is encrypted; older incidents go on as they were."""
+    return waiting.bare or waiting.what if incident.since(4) else waiting.what

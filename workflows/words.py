@@ -40,8 +40,11 @@ async def send(house: House, parcel: Parcel) -> Event:
         key=parcel.key,
         link=link_of(incident, parcel),
     )
+    what = (
+        f"send the {parcel.message.purpose} by {parcel.channel}"  # not its title, which may name a position
+    )
     try:
-        receipt = await house.do("send", order, Receipt, parcel.message.title)
+        receipt = await house.do("send", order, Receipt, what)
     except ActivityError as error:
         return record.Unsent(at=workflow.now(), message=parcel.message, key=parcel.key, detail=why(error))
     return record.Sent(at=workflow.now(), message=parcel.message, key=parcel.key, receipt=receipt)

@@ -192,7 +192,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
     Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of
-    docs/postmortem.md in tests/cli/test_postmortem.py.
+    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -204,6 +204,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/authority.md",
         "docs/evidence.md",
         "docs/firebreaks.md",
+        "docs/histories.md",
         "docs/legal-clocks.md",
         "docs/postmortem.md",
     }

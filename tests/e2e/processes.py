@@ -165,7 +165,11 @@ class Station:
     def __init__(self, state: Path, process: subprocess.Popen[bytes]) -> None:
         self.state, self.process = state, process
         where = json.loads((state / "station.json").read_text())
-        self.url, self.temporal = str(where["gateway"]), str(where["temporal"])
+        self.url, self.temporal, self.ui = (
+            str(where["gateway"]),
+            str(where["temporal"]),
+            str(where["temporal_ui"]),
+        )
         self.gateways: dict[str, Gateway] = {}
 
     def token(self, name: str) -> str:
@@ -240,7 +244,7 @@ class Station:
 
         return asyncio.run(count())
 
-    def replay(self, incident: str, *more: str) -> dict[str, Any]:
+    def replay(self, incident: str, *more: str, **environment: str) -> dict[str, Any]:
         """Replay and audit, by the command; the report."""
         command = [
             sys.executable,
@@ -252,7 +256,9 @@ class Station:
             "--json",
             *more,
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode in {0, 1}, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -313,6 +319,7 @@ def a_station(
     *,
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
+    history_keys: Path | None = None,
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
@@ -335,7 +342,12 @@ def a_station(
     command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
     command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
     with running(
-        command, state, "station", PYTHONPATH=str(ROOT), FIRESTATION_PUBLIC_URL=public_url
+        command,
+        state,
+        "station",
+        PYTHONPATH=str(ROOT),
+        FIRESTATION_PUBLIC_URL=public_url,
+        FIRESTATION_HISTORY_KEYS=str(history_keys or ""),
     ) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)

@@ -48,6 +48,14 @@ def test_without_the_temporal_binary_the_fix_is_named(
         station.temporal_command(Settings(state=tmp_path), "127.0.0.1:7233", 8233)
 
 
+def test_the_ui_asks_our_codec_server_when_histories_are_encrypted(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path)
+    assert "--ui-codec-endpoint" not in station.temporal_command(settings, "127.0.0.1:7233", 8233)
+    with_keys = settings.changed(history_keys=tmp_path / "keys")
+    command = station.temporal_command(with_keys, "127.0.0.1:7233", 8233)
+    assert command[command.index("--ui-codec-endpoint") + 1] == "http://127.0.0.1:8420/codec"
+
+
 def test_what_is_wrong_is_said_in_one_line_and_exit_code_two(tmp_path: Path) -> None:
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("FIRESTATION_")}
     command = [sys.executable, "-m", "worker.station", "--state", str(tmp_path), "--station", "no-such.yaml"]

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import (
+    Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
@@ -27,6 +29,7 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.testing._timeskipping import TimeSkippingConfig
@@ -93,11 +96,13 @@ async def started(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> Workfl
 
 
 @asynccontextmanager
-async def java_server() -> AsyncIterator[WorkflowEnvironment]:
+async def java_server(
+    converter: DataConverter = pydantic_data_converter,
+) -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's test server: it skips time for all workflows at once."""
     async with await started(
         lambda: WorkflowEnvironment.start_time_skipping(
-            data_converter=pydantic_data_converter,
+            data_converter=converter,
             test_server_existing_path=str(BIN / "temporal-test-server"),
         )
     ) as environment:
@@ -106,16 +111,18 @@ async def java_server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @asynccontextmanager
-async def real_server() -> AsyncIterator[WorkflowEnvironment]:
+async def real_server(
+    converter: DataConverter = pydantic_data_converter,
+) -> AsyncIterator[WorkflowEnvironment]:
     """The server that the station runs, with the switch that lets one workflow's clock be moved."""
-    async with await started(_real) as environment:
+    async with await started(partial(_real, converter)) as environment:
         yield environment
 
 
-async def _real() -> WorkflowEnvironment:
+async def _real(converter: DataConverter) -> WorkflowEnvironment:
     return await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
-        data_converter=pydantic_data_converter,
+        data_converter=converter,
         dev_server_existing_path=str(BIN / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
         dev_server_log_level="error",
@@ -237,10 +244,16 @@ class Stage:
     environment: WorkflowEnvironment
     town: Town
     brief: Brief = field(default_factory=short_brief)
+    caller: Client | None = None
+    """By which people and alarms come, if it is not the connection of the worker."""
+
+    @property
+    def client(self) -> Client:
+        return self.caller or self.environment.client
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
-        return self.environment.client.get_workflow_handle(self.brief.incident)
+        return self.client.get_workflow_handle(self.brief.incident)
 
     async def ring(self, *alarms: Alarm, predecessor: str | None = None, **start: Any) -> messages.Joined:
         """Deliver an alarm as the gateway does."""
@@ -254,7 +267,7 @@ class Stage:
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             )
-            return self.environment.client.execute_update_with_start_workflow(
+            return self.client.execute_update_with_start_workflow(
                 messages.RING,
                 Alarms(alarms=alarms or (worlds.alarm(),)),
                 start_workflow_operation=operation,
@@ -329,14 +342,14 @@ class Stage:
         async with asyncio.timeout(PATIENCE):
             while (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        closing: messages.Closing = await self.environment.client.get_workflow_handle(
+        closing: messages.Closing = await self.client.get_workflow_handle(
             self.brief.incident, result_type=messages.Closing
         ).result()
         return closing
 
     async def proved(self) -> Report:
         """The history replays as it was, no workflow task ever failed, and the audit finds nothing."""
-        chain = await fetch_chain(self.environment.client, self.brief.incident)
+        chain = await fetch_chain(self.client, self.brief.incident)
         for run in chain:
             for event in run.events:
                 failed = event.workflow_task_failed_event_attributes
