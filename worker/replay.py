@@ -18,7 +18,7 @@ from firestation.audit import Report, audit
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.logging import set_up
 from firestation.model import count, show_duration
-from worker.history import as_json, fetch_chain
+from workflows.histories import as_json, fetch_chain
 from worker.wiring import workflow_runner
 from workflows.client import connect, forward_logs
 from workflows.incident import IncidentWorkflow

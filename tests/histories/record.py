@@ -22,7 +22,7 @@ from firestation.state import Phase
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
-from worker.history import as_json, fetch_chain
+from workflows.histories import as_json, fetch_chain
 
 FOLDER = Path(__file__).parent
 
@@ -126,7 +126,9 @@ async def captains(stage: Stage) -> None:
     steps = (tool, reranker.changed(signed=True))
     roster = stage.brief.roster.changed(silence=timedelta(seconds=4))
     stage.brief = stage.brief.changed(
-        runbook=stage.brief.runbook.changed(firebreaks=steps), roster=roster, clocks=clocks(stage.brief.system.legal)
+        runbook=stage.brief.runbook.changed(firebreaks=steps),
+        roster=roster,
+        clocks=clocks(stage.brief.system.legal),
     )
     await live(stage, until=Phase.OPEN)
     await stage.do(acts.Acknowledge(by="ana"))
@@ -165,7 +167,8 @@ async def captains(stage: Stage) -> None:
 
 
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
-    story.__name__: story for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
+    story.__name__: story
+    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
 }
 
 

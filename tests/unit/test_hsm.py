@@ -13,7 +13,7 @@ from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.signing import UriSigner, load_public_key, verify
 from tests.e2e.processes import needs
-from worker.wiring import open_signer
+from firestation.signers import open_signer
 
 LIBRARY = "/usr/lib/softhsm/libsofthsm2.so"
 PIN, LABEL = "1234", "station"

@@ -57,7 +57,7 @@ from firestation.testing import (
     MemoryTracker,
 )
 from tests.property import worlds
-from worker.history import as_json, fetch_chain
+from workflows.histories import as_json, fetch_chain
 from worker.replay import replay
 from worker.wiring import PASSED_THROUGH, incident_worker
 from workflows import messages, search
