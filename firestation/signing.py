@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -135,7 +135,11 @@ def verify(envelope: bytes, public_keys: Sequence[PublicKey]) -> dict[str, Any]:
 
 def public_pem(key: PublicKey) -> bytes:
     """The key as a PEM file."""
-    return f"{key.keyval['public'].strip()}\n".encode()
+    public = str(key.keyval["public"])
+    if key.keytype != "ed25519":  # the library holds these as PEM, and ed25519 as hexadecimal digits
+        return f"{public.strip()}\n".encode()
+    raw = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    return raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def fingerprint(key: PublicKey) -> str:
