@@ -4,11 +4,14 @@ A bundle holds one incident for somebody who has no station. `STATEMENT.json` is
 envelope; its subjects are all other files, its predicate is a `Contents`.
 """
 
+import base64
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
+from firestation.errors import InvalidInput
 from firestation.evidence import STATEMENT_TYPE
 from firestation.model import Id, Line, Model, Sha256, Text
 
@@ -93,6 +96,17 @@ def statement(contents: Contents, digests: Mapping[str, str]) -> dict[str, Any]:
         "predicateType": BUNDLE_TYPE,
         "predicate": contents.model_dump(mode="json"),
     }
+
+
+def peek(envelope: bytes) -> Contents:
+    """What a statement says, whoever signed it: to be shown, and not to be believed. Raises `InvalidInput`."""
+    try:
+        said = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+        return Contents.model_validate(said["predicate"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InvalidInput(
+            STATEMENT, f"it cannot be read: {error}"[:300], "Export the incident again"
+        ) from None
 
 
 def run_file(chain: int, run: int) -> str:

@@ -9,14 +9,17 @@ import structlog
 import uvicorn
 
 from firestation.drivers.register import open_register
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
+from firestation.signers import open_signer
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Bookkeeper
+from gateway.bundles import Sealing
 from gateway.desk import Desk
 from gateway.front import open_front
 from workflows.client import connect, forward_logs
@@ -39,6 +42,10 @@ async def run(settings: Settings, address: str | None) -> None:
         open_store(settings.evidence_store),
         front,
         link_key(settings, secrets),
+        sealing=Sealing(
+            lambda: open_signer(settings, secrets, make=False),
+            open_shelf(settings.evidence_store, "evidence store"),
+        ),
     )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False

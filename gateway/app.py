@@ -23,6 +23,7 @@ from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.bundles import Sealing, bundles
 from gateway.csrf import check_call
 from gateway.desk import Rang, Row
 from gateway.entrance import entrance
@@ -55,6 +56,7 @@ class DeskPort(Protocol):
     async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
     async def ready(self) -> bool: ...  # noqa: D102
+    async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
 
 
 class Bell(Model):
@@ -71,9 +73,15 @@ class Listing(Model):
 
 
 def create_app(
-    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+    desk: DeskPort,
+    door: Doorkeeper,
+    store: EvidenceStore,
+    front: Front,
+    link_key: bytes | None = None,
+    *,
+    sealing: Sealing | None = None,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing. `sealing` signs bundles."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -86,6 +94,7 @@ def create_app(
     app.include_router(_alarms(desk, door, front))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
+    app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))

@@ -7,6 +7,7 @@ the rules of the house were kept. `--save FOLDER` keeps the histories, `--file` 
 import argparse
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,29 +16,56 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
+from firestation.bundle_verify import Difference, Replayed
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.logging import set_up
 from firestation.model import count, show_duration
-from workflows.histories import as_json, fetch_chain
-from worker.wiring import workflow_runner
+from firestation.version import build
+from worker.wiring import WORKFLOWS, workflow_runner
 from workflows.client import connect, forward_logs
-from workflows.incident import IncidentWorkflow
+from workflows.histories import as_json, fetch_chain
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
+EVENT = re.compile(r"[Ee]vent ?(?:_?[Ii]d)?[ :=(]+(\d+)")
+
+
 async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
+    found = await first_difference(histories)
+    return f"run {histories[found[0]].run_id}: {found[1]}" if found else None
+
+
+async def first_difference(histories: list[WorkflowHistory]) -> tuple[int, str] | None:
+    """Replay each run, whichever of our workflows it is of: the index of the first that differs, and how; or None."""
     replayer = Replayer(
-        workflows=[IncidentWorkflow],
+        workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )
-    for history in histories:
+    for index, history in enumerate(histories):
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
         if result.replay_failure is not None:
-            return f"run {history.run_id}: {result.replay_failure}"
+            return index, str(result.replay_failure)
     return None
+
+
+async def only_replay(files: list[Path]) -> Replayed:
+    """What a replay of these runs comes to, for whoever verifies a bundle. Raises `InvalidInput`."""
+    histories = load(files)
+    found = await first_difference(histories)
+    difference = None
+    if found:
+        index, what = found
+        named = EVENT.search(what)
+        difference = Difference(
+            run=histories[index].run_id,
+            file=files[index].name,
+            what=what[:2000],
+            event_id=int(named[1]) if named else None,
+        )
+    return Replayed(build=build(), runs=len(histories), difference=difference)
 
 
 def load(files: list[Path]) -> list[WorkflowHistory]:
@@ -72,6 +100,9 @@ def tell(report: Report, difference: str | None, seconds: float) -> str:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Replay and audit; 0 when both find nothing wrong, 1 when one does."""
+    if arguments.only:
+        print((await only_replay(arguments.file)).model_dump_json())
+        return 0
     began = asyncio.get_running_loop().time()
     if arguments.file:
         histories = load(arguments.file)
@@ -99,11 +130,18 @@ def main() -> int:
     parser.add_argument("incident", nargs="?", help="the incident's id")
     parser.add_argument("--address", help="Temporal's address; otherwise Temporal's own environment settings")
     parser.add_argument("--file", type=Path, nargs="+", help="replay saved runs instead, the oldest first")
+    parser.add_argument(
+        "--only",
+        action="store_true",
+        help="with --file: replay without an audit, runs of any of our workflows",
+    )
     parser.add_argument("--save", type=Path, help="keep the runs in this folder as JSON")
     parser.add_argument("--json", action="store_true", help="print the report for machines")
     arguments = parser.parse_args()
     if not arguments.incident and not arguments.file:
         parser.error("name an incident, or give --file")
+    if arguments.only and not arguments.file:
+        parser.error("--only replays what --file names")
     set_up("console")
     forward_logs()
     try:

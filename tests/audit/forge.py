@@ -1,7 +1,7 @@
 """What forgers have: bundles of incidents that really happened, an archive that they may write as they like, and keys.
 
-The base bundles are made of `recorded/`, whose manifests were signed by the key of their station; the statement is signed
-by a key that is made here, and both are trusted. So a forger may be an outsider, who has no key, or an insider, who has.
+The base bundles are made of `recorded/`, whose manifests were signed by the key of their station; the statement is
+signed by a key that is made here, and both are trusted. A forger is an outsider, who has no key, or an insider, who has.
 """
 
 import asyncio
@@ -41,7 +41,10 @@ def key(name: str) -> KeySigner:
 
 def trusted() -> list[PublicKey]:
     """The keys that the verifier has from the stations themselves."""
-    return [key("trusted").public_key, *(load_public_key(each) for each in sorted(RECORDED.glob("*/station.pub")))]
+    return [
+        key("trusted").public_key,
+        *(load_public_key(each) for each in sorted(RECORDED.glob("*/station.pub"))),
+    ]
 
 
 @dataclass
@@ -152,7 +155,9 @@ def value(payloads: History) -> Any:
 def put(payloads: History, said: Any) -> None:
     """Write another one into it."""
     data = base64.b64encode(json.dumps(said).encode()).decode()
-    payloads["payloads"] = [{"metadata": {"encoding": base64.b64encode(b"json/plain").decode()}, "data": data}]
+    payloads["payloads"] = [
+        {"metadata": {"encoding": base64.b64encode(b"json/plain").decode()}, "data": data}
+    ]
 
 
 def alter(payloads: History, **changes: Any) -> None:
@@ -173,7 +178,11 @@ def updates(given: Case, name: str) -> list[tuple[int, History]]:
 def ordered(given: Case, activity: str) -> list[tuple[int, History]]:
     """Each order of this activity: its event, and its attributes."""
     pairs = ((event, event.get("activityTaskScheduledEventAttributes")) for event in given.events)
-    return [(int(event["eventId"]), told) for event, told in pairs if told and told["activityType"]["name"] == activity]
+    return [
+        (int(event["eventId"]), told)
+        for event, told in pairs
+        if told and told["activityType"]["name"] == activity
+    ]
 
 
 def results(given: Case, activity: str) -> list[tuple[int, History]]:
@@ -183,7 +192,8 @@ def results(given: Case, activity: str) -> list[tuple[int, History]]:
         scheduled = {
             str(event["eventId"])
             for event in run["events"]
-            if event.get("activityTaskScheduledEventAttributes", {}).get("activityType", {}).get("name") == activity
+            if event.get("activityTaskScheduledEventAttributes", {}).get("activityType", {}).get("name")
+            == activity
         }
         for event in run["events"]:
             done = event.get("activityTaskCompletedEventAttributes")

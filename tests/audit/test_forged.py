@@ -17,6 +17,7 @@ import pytest
 
 from firestation import archive
 from firestation.bundle import STATEMENT, STATION_KEY
+from firestation.bundle_verify import examine
 from firestation.errors import InvalidInput
 from firestation.model import canonical_json
 from firestation.signing import public_pem
@@ -43,6 +44,9 @@ from tests.audit.forge import (
     value,
     verify,
 )
+from tests.property.signatures import decision as made
+from tests.property.signatures import signed
+from tests.property.worlds import KEYS
 
 STORY = "captains"
 RUN_1, RUN_2 = "histories/incident/0001.json", "histories/incident/0002.json"
@@ -191,7 +195,9 @@ def the_signatures_of_two_decisions_are_swapped(files: Files) -> None:
 
 @outsider("completeness", "it was altered")
 def an_attackers_key_is_listed(files: Files) -> None:
-    files["allowed_signers"] += b"ana ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+    files["allowed_signers"] += (
+        b"ana ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+    )
 
 
 @outsider("completeness", "it was altered")
@@ -472,9 +478,7 @@ def a_child_that_nobody_has_started_and_signed(files: Files) -> Files:
     stranger = told(unpack(base("closed"))).chains[0]
     run = stranger.runs[0].changed(file="histories/children/001/0001.json")
     files["histories/children/001/0001.json"] = unpack(base("closed"))[RUN_1]
-    return resign(
-        files, contents=contents.changed(chains=(*contents.chains, stranger.changed(runs=(run,))))
-    )
+    return resign(files, contents=contents.changed(chains=(*contents.chains, stranger.changed(runs=(run,)))))
 
 
 @signer("evidence", "its bytes have the digest")
@@ -550,7 +554,9 @@ def an_entry_of_the_record_is_left_out_and_signed(files: Files) -> Files:
 
 @insider("chain", "before event")
 def a_time_is_moved_back(given: Case) -> int:
-    event = next(each for each in given.runs[0]["events"][60:] if each["eventType"].endswith("TASK_COMPLETED"))
+    event = next(
+        each for each in given.runs[0]["events"][60:] if each["eventType"].endswith("TASK_COMPLETED")
+    )
     event["eventTime"] = _moved(event["eventTime"], -3600)
     return int(event["eventId"])
 
@@ -586,9 +592,6 @@ def another_action_was_approved(given: Case) -> int:
     (event, first), *_ = _signed(given)
     said = value(first["args"])["signed"]
     decision = json.loads(said["decision"])
-    from tests.property.signatures import decision as made, signed
-    from tests.property.worlds import KEYS
-
     at = datetime.fromisoformat(decision["at"])
     word = signed(made((decision["incident"], decision["run"], "f" * 64), "ana", at), KEYS["ana"])
     alter(first["args"], signed=word.model_dump(mode="json"))
@@ -708,8 +711,8 @@ def the_runbook_was_laxer_from_the_start(given: Case) -> None:
 
 @insider("rules", "was never read and kept", rule=1, story="closed")
 def nothing_was_sealed(given: Case) -> int:
-    for _, told in ordered(given, "seal"):
-        told["activityType"]["name"] = "collect"
+    for _, order in ordered(given, "seal"):
+        order["activityType"]["name"] = "collect"
     for _, result in results(given, "collect"):
         if "manifest" in value(result):
             put(result, {"source": "traces"})
@@ -734,7 +737,9 @@ def the_way_back_failed(given: Case) -> int:
 def the_record_is_rewritten_between_two_runs(given: Case) -> None:
     payloads = starts(given)[1]
     start = value(payloads)
-    entry = next(each for each in start["record"] if each["kind"] == "acted" and each["act"]["kind"] == "declare")
+    entry = next(
+        each for each in start["record"] if each["kind"] == "acted" and each["act"]["kind"] == "declare"
+    )
     entry["act"]["reason"] = "a little confusion"
     put(payloads, start)
 
@@ -775,7 +780,5 @@ def test_what_is_no_bundle_is_wrong_input(content: bytes) -> None:
 
 
 def test_without_a_key_nobody_is_trusted() -> None:
-    from firestation.bundle_verify import examine
-
     with pytest.raises(InvalidInput, match="--key"):
         examine("b.tar", io.BytesIO(base(STORY)), [], "here")

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from gateway.auth import Doorkeeper
 from gateway.book import Book
 from gateway.desk import Rang, Row
 from gateway.front import Front
+from tests.audit.forge import case
 from tests.property.worlds import World, brief
 from workflows.messages import Answer
 
@@ -87,6 +89,10 @@ class Remembering:
     async def listing(self, *, open_only: bool) -> list[Row]:
         del open_only
         return []
+
+    async def family(self, incident: str) -> list[list[dict[str, Any]]]:
+        self._known(incident)
+        return case("closed").family
 
     async def ready(self) -> bool:
         return self.away is None
