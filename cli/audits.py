@@ -248,7 +248,7 @@ def _finding(console: Console, found: Found) -> None:
     rule = f"rule {found.rule}, {found.title}" if found.rule else found.title
     mark = ("BROKEN  ", BAD) if found.level == "broken" else ("broken, and on the record  ", ASK)
     where = f" ({found.where})" if found.where else ""
-    say(console, Text.assemble(mark, plain(f"{rule}: {found.what}"), plain(where)), hang=8)
+    say(console, Text.assemble(mark, plain(f"{rule}: {found.what}{where}")), hang=8)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.evidence import Sealed
 from firestation.history import children, disorder, read_run
 from firestation.sshsig import verify
-from firestation.verdict import CHECKS, CheckName, Found
+from firestation.verdict import CheckName, Found
 
 LONGEST = 2000
 
@@ -51,7 +51,7 @@ def broken(
         level="broken",
         check=check,
         rule=rule,
-        title=title or CHECKS[check].partition(":")[0].rstrip("."),
+        title=title or check,
         what=what[:LONGEST],
         file=file,
         run=run,

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -18,6 +19,7 @@ from temporalio.worker import Replayer
 from firestation.audit import Report, audit
 from firestation.bundle_verify import Difference, Replayed
 from firestation.errors import FirestationError, Gone, InvalidInput
+from firestation.history import TASK_COMPLETED
 from firestation.logging import set_up
 from firestation.model import count, show_duration
 from firestation.version import build
@@ -28,7 +30,8 @@ from workflows.histories import as_json, fetch_chain
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
-EVENT = re.compile(r"[Ee]vent ?(?:_?[Ii]d)?[ :=(]+(\d+)")
+SAID = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
+"""What the Replayer says within its account of how it failed."""
 
 
 async def replay(histories: list[WorkflowHistory]) -> str | None:
@@ -39,16 +42,25 @@ async def replay(histories: list[WorkflowHistory]) -> str | None:
 
 async def first_difference(histories: list[WorkflowHistory]) -> tuple[int, str] | None:
     """Replay each run, whichever of our workflows it is of: the index of the first that differs, and how; or None."""
+    for index, history in enumerate(histories):
+        what = await _difference(history)
+        if what is not None:
+            return index, what
+    return None
+
+
+async def _difference(history: WorkflowHistory) -> str | None:
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )
-    for index, history in enumerate(histories):
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        if result.replay_failure is not None:
-            return index, str(result.replay_failure)
-    return None
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    if result.replay_failure is None:
+        return None
+    told = str(result.replay_failure)
+    said = SAID.search(told)
+    return said[1] if said else told
 
 
 async def only_replay(files: list[Path]) -> Replayed:
@@ -58,14 +70,33 @@ async def only_replay(files: list[Path]) -> Replayed:
     difference = None
     if found:
         index, what = found
-        named = EVENT.search(what)
+        history = histories[index]
         difference = Difference(
-            run=histories[index].run_id,
-            file=files[index].name,
-            what=what[:2000],
-            event_id=int(named[1]) if named else None,
+            run=history.run_id, file=files[index].name, what=what[:2000], event_id=await _first_event(history)
         )
     return Replayed(build=build(), runs=len(histories), difference=difference)
+
+
+async def _first_event(history: WorkflowHistory) -> int:
+    """The workflow task by which today's code decides otherwise: the first whose history, cut after it, differs."""
+    data = as_json(history)
+    events = data["events"]
+    tasks = [index for index, event in enumerate(events) if event["eventType"].endswith(TASK_COMPLETED)]
+    low, high = 0, len(tasks) - 1
+    while low < high:
+        middle = (low + high) // 2
+        cut = {**data, "events": events[: _end_of(events, tasks[middle])]}
+        if await _difference(WorkflowHistory.from_json(history.run_id, cut)) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return int(events[tasks[low]]["eventId"])
+
+
+def _end_of(events: list[dict[str, Any]], completed: int) -> int:
+    """Where what a workflow task did ends: before the next task is due."""
+    following = range(completed + 1, len(events))
+    return next((at for at in following if "_WORKFLOW_TASK_" in events[at]["eventType"]), len(events))
 
 
 def load(files: list[Path]) -> list[WorkflowHistory]:

@@ -1,7 +1,7 @@
 """What forgers have: bundles of incidents that really happened, an archive that they may write as they like, and keys.
 
 The base bundles are made of `recorded/`, whose manifests were signed by the key of their station; the statement is
-signed by a key that is made here, and both are trusted. A forger is an outsider, who has no key, or an insider, who has.
+signed by a key that is made here, and both are trusted. A forger is an outsider without a key, or an insider with it.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -94,7 +95,8 @@ def export(given: Case, *, signer: KeySigner | None = None, digests_only: bool =
         assert len(content) == made.size
         return content
 
-    return asyncio.run(exported())
+    with ThreadPoolExecutor(1) as own:  # a loop of its own, since an async test has one already
+        return own.submit(lambda: asyncio.run(exported())).result()
 
 
 @cache
