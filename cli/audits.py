@@ -25,7 +25,7 @@ from firestation.archive import Archive
 from firestation.bundle import STATEMENT, Contents, peek
 from firestation.bundle_files import write_history
 from firestation.bundle_verify import Examined, Replayed, code_of, conclude, examine
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import InvalidInput, Nonsense, NotConfigured
 from firestation.files import create_whole
 from firestation.model import count
 from firestation.signing import PublicKey, load_public_key
@@ -34,6 +34,9 @@ from firestation.verdict_page import page
 from firestation.version import build
 
 LARGEST_STATEMENT = 64 * 1024 * 1024
+ROOT = Path(__file__).resolve().parents[1]
+"""Where our own programs are looked for, so that none is run that lies beside a bundle."""
+
 REPLAY_SECONDS = 1800
 MEGABYTE = 1_000_000
 
@@ -93,9 +96,18 @@ def export(
             raise NotConfigured(f"{target} cannot be written: {error.strerror}") from error
         if not made:
             raise InvalidInput("--out", f"{target} is there already", "Name a new file, or move it away")
-        with target.open("rb") as file:
-            told = peek(Archive(file).read(STATEMENT, LARGEST_STATEMENT))
+        told = _told(target)
     _say_exported(desk, target, told, weighed.hexdigest())
+
+
+def _told(target: Path) -> Contents:
+    """What a file that came says that it holds. Raises `Nonsense` when it is no bundle, and takes it away."""
+    try:
+        with target.open("rb") as file:
+            return peek(Archive(file).read(STATEMENT, LARGEST_STATEMENT))
+    except InvalidInput as error:
+        target.unlink()
+        raise Nonsense(f"what the station sent is no bundle: {error}") from error
 
 
 def _say_exported(desk: Desk, target: Path, told: Contents, digest: str) -> None:
@@ -210,7 +222,7 @@ def _replayed(examined: Examined, tell: Callable[[str], None]) -> Replayed:
         words = [sys.executable, "-m", "worker.replay", "--only", "--file", *files]
         try:
             done = subprocess.run(  # noqa: S603 - our own program, no shell
-                words, capture_output=True, text=True, timeout=REPLAY_SECONDS, check=False
+                words, cwd=ROOT, capture_output=True, text=True, timeout=REPLAY_SECONDS, check=False
             )
             found = Replayed.model_validate_json(done.stdout)
         except (subprocess.TimeoutExpired, ValidationError) as error:

@@ -249,7 +249,8 @@ def conclude(examined: Examined, replayed: Replayed) -> Verdict:
     if examined.contents is None:
         return verdict
     if replayed.why_not:
-        return verdict.changed(unchecked=(*verdict.unchecked, f"The replay: {replayed.why_not}"))
+        found = _broken("replay", f"it could not be replayed: {replayed.why_not}")
+        return verdict.changed(found=(*verdict.found, found))
     code = code_of(verdict, replayed.build)
     if replayed.difference is None:
         held = Held(check="replay", what=f"{count(replayed.runs, 'run')}, by {code}")

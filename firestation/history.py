@@ -147,6 +147,17 @@ def _deployed(done: dict[str, Any]) -> str | None:
     return build
 
 
+FOLLOWS = frozenset(
+    {
+        "scheduledEventId",
+        "startedEventId",
+        "workflowTaskCompletedEventId",
+        "initiatedEventId",
+        "acceptedEventId",
+    }
+)
+"""How an event names an earlier one of its own run."""
+
 LATE = timedelta(seconds=5)
 """How far the clocks of two Temporal hosts may be apart before a time is disbelieved."""
 
@@ -162,7 +173,7 @@ def disorder(history: dict[str, Any]) -> Iterator[tuple[int, str]]:
     for event in history["events"]:
         number = int(event["eventId"])
         for name, value in _attributes(event).items():
-            if not name.endswith("EventId") or not str(value).isdigit() or int(value) == 0:
+            if name not in FOLLOWS or not str(value).isdigit() or int(value) == 0:
                 continue
             if int(value) >= number:
                 yield number, f"its {name} is {value}, which comes later"
