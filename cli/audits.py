@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from cli.client import Gateway
 from cli.desk import As, Desk, Incident, Json
 from cli.errors import ExitCode
 from cli.plain import plain
@@ -76,11 +77,25 @@ def export(
     gateway = desk.gateway()
     found = gateway.find(incident)
     target = out or Path(f"{found}.tar")
+    with progress("the station reads histories and evidence") as tell:
+        told, digest = fetch(gateway, found, target, tell, digests_only=digests_only)
+    _say_exported(desk, target, told, digest)
+
+
+def fetch(
+    gateway: Gateway, incident: str, target: Path, tell: Callable[[str], None], *, digests_only: bool = False
+) -> tuple[Contents, str]:
+    """Write the bundle into a new file: what it says that it holds, and its SHA-256.
+
+    Raises `InvalidInput` when a file is there already, `NotConfigured` when it cannot be written, `Nonsense` when what
+    comes is no bundle, and as the gateway does.
+    """
+    taken = InvalidInput("--out", f"{target} is there already", "Name a new file, or move it away")
     if target.exists():
-        raise InvalidInput("--out", f"{target} is there already", "Name a new file, or move it away")
+        raise taken
     weighed = hashlib.sha256()
 
-    def passing(pieces: Iterator[bytes], size: int, tell: Callable[[str], None]) -> Iterator[bytes]:
+    def passing(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
         done = 0
         for piece in pieces:
             weighed.update(piece)
@@ -88,16 +103,14 @@ def export(
             tell(f"writing, {done / MEGABYTE:.1f} of {size / MEGABYTE:.1f} MB")
             yield piece
 
-    with progress("the station reads histories and evidence") as tell:
-        try:
-            with gateway.bundle(found, digests_only=digests_only) as (size, pieces):
-                made = create_whole(target, passing(pieces, size, tell))
-        except OSError as error:
-            raise NotConfigured(f"{target} cannot be written: {error.strerror}") from error
-        if not made:
-            raise InvalidInput("--out", f"{target} is there already", "Name a new file, or move it away")
-        told = _told(target)
-    _say_exported(desk, target, told, weighed.hexdigest())
+    try:
+        with gateway.bundle(incident, digests_only=digests_only) as (size, pieces):
+            made = create_whole(target, passing(pieces, size))
+    except OSError as error:
+        raise NotConfigured(f"{target} cannot be written: {error.strerror}") from error
+    if not made:
+        raise taken
+    return _told(target), weighed.hexdigest()
 
 
 def _told(target: Path) -> Contents:
@@ -162,13 +175,7 @@ def verify(
     """
     desk = Desk.of(ctx, as_json=as_json)
     with progress("opening it") as tell:
-        examined = _examined(bundle, _keys(desk, key), tell)
-        replayed = _replayed(examined, tell)
-    if against is Against.PINNED and examined.contents and examined.verdict.ran != (replayed.build,):
-        ran = ", ".join(examined.verdict.ran) or "code that did not say what it is"
-        fix = f"Verify with an installation of {ran}, or with --against current"
-        raise InvalidInput("--against", f"this is {replayed.build}, and the incident was run by {ran}", fix)
-    verdict = conclude(examined, replayed)
+        verdict, replayed = judged(bundle, _keys(desk, key), tell, pinned=against is Against.PINNED)
     for path, text in ((html, page(verdict)), (sarif_file, json.dumps(sarif(verdict), indent=2) + "\n")):
         if path:
             _write(path, text)
@@ -178,6 +185,23 @@ def verify(
         _tell(desk.console, verdict, replayed)
     if not verdict.passed:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def judged(
+    bundle: Path, keys: list[PublicKey], tell: Callable[[str], None], *, pinned: bool = False
+) -> tuple[Verdict, Replayed]:
+    """The verdict on a bundle, and what its replay came to.
+
+    Raises `InvalidInput` when it is no bundle, and, with `pinned`, when other code ran the incident than is here.
+    """
+    examined = _examined(bundle, keys, tell)
+    ran = examined.verdict.ran
+    if pinned and examined.contents and ran != (build(),):
+        told = ", ".join(ran) or "code that did not say what it is"
+        fix = f"Verify with an installation of {told}, or with --against current"
+        raise InvalidInput("--against", f"this is {build()}, and the incident was run by {told}", fix)
+    replayed = _replayed(examined, tell)
+    return conclude(examined, replayed), replayed
 
 
 def _keys(desk: Desk, given: list[Path] | None) -> list[PublicKey]:
