@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from cli.errors import ExitCode
 from cli.plain import plain
 from cli.show import ASK, BAD, DIM, GOOD, command, say
 from cli.teach import teach
+from firestation.allowed_signers import AllowedSigner, read_allowed_signers
 from firestation.archive import Archive
 from firestation.bundle import STATEMENT, Contents, peek
 from firestation.bundle_files import write_history
@@ -152,6 +153,14 @@ def verify(
             "Otherwise keys/station.pub of the state.",
         ),
     ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(
+            "--signers",
+            metavar="FILE",
+            help="allowed_signers that you have from elsewhere: each signed decision must hold by these keys, too.",
+        ),
+    ] = None,
     against: Annotated[
         Against,
         typer.Option("--against", help="Replay against the code that is here, or demand that this ran it."),
@@ -175,7 +184,9 @@ def verify(
     """
     desk = Desk.of(ctx, as_json=as_json)
     with progress("opening it") as tell:
-        verdict, replayed = judged(bundle, _keys(desk, key), tell, pinned=against is Against.PINNED)
+        known = read_allowed_signers(_text(signers)) if signers else None
+        keys, pinned = _keys(desk, key), against is Against.PINNED
+        verdict, replayed = judged(bundle, keys, tell, signers=known, pinned=pinned)
     for path, text in ((html, page(verdict)), (sarif_file, json.dumps(sarif(verdict), indent=2) + "\n")):
         if path:
             _write(path, text)
@@ -188,13 +199,18 @@ def verify(
 
 
 def judged(
-    bundle: Path, keys: list[PublicKey], tell: Callable[[str], None], *, pinned: bool = False
+    bundle: Path,
+    keys: list[PublicKey],
+    tell: Callable[[str], None],
+    *,
+    signers: Sequence[AllowedSigner] | None = None,
+    pinned: bool = False,
 ) -> tuple[Verdict, Replayed]:
     """The verdict on a bundle, and what its replay came to.
 
     Raises `InvalidInput` when it is no bundle, and, with `pinned`, when other code ran the incident than is here.
     """
-    examined = _examined(bundle, keys, tell)
+    examined = _examined(bundle, keys, signers, tell)
     ran = examined.verdict.ran
     if pinned and examined.contents and ran != (build(),):
         told = ", ".join(ran) or "code that did not say what it is"
@@ -217,13 +233,25 @@ def _keys(desk: Desk, given: list[Path] | None) -> list[PublicKey]:
     return [load_public_key(each) for each in given or [own]]
 
 
-def _examined(bundle: Path, keys: list[PublicKey], tell: Callable[[str], None]) -> Examined:
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("--signers", f"{path} cannot be read: {error}", "Name the right file") from error
+
+
+def _examined(
+    bundle: Path,
+    keys: list[PublicKey],
+    signers: Sequence[AllowedSigner] | None,
+    tell: Callable[[str], None],
+) -> Examined:
     def reading(done: int, total: int) -> None:
         tell(f"reading every byte, {done / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB")
 
     try:
         with bundle.open("rb") as file:
-            return examine(bundle.name, file, keys, build(), tell=tell, reading=reading)
+            return examine(bundle.name, file, keys, build(), signers=signers, tell=tell, reading=reading)
     except OSError as error:
         raise InvalidInput("FILE", f"{bundle} cannot be read: {error.strerror}", "Name a bundle") from error
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from firestation import custody, signing
+from firestation.allowed_signers import AllowedSigner
 from firestation.archive import Archive
 from firestation.bundle import (
     ALTERNATIVES,
@@ -270,13 +271,18 @@ def _whose(statement: dict[str, Any], seal: Sealed, told: Contents, found: Deriv
         yield broken("evidence", what, file=f"{EVIDENCE}manifest.json")
 
 
-def decisions(found: Derived) -> Iterator[Found]:
-    """Every signed decision verifies again: these bytes, by this person, with a key that was theirs then."""
+def decisions(found: Derived, known: Sequence[AllowedSigner] | None) -> Iterator[Found]:
+    """Every signed decision verifies again: these bytes, by this person, with a key that was theirs then.
+
+    The keys are those that were pinned, and with `known` those that the verifier has from elsewhere as well.
+    """
     for each in found.decisions:
         entry = each.entry
         try:
             signed = each.signed.decision.encode()
             signer = verify(each.signed.signature, signed, found.signers, at=entry.event.at)
+            if known is not None:
+                verify(each.signed.signature, signed, known, at=entry.event.at)
             if signer.person != each.act.by:
                 raise InvalidInput("decision", f"it is {signer.person}'s", "Only their own word counts")  # noqa: TRY301
         except InvalidInput as error:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from pydantic import ValidationError
 
 from firestation import bundle_checks, signing
+from firestation.allowed_signers import AllowedSigner
 from firestation.archive import Archive, Forged, Tell
 from firestation.bundle import (
     BUNDLE_TYPE,
@@ -70,16 +71,19 @@ def examine(
     keys: Sequence[signing.PublicKey],
     verified_by: str,
     *,
+    signers: Sequence[AllowedSigner] | None = None,
     tell: Callable[[str], None] | None = None,
     reading: Tell | None = None,
 ) -> Examined:
     """Every check but the replay. `tell` is told what is looked at next, `reading` how much of the file is read.
 
+    `signers` are keys of people that the verifier has from elsewhere: by them, too, every signed decision must hold.
+
     Raises `InvalidInput` when the file is no bundle, or when there is no key to verify with.
     """
     if not keys:
         raise InvalidInput("--key", "there is no key that you trust", NO_KEY)
-    examiner = _Examiner(name, keys, verified_by, tell or (lambda _: None))
+    examiner = _Examiner(name, keys, signers, verified_by, tell or (lambda _: None))
     try:
         return examiner.examine(file, reading)
     except _Stop as stop:
@@ -90,9 +94,14 @@ def examine(
 
 class _Examiner:
     def __init__(
-        self, name: str, keys: Sequence[signing.PublicKey], verified_by: str, tell: Callable[[str], None]
+        self,
+        name: str,
+        keys: Sequence[signing.PublicKey],
+        signers: Sequence[AllowedSigner] | None,
+        verified_by: str,
+        tell: Callable[[str], None],
     ) -> None:
-        self.keys, self.tell = keys, tell
+        self.keys, self.signers, self.tell = keys, signers, tell
         self.verdict = Verdict(bundle=name, verified_by=verified_by)
 
     def examine(self, file: BinaryIO, reading: Tell | None) -> Examined:
@@ -112,9 +121,11 @@ class _Examiner:
         artifacts = "named, not enclosed" if told.digests_only else "read through"
         manifests = count(told.counts.manifests, "signed manifest")
         self._hold("evidence", f"{manifests}, {count(told.counts.artifacts, 'artifact')} {artifacts}")
-        self._broke("decisions", bundle_checks.decisions(found))
+        self._broke("decisions", bundle_checks.decisions(found, self.signers))
         decided = f"{told.counts.signed} of {count(told.counts.decisions, 'decision')} signed with a key"
-        self._hold("decisions", decided)
+        self._hold(
+            "decisions", f"{decided}{', by keys that you gave too' if self.signers is not None else ''}"
+        )
         self._broke("rules", bundle_checks.rules(found))
         self._hold("rules", f"{count(len(found.judged.report.rules), 'rule')} over every event")
         unchecked = tuple(bundle_checks.unchecked(told, found))

@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from firestation import archive
+from firestation.allowed_signers import read_allowed_signers
 from firestation.bundle import STATEMENT, STATION_KEY
 from firestation.bundle_verify import examine
+from firestation.decision import read_decision
 from firestation.errors import InvalidInput
 from firestation.model import canonical_json
 from firestation.signing import public_pem
-from firestation.verdict import CheckName, Found
+from firestation.verdict import CheckName, Found, Verdict
 from tests.audit.forge import (
     Case,
     Files,
@@ -39,13 +41,14 @@ from tests.audit.forge import (
     results,
     starts,
     told,
+    trusted,
     unpack,
     updates,
     value,
     verify,
 )
 from tests.property.signatures import decision as made
-from tests.property.signatures import signed
+from tests.property.signatures import new_key, signed
 from tests.property.worlds import KEYS
 
 STORY = "captains"
@@ -763,6 +766,39 @@ def test_a_forged_bundle_is_refused_for_the_right_reason(name: str) -> None:
 def _is_it(found: Found, attack: Attack, event: int | None) -> bool:
     same = (found.check, found.rule) == (attack.check, attack.rule) and attack.says in found.what
     return same and event in {None, found.event_id}
+
+
+def the_keys_of_the_people_were_the_attackers_from_the_start(given: Case) -> int:
+    """Every run of the history says that this was ana's key, and it has signed. Nothing in the bundle says otherwise."""
+    attackers = new_key("attacker")
+
+    def add(brief: dict[str, Any]) -> None:
+        for person in brief["roster"]["people"]:
+            if person["id"] == "ana":
+                person["signers"][0]["key"] = attackers.public.line
+
+    briefly(given, add)
+    (event, first), *_ = _signed(given)
+    said = value(first["args"])["signed"]
+    word = signed(read_decision(said["decision"].encode()), attackers)
+    alter(first["args"], signed=word.model_dump(mode="json"))
+    return event
+
+
+def test_keys_that_the_verifier_has_from_elsewhere_find_what_the_bundle_cannot_show() -> None:
+    given = case(STORY)
+    event = the_keys_of_the_people_were_the_attackers_from_the_start(given)
+    content, pinned = export(given), unpack(base(STORY))["allowed_signers"].decode()
+
+    def examined(signers: str | None) -> Verdict:
+        known = read_allowed_signers(signers) if signers is not None else None
+        return examine("b.tar", io.BytesIO(content), trusted(), "here", signers=known).verdict
+
+    assert not [each for each in examined(None).broken if each.check == "decisions"]
+    found = [each for each in examined(pinned).broken if each.check == "decisions"]
+    assert [(each.event_id, "nobody is allowed to sign with" in each.what) for each in found] == [
+        (event, True)
+    ]
 
 
 def test_there_are_enough_of_them() -> None:
