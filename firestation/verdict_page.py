@@ -3,20 +3,21 @@
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from firestation.model import count
 from firestation.verdict import CHECKS, Found, Verdict
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.45 system-ui, sans-serif; color: #111; background: #fff; max-width: 52rem; margin: 2rem auto;
+body { font: 14px/1.4 system-ui, sans-serif; color: #111; background: #fff; max-width: 52rem; margin: 2rem auto;
   padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 1.6rem 0 .4rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 1.1rem 0 .3rem; }
 .verdict { border: 2px solid; border-radius: 6px; padding: .8rem 1rem; margin: 1rem 0; font-size: 1.15rem; }
 .kept { border-color: #1a7f37; } .record { border-color: #9a6700; } .broken { border-color: #b3261e; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top;
-  padding: .3rem .5rem; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; }
-th { font-weight: 600; width: 34%; } code { font-family: ui-monospace, monospace; font-size: .9em; }
+  padding: .22rem .5rem; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; }
+th { font-weight: 600; width: 42%; } code { font-family: ui-monospace, monospace; font-size: .9em; }
 .where { color: #555; font-size: .9em; }
-@media print { body { margin: 0; max-width: none; font-size: 11px; } tr, .verdict { break-inside: avoid; }
+@media print { body { margin: 0; max-width: none; font-size: 11px; line-height: 1.25; } tr, .verdict { break-inside: avoid; }
   section.more { break-before: page; } }
 """
 CLASSES = {"kept": "kept", "on the record": "record", "broken": "broken"}
@@ -67,9 +68,10 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Incident", f"{verdict.incident or 'not known'}, {verdict.standing or 'nobody vouches for more'}"
     if verdict.counts:
         counts = verdict.counts
-        told = f"{counts.runs} runs, {counts.events} raw events, {counts.record} entries of the record, "
-        told += f"{counts.refused} refused, {counts.artifacts} artifacts, {counts.decisions} decisions"
-        yield "Counts", f"{told}, {counts.signed} of them signed"
+        told = f"{count(counts.runs, 'run')}, {counts.events} raw events, {counts.record} entries of the record, "
+        told += f"{counts.refused} refused, {count(counts.artifacts, 'artifact')}, "
+        told += f"{count(counts.decisions, 'decision')}, {counts.signed} of them signed"
+        yield "Counts", told
     yield "Signed by the key", verdict.key or "none that the verifier trusts"
     yield "Written by", f"firestation {verdict.made_by}" if verdict.made_by else "not known"
     yield "Run by", ", ".join(verdict.ran) or "not known"

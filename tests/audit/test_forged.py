@@ -769,7 +769,7 @@ def _is_it(found: Found, attack: Attack, event: int | None) -> bool:
 
 
 def the_keys_of_the_people_were_the_attackers_from_the_start(given: Case) -> int:
-    """Every run of the history says that this was ana's key, and it has signed. Nothing in the bundle says otherwise."""
+    """Every run of the history says that this was ana's key, and it has signed. Nothing here says otherwise."""
     attackers = new_key("attacker")
 
     def add(brief: dict[str, Any]) -> None:
