@@ -57,7 +57,6 @@ class Counts(Model):
     artifacts: int
     decisions: int
     signed: int
-    findings: int
 
 
 class Absent(Model):

@@ -129,7 +129,6 @@ def contents(found: Derived, made_by: str, *, digests_only: bool) -> Contents:
             artifacts=len(found.artifacts),
             decisions=sum(isinstance(act, Approve | Refuse) for act in acted),
             signed=len(found.decisions),
-            findings=len(report.findings),
         ),
         digests_only=digests_only,
         absent=(),

@@ -30,6 +30,9 @@ LARGEST_STATEMENT = 64 * 1024 * 1024
 UNREADABLE = (InvalidInput, LookupError, TypeError, ValueError, AttributeError, RecursionError)
 """What a history raises that says nonsense."""
 
+OTHER_VERSION = (
+    "Whether another version makes another record: verify it with firestation {} too, which wrote it."
+)
 NO_KEY = "Give the public key that you have from the station itself: --key station.pub"
 
 
@@ -114,6 +117,8 @@ class _Examiner:
         found = self._derive(family)
         self.verdict = self.verdict.changed(ran=found.builds)
         self._broke("record", bundle_checks.record(archive, told, found, contents))
+        if self.verdict.broken and told.made_by != self.verdict.verified_by:
+            self.verdict = self.verdict.changed(unchecked=(OTHER_VERSION.format(told.made_by),))
         held = f"{told.counts.record} entries made again from {told.counts.events} raw events"
         self._hold("record", held)
         self.tell("verifying manifests, evidence and decisions")
@@ -129,6 +134,7 @@ class _Examiner:
         self._broke("rules", bundle_checks.rules(found))
         self._hold("rules", f"{count(len(found.judged.report.rules), 'rule')} over every event")
         unchecked = tuple(bundle_checks.unchecked(told, found))
+        unchecked = (*self.verdict.unchecked, *unchecked)
         return Examined(self.verdict.changed(unchecked=unchecked), family, told)
 
     def stopped(self, found: tuple[Found, ...]) -> Examined:

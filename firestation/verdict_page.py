@@ -17,7 +17,8 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; ver
   padding: .22rem .5rem; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; }
 th { font-weight: 600; width: 42%; } code { font-family: ui-monospace, monospace; font-size: .9em; }
 .where { color: #555; font-size: .9em; }
-@media print { body { margin: 0; max-width: none; font-size: 11px; line-height: 1.25; } tr, .verdict { break-inside: avoid; }
+@media print { body { margin: 0; max-width: none; font-size: 11px; line-height: 1.25; }
+  tr, .verdict { break-inside: avoid; }
   section.more { break-before: page; } }
 """
 CLASSES = {"kept": "kept", "on the record": "record", "broken": "broken"}

@@ -43,6 +43,7 @@ from tests.audit.forge import (
     key,
     ordered,
     pack,
+    resign,
     results,
     starts,
     told,
@@ -401,6 +402,14 @@ def test_machines_get_each_finding_with_its_rule_and_event() -> None:
     name = result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
     assert name == f"{found.run}/{found.event_id}"
     assert {"verdict", "passed", "found", "held", "unchecked"} <= verdict.data().keys()
+
+
+def test_a_record_that_differs_may_be_that_of_another_version_and_it_is_said() -> None:
+    files = unpack(base("closed"))
+    files["record.json"] = files["record.json"].replace(b"wrong refunds leave", b"fewer refunds leave", 1)
+    content = pack(resign(files, contents=told(files).changed(made_by="0.0.9+other")))
+    assert any("0.0.9+other too" in each for each in verify(content).unchecked)
+    assert not any("too, which wrote it" in each for each in verify(pack(resign(files))).unchecked)
 
 
 def test_the_statement_can_be_shown_without_being_believed() -> None:
