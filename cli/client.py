@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from firestation.picture import Picture
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
 WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
 SECONDS = 30.0
+BUNDLE_SECONDS = 1800.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
 DOCUMENT = {"incident", "version", "kind", "by", "at", "etag", "text"}
@@ -133,6 +135,22 @@ class Gateway:
         if not isinstance(body, dict) or not body.keys() >= DOCUMENT:
             raise Nonsense(f"{self.url} did not answer with a postmortem; is it a station of this version?")
         return body
+
+    @contextmanager
+    def bundle(self, incident: str, *, digests_only: bool) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """The bundle of an incident, as it comes: how many bytes there are, and the bytes in pieces."""
+        path = f"/incidents/{_segment(incident)}/bundle"
+        params = {"digests_only": "true"} if digests_only else {}
+        try:
+            # The station reads all the evidence through before it answers.
+            with self.http.stream("GET", path, params=params, timeout=BUNDLE_SECONDS) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    body = _body(answer)
+                    raise _problem(answer, body if isinstance(body, dict) else {})
+                yield int(answer.headers.get("Content-Length", 0)), answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""

@@ -9,6 +9,7 @@ import typer
 
 from cli import (
     acts,
+    audits,
     bell,
     decisions,
     evidence,
@@ -103,6 +104,7 @@ teach(app, "ring", bell.ring, RUN)
 teach(app, "replay", station.replay, RUN)
 app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
 app.add_typer(postmortem.postmortem, name="postmortem", rich_help_panel=SEE)
+app.add_typer(audits.audit, name="audit", rich_help_panel=SEE)
 app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)

@@ -90,14 +90,15 @@ def audit(histories: list[dict[str, Any]]) -> Report:
     Raises `InvalidInput` when the histories are not whole, or not those of one incident.
     """
     runs = [read_run(history) for history in histories]
-    _whole(runs)
+    whole(runs)
     auditor = Auditor(runs[0])
     for run, following in zip_longest(runs, runs[1:]):
         auditor.read(run, following)
     return auditor.report(runs)
 
 
-def _whole(runs: list[Run]) -> None:
+def whole(runs: list[Run]) -> None:
+    """Raises `InvalidInput` unless these are all the runs of one chain, in their order."""
     if not runs:
         raise InvalidInput("histories", "there is no run", "give every run of the incident, the oldest first")
     if runs[0].run_id != runs[0].first_run_id:

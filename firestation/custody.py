@@ -29,18 +29,33 @@ def verify(sealed: Sealed, read: Read, keys: Sequence[signing.PublicKey]) -> Ite
 
     `sealed` is what the incident's record says. No artifact is held in memory whole.
     """
-    statement = signing.verify(_bytes("envelope", sealed.envelope, read), keys)
+    yield from vouch(sealed, read, keys)
+    for artifact in sealed.artifacts:
+        yield weigh(artifact, read)
+
+
+def vouch(sealed: Sealed, read: Read, keys: Sequence[signing.PublicKey]) -> Iterator[str]:
+    """The links but for the artifacts themselves: that one of the keys has signed what the record says."""
+    statement = manifest(sealed, read, keys)
     yield f"envelope {sealed.envelope[:12]}: signed by the station's key"
     if canonical_json(statement) != _bytes("manifest", sealed.manifest, read):
         raise InvalidInput("manifest", "it is not what was signed", READ_AGAIN)
     yield f"manifest {sealed.manifest[:12]}: is what was signed"
     _as_recorded(statement, sealed)
     yield "manifest: says what the incident's record says"
-    for artifact in sealed.artifacts:
-        size = sum(len(piece) for piece in _pieces(artifact.name, artifact.digest, read))
-        if size != artifact.size:
-            raise InvalidInput(artifact.name, f"{size} bytes, not {artifact.size}", READ_AGAIN)
-        yield f"artifact {artifact.digest[:12]}: {artifact.name}, {artifact.size} bytes"
+
+
+def manifest(sealed: Sealed, read: Read, keys: Sequence[signing.PublicKey]) -> dict[str, Any]:
+    """The statement that one of the keys has signed. Raises `InvalidInput`."""
+    return signing.verify(_bytes("envelope", sealed.envelope, read), keys)
+
+
+def weigh(artifact: ArtifactRef, read: Read) -> str:
+    """Read the artifact through, and say that it holds. Raises `InvalidInput` when it is another one, or not there."""
+    size = sum(len(piece) for piece in _pieces(artifact.name, artifact.digest, read))
+    if size != artifact.size:
+        raise InvalidInput(artifact.name, f"{size} bytes, not {artifact.size}", READ_AGAIN)
+    return f"artifact {artifact.digest[:12]}: {artifact.name}, {artifact.size} bytes"
 
 
 def _bytes(name: str, digest: str, read: Read) -> bytes:

@@ -8,7 +8,7 @@ is that of the workflow's own clock, which stands still during a task: so whoeve
 import base64
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from firestation.errors import InvalidInput
@@ -90,6 +90,114 @@ def read_run(history: dict[str, Any]) -> Run:
         events=len(events),
         size=len(json.dumps(history)),
     )
+
+
+class Child(NamedTuple):
+    """A workflow that a run has started: the event that says so, and the first run of its chain."""
+
+    event_id: int
+    workflow: str
+    run: str
+
+
+def children(history: dict[str, Any]) -> tuple[Child, ...]:
+    """The workflows that this run started as its children, in their order."""
+    found = []
+    for event in history.get("events") or []:
+        if _type(event) == "CHILD_WORKFLOW_EXECUTION_STARTED":
+            started = _attributes(event)["workflowExecution"]
+            found.append(Child(int(event["eventId"]), started["workflowId"], started["runId"]))
+    return tuple(found)
+
+
+def continued_to(history: dict[str, Any]) -> str | None:
+    """The run that goes on where this one ended; None where none does."""
+    following: str | None = _attributes(history["events"][-1]).get("newExecutionRunId") or None
+    return following
+
+
+class WorkerBuild(NamedTuple):
+    """Who completed workflow tasks: the process, its SDK, the build of its code, and how many tasks."""
+
+    identity: str
+    sdk: str
+    build: str
+    tasks: int
+
+
+def workers(history: dict[str, Any]) -> tuple[WorkerBuild, ...]:
+    """The workers of a run, in the order of their first task; what they did not say is `unknown`.
+
+    A worker says once which SDK it is, with the first task of a run.
+    """
+    tasks, known = dict[tuple[str, str, str], int](), dict[str, str]()
+    for event in history.get("events") or []:
+        if _type(event) == TASK_COMPLETED:
+            done = _attributes(event)
+            sdk = done.get("sdkMetadata") or {}
+            identity = done.get("identity") or "unknown"
+            if sdk.get("sdkName"):
+                known[identity] = f"{sdk['sdkName']} {sdk.get('sdkVersion') or ''}".strip()
+            build = (done.get("workerVersion") or {}).get("buildId") or _deployed(done) or "unknown"
+            key = identity, known.get(identity, "unknown"), build
+            tasks[key] = tasks.get(key, 0) + 1
+    return tuple(WorkerBuild(*key, count) for key, count in tasks.items())
+
+
+def _deployed(done: dict[str, Any]) -> str | None:
+    build: str | None = (done.get("deploymentVersion") or {}).get("buildId")
+    return build
+
+
+FOLLOWS = frozenset(
+    {
+        "scheduledEventId",
+        "startedEventId",
+        "workflowTaskCompletedEventId",
+        "initiatedEventId",
+        "acceptedEventId",
+    }
+)
+"""How an event names an earlier one of its own run."""
+
+LATE = timedelta(seconds=5)
+"""How far the clocks of two Temporal hosts may be apart before a time is disbelieved."""
+
+
+def disorder(history: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """Events that come before what they follow from, by number or by time: each with what is wrong.
+
+    Events of different things may overtake each other; one that names an earlier event cannot, nor can one task of the
+    workflow the task before it, nor what a task has seen that task.
+    """
+    yield from _before_their_task(history["events"])
+    times = {int(event["eventId"]): _time(event) for event in history["events"]}
+    for event in history["events"]:
+        number = int(event["eventId"])
+        for name, value in _attributes(event).items():
+            if name not in FOLLOWS or not str(value).isdigit() or int(value) == 0:
+                continue
+            if int(value) >= number:
+                yield number, f"its {name} is {value}, which comes later"
+            elif times[number] < times[int(value)] - LATE:
+                early = times[int(value)] - times[number]
+                yield number, f"it happened {early} before event {value}, from which it follows"
+
+
+def _before_their_task(events: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    waiting, before = list[dict[str, Any]](), _time(events[0])
+    for event in events:
+        if _type(event) != TASK_STARTED:
+            waiting.append(event)
+            continue
+        began = _time(event)
+        if began < before - LATE:
+            yield int(event["eventId"]), f"its task began {before - began} before the task before it"
+        for each in waiting:
+            if _time(each) > began + LATE:
+                late = _time(each) - began
+                yield int(each["eventId"]), f"it happened {late} after the task that has seen it had begun"
+        waiting, before = [], max(began, before)
 
 
 def _steps(events: list[dict[str, Any]], tasks: dict[int, datetime]) -> Iterator[Step]:

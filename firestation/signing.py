@@ -4,12 +4,14 @@ An envelope has one byte form, canonical JSON, and any other is refused: so its 
 byte of it can change unseen. `ensure_key` is the only function that writes.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -45,7 +47,12 @@ class _Signs(Protocol):
 
 
 class KeySigner:
-    """Signs with the private key in `path`. Raises `NotConfigured` when there is none."""
+    """Signs with the private key in `path`. Raises `NotConfigured` when there is none.
+
+    `repeatable`: the same statement gives the same envelope, since ed25519 needs no random number.
+    """
+
+    repeatable = True
 
     def __init__(self, path: Path) -> None:
         private = _private_key(path)
@@ -66,6 +73,8 @@ class UriSigner:
 
     Raises `NotConfigured` when the URI, the public key or the library for it is not right.
     """
+
+    repeatable = False
 
     def __init__(self, uri: str, public: Path, pin: Callable[[], str]) -> None:
         self.uri, self.public_key = uri, load_public_key(public)
@@ -124,6 +133,35 @@ def verify(envelope: bytes, public_keys: Sequence[PublicKey]) -> dict[str, Any]:
     return statement
 
 
+def public_pem(key: PublicKey) -> bytes:
+    """The key as a PEM file."""
+    public = str(key.keyval["public"])
+    if key.keytype != "ed25519":  # the library holds these as PEM, and ed25519 as hexadecimal digits
+        return f"{public.strip()}\n".encode()
+    raw = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    return raw.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def fingerprint(key: PublicKey) -> str:
+    """What two people read to each other to know that they have the same key: the SHA-256 of its PEM form."""
+    return hashlib.sha256(public_pem(key)).hexdigest()
+
+
+def read_public_key(content: bytes, what: str) -> PublicKey:
+    """The public key in these bytes of a PEM file. Raises `InvalidInput` naming `what` when it is no key."""
+    try:
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise InvalidInput(
+            what, "this is not a public key", "Give the PEM file of the station's public key"
+        ) from error
+    try:
+        return SSlibKey.from_crypto(key)
+    except ValueError as error:
+        fix = "Give the PEM file of an ed25519, ECDSA or RSA key"
+        raise InvalidInput(what, f"manifests are not signed by such a key: {error}", fix) from error
+
+
 def _check_signature(envelope: Envelope, public_keys: Sequence[PublicKey]) -> None:
     if not public_keys:
         raise InvalidInput("public_keys", "there is no key to verify with", "Give the station's public key")
@@ -170,19 +208,11 @@ def _held(path: Path) -> bytes | None:
 def load_public_key(path: Path) -> Key:
     """The public key in a PEM file. Raises `NotConfigured` when it is not there, `InvalidInput` when it is no key."""
     try:
-        key = load_pem_public_key(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         msg = f"the public key {path} cannot be read: {error.strerror}; name the station's .pub file"
         raise NotConfigured(msg) from error
-    except ValueError as error:
-        raise InvalidInput(
-            str(path), "this is not a public key", "Give the PEM file of the station's public key"
-        ) from error
-    try:
-        return SSlibKey.from_crypto(key)
-    except ValueError as error:
-        fix = "Give the PEM file of an ed25519, ECDSA or RSA key"
-        raise InvalidInput(str(path), f"manifests are not signed by such a key: {error}", fix) from error
+    return read_public_key(content, str(path))
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:

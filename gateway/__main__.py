@@ -15,9 +15,11 @@ from firestation.errors import FirestationError
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
+from firestation.signers import open_signer
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Bookkeeper
+from gateway.bundles import Sealing
 from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.front import open_front
@@ -35,14 +37,16 @@ async def run(settings: Settings, address: str | None) -> None:
     secrets = ReferenceSecrets(Path(settings.state))
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
+    shelf = open_shelf(settings.evidence_store, "evidence store")
     app = create_app(
         Desk(client, books, settings.coalesce),
         door,
         open_store(settings.evidence_store),
         front,
         link_key(settings, secrets),
-        shelf=open_shelf(settings.evidence_store, "evidence store"),
+        shelf=shelf,
         reader=reader_of(client, settings.temporal_ui),
+        sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
     )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False

@@ -24,6 +24,7 @@ from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
 from gateway.desk import Rang, Row
@@ -61,6 +62,7 @@ class DeskPort(Protocol):
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
     async def ready(self) -> bool: ...  # noqa: D102
+    async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
 
 
 class Bell(Model):
@@ -92,10 +94,11 @@ def create_app(
     *,
     shelf: Shelf,
     reader: Reader | None = None,
+    sealing: Sealing | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages; without one they open nothing.
 
-    `shelf` has the postmortems, `reader` decrypts histories.
+    `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -111,6 +114,7 @@ def create_app(
     app.include_router(_tasks(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
     app.include_router(_postmortems(desk, door, front, shelf))
+    app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))

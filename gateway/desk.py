@@ -40,6 +40,7 @@ from gateway.book import Books
 from gateway.tasks import TaskDesk, TaskList
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
+from workflows.histories import fetch_family
 
 CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
@@ -228,6 +229,11 @@ class Desk:
         await self._check(incident)
         handle = self._handle(incident)
         return await _in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
+
+    async def family(self, incident: str) -> list[list[dict[str, Any]]]:
+        """The whole histories of this incident and of the workflows that it started, as JSON. Raises `Gone`."""
+        await self._check(incident)
+        return await _in_time(fetch_family(self.client, incident), incident)
 
     async def whole_digest(self, incident: str, prefix: str) -> str:
         """The digest that begins so. Raises `InvalidInput` when none or several of this incident's actions do."""

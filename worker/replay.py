@@ -8,40 +8,98 @@ ones need the keys: FIRESTATION_HISTORY_KEYS.
 import argparse
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
+from firestation.bundle_verify import Difference, Replayed
 from firestation.errors import FirestationError, Gone, InvalidInput
+from firestation.history import TASK_COMPLETED
 from firestation.logging import set_up
 from firestation.model import count, show_duration
 from firestation.settings import Settings
-from worker.history import as_json, fetch_chain
-from worker.wiring import workflow_runner
+from firestation.version import build
+from worker.wiring import WORKFLOWS, workflow_runner
 from workflows.client import connect, forward_logs
 from workflows.codec import converter
-from workflows.follow_up import AfterActionWorkflow
-from workflows.incident import IncidentWorkflow
+from workflows.histories import as_json, fetch_chain
 from workflows.reading import decoded
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
+SAID = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
+"""What the Replayer says within its account of how it failed."""
+
+
 async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
+    found = await first_difference(histories)
+    return f"run {histories[found[0]].run_id}: {found[1]}" if found else None
+
+
+async def first_difference(histories: list[WorkflowHistory]) -> tuple[int, str] | None:
+    """Replay each run, whichever of our workflows it is of: the index of the first that differs, and how; or None."""
+    for index, history in enumerate(histories):
+        what = await _difference(history)
+        if what is not None:
+            return index, what
+    return None
+
+
+async def _difference(history: WorkflowHistory) -> str | None:
     replayer = Replayer(
-        workflows=[IncidentWorkflow, AfterActionWorkflow],
+        workflows=WORKFLOWS,
         data_converter=converter(),
         workflow_runner=workflow_runner(),
     )
-    for history in histories:
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        if result.replay_failure is not None:
-            return f"run {history.run_id}: {result.replay_failure}"
-    return None
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    if result.replay_failure is None:
+        return None
+    told = str(result.replay_failure)
+    said = SAID.search(told)
+    return said[1] if said else told
+
+
+async def only_replay(files: list[Path]) -> Replayed:
+    """What a replay of these runs comes to, for whoever verifies a bundle. Raises `InvalidInput`."""
+    histories = load(files)
+    found = await first_difference(histories)
+    difference = None
+    if found:
+        index, what = found
+        history = histories[index]
+        difference = Difference(
+            run=history.run_id, file=files[index].name, what=what[:2000], event_id=await _first_event(history)
+        )
+    return Replayed(build=build(), runs=len(histories), difference=difference)
+
+
+async def _first_event(history: WorkflowHistory) -> int:
+    """The workflow task by which today's code decides otherwise: the first whose history, cut after it, differs."""
+    data = as_json(history)
+    events = data["events"]
+    tasks = [index for index, event in enumerate(events) if event["eventType"].endswith(TASK_COMPLETED)]
+    low, high = 0, len(tasks) - 1
+    while low < high:
+        middle = (low + high) // 2
+        cut = {**data, "events": events[: _end_of(events, tasks[middle])]}
+        if await _difference(WorkflowHistory.from_json(history.run_id, cut)) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return int(events[tasks[low]]["eventId"])
+
+
+def _end_of(events: list[dict[str, Any]], completed: int) -> int:
+    """Where what a workflow task did ends: before the next task is due."""
+    following = range(completed + 1, len(events))
+    return next((at for at in following if "_WORKFLOW_TASK_" in events[at]["eventType"]), len(events))
 
 
 def load(files: list[Path]) -> list[WorkflowHistory]:
@@ -76,6 +134,9 @@ def tell(report: Report, difference: str | None, seconds: float) -> str:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Replay and audit; 0 when both find nothing wrong, 1 when one does."""
+    if arguments.only:
+        print((await only_replay(arguments.file)).model_dump_json())
+        return 0
     began = asyncio.get_running_loop().time()
     keys = Settings.from_environment().history_keys
     if arguments.file:
@@ -106,11 +167,18 @@ def main() -> int:
     parser.add_argument("incident", nargs="?", help="the incident's id")
     parser.add_argument("--address", help="Temporal's address; otherwise Temporal's own environment settings")
     parser.add_argument("--file", type=Path, nargs="+", help="replay saved runs instead, the oldest first")
+    parser.add_argument(
+        "--only",
+        action="store_true",
+        help="with --file: replay without an audit, runs of any of our workflows",
+    )
     parser.add_argument("--save", type=Path, help="keep the runs in this folder as JSON")
     parser.add_argument("--json", action="store_true", help="print the report for machines")
     arguments = parser.parse_args()
     if not arguments.incident and not arguments.file:
         parser.error("name an incident, or give --file")
+    if arguments.only and not arguments.file:
+        parser.error("--only replays what --file names")
     set_up("console")
     forward_logs()
     try:

@@ -21,18 +21,21 @@ from firestation.drivers.claims import open_claims
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
-from firestation.errors import NotConfigured
 from firestation.links import Link, sign
 from firestation.ports import Bench, EvidenceStore, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
-from firestation.signing import KeySigner, UriSigner, ensure_key
+from firestation.signers import open_signer
+from firestation.version import build
 from worker.leases import TemporalLeases
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+
+WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease]
+"""Every workflow of ours: a worker runs them, and a replay knows them."""
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
 """Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
@@ -64,7 +67,7 @@ def incident_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, AfterActionWorkflow, LeverLease],
+        workflows=WORKFLOWS,
         activities=[
             snapshot.collect,
             snapshot.read_lever,
@@ -84,6 +87,7 @@ def incident_worker(
             postmortem.draft,
         ],
         workflow_runner=workflow_runner(passed_through),
+        build_id=build(),
         # How long an incident waits for a worker that died with it in its cache before another takes over.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
@@ -94,29 +98,6 @@ def workflow_runner(passed_through: tuple[str, ...] = PASSED_THROUGH) -> Sandbox
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through, *LOADED_ONCE)
     )
-
-
-def open_signer(settings: Settings, secrets: Secrets) -> KeySigner | UriSigner:
-    """What seals manifests: the key of a service when the settings name one, or the local key, made if need be.
-
-    Raises `NotConfigured` when it cannot sign.
-    """
-    if settings.key_uri is None:
-        ensure_key(settings.signing_key)
-        return KeySigner(settings.signing_key)
-    if settings.key_public is None:
-        raise NotConfigured(
-            "FIRESTATION_KEY_URI needs FIRESTATION_KEY_PUBLIC, the PEM file of the public key"
-        )
-
-    def pin() -> str:
-        if settings.key_pin is None:
-            raise NotConfigured(
-                f"{settings.key_uri} asks for a PIN; name it by FIRESTATION_KEY_PIN=file:PATH"
-            )
-        return secrets.resolve(settings.key_pin)
-
-    return UriSigner(settings.key_uri, settings.key_public, pin)
 
 
 @asynccontextmanager

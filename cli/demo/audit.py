@@ -1,31 +1,23 @@
-"""What the demo asks of others at the end: the audit's verdict, and where the evidence is."""
+"""What the demo leaves to others at the end: the evidence, and one bundle that verifies without the station."""
 
 import hashlib
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-from cli.demo.agent import ROOT
-from cli.demo.voice import fail
+from cli.audits import fetch, judged
+from cli.client import Gateway
+from cli.demo.voice import Voice, fail
+from firestation.signing import load_public_key
+from firestation.verdict import Verdict
 
-AUDIT_SECONDS = 60
 
-
-def verdict(incident: str, temporal: str) -> dict[str, Any]:
-    """The report of replay and audit over the recorded history. Fails the demo when either finds something wrong."""
-    command = [sys.executable, "-m", "worker.replay", incident, "--address", temporal, "--json"]
-    done = subprocess.run(  # noqa: S603 - our own program, no shell
-        command, cwd=ROOT, capture_output=True, text=True, timeout=AUDIT_SECONDS, check=False
-    )
-    try:
-        report: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        fail(f"the audit gave no report\n{done.stderr}")
-    if done.returncode or not report["passed"] or report["replay"] != "same":
-        fail(f"the audit did not pass: replay {report['replay']}, findings {report['findings']}")
-    return report
+def bundle_of(voice: Voice, auditor: Gateway, incident: str, target: Path, key: Path) -> Verdict:
+    """Write the bundle and verify it with the station's public key. Fails the demo when anything is broken."""
+    with voice.progress("the bundle to be written and verified"):
+        fetch(auditor, incident, target, lambda _: None)
+        verdict, _ = judged(target, [load_public_key(key)], lambda _: None)
+    if not verdict.passed:
+        fail(f"the audit did not pass: {verdict.headline}")
+    return verdict
 
 
 def evidence_path(state: Path, digest: str) -> Path:

@@ -35,7 +35,7 @@ def demo(
     Example:
       firestation demo --auto
 
-    Next: it prints where the manifest, the postmortem and the lock are, and how to look at them.
+    Next: it prints where the manifest, the postmortem, the lock and the bundle are, and how to verify them.
     """
     desk = Desk.of(ctx, as_json=as_json)
     if not auto and not sys.stdin.isatty():

@@ -9,14 +9,17 @@ from typing import Any
 
 from cli.client import Gateway
 from cli.demo.agent import EXAMPLES, ROOT, RefundAgent, agent_command, replaced, system_file
-from cli.demo.audit import evidence_path, verdict
+from cli.demo.audit import bundle_of, evidence_path
 from cli.demo.stage import Process, free_ports, fresh_folder
 from cli.demo.voice import Voice, demand, fail
 from cli.desk import read_secret
 from firestation.picture import Picture
+from firestation.rules import RULES
 from firestation.settings import Settings
+from firestation.verdict import Verdict
 
 PEOPLE = ("ana", "ben", "cara")
+AUDITOR = "dan"
 START_SECONDS = 60.0
 OTHERS = ("FIRESTATION_", "TEMPORAL_", "REFUND_AGENT_")
 SHORTER = {
@@ -176,19 +179,33 @@ class Scene:
             voice.path(name, path)
         for run in closed.lock.runs:
             voice.fact(f"lock, {run.against}", f"{run.outcome}: {run.detail}")
-        report = verdict(closed.incident, self.temporal)
-        voice.fact("replay", "the code decides today as it decided then")
-        voice.fact(
-            "audit", f"PASSED: {len(report['rules'])} rules judged again from {report['events']} raw events"
-        )
-        for each in report["findings"]:
-            voice.fact(each["level"], f"rule {each['rule']}, {each['title']}: {each['what']}")
+        verdict = self._bundle(closed.incident)
         reply = self._ask("order-3")
         demand(
             reply["ruling"] == "deny" and reply["refund"] is None,
             "the repaired agent did not deny a late refund",
         )
-        return {**{name: str(path) for name, path in found.items()}, "audit": report}
+        found["bundle"] = self._bundle_file(closed.incident)
+        return {**{name: str(path) for name, path in found.items()}, "audit": verdict.data()}
+
+    def _bundle_file(self, incident: str) -> Path:
+        return self.state / f"{incident}.tar"
+
+    def _bundle(self, incident: str) -> Verdict:
+        """Everything in one file, verified without the station, and what to type to do the same."""
+        voice, key, target = self.voice, self.state / "keys" / "station.pub", self._bundle_file(incident)
+        auditor = Gateway(self.gateway, read_secret(self.state / "tokens" / AUDITOR))
+        voice.typed(f"firestation audit export {incident} --out {target.name}", AUDITOR)
+        verdict = bundle_of(voice, auditor, incident, target, key)
+        voice.path("bundle", target)
+        voice.fact("replay", "the code decides today as it decided then")
+        events = verdict.counts.events if verdict.counts else 0
+        voice.fact("audit", f"PASSED: {len(RULES)} rules judged again from {events} raw events")
+        for each in verdict.on_the_record:
+            voice.fact(each.level, f"rule {each.rule}, {each.title}: {each.what}")
+        voice.say("Anybody can check it, without the station and without a network:")
+        voice.path("type", f"firestation audit verify {target} --key {key}")
+        return verdict
 
     def stay(self) -> None:
         """Leave everything running until Ctrl-C."""

@@ -35,7 +35,9 @@ from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
 from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System, TrackerFitting
 from firestation.tokens import Scope
+from firestation.verdict import CHECKS
 from firestation.wording import FIELDS, Wording
+from tests.audit.forge import base, unpack
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
 from tests.e2e.processes import needs
 
@@ -192,7 +194,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
     Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of
-    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py.
+    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py, and
+    those of docs/audit.md in tests/audit/test_live.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -200,6 +203,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/operations.md",
         "docs/access.md",
         "docs/after-action.md",
+        "docs/audit.md",
         "docs/authoring.md",
         "docs/authority.md",
         "docs/evidence.md",
@@ -309,3 +313,11 @@ def test_the_legal_clocks_that_it_teaches_are_those_that_run() -> None:
     assert legal.do_not_alter
     assert set(data) == set(Legal.model_fields)
     assert set(data["clocks"][0]) == set(LegalClock.model_fields)
+
+
+def test_the_checks_of_a_bundle_are_all_told_and_so_are_its_files() -> None:
+    document = (ROOT / "docs/audit.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ", document, re.MULTILINE)
+    assert rows == list(CHECKS)
+    for name in unpack(base("captains")):
+        assert f"`{name}`" in document or f"`{name.partition('/')[0]}/`" in document, name

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,6 +28,7 @@ from gateway.book import Book
 from gateway.desk import Rang, Row
 from gateway.front import Front
 from gateway.tasks import TaskList
+from tests.audit.forge import case
 from tests.property.worlds import World, brief
 from workflows.messages import Answer, Finished
 
@@ -107,6 +109,10 @@ class Remembering:
         self.finished.append((word, fire, key))
         missing = cannot_finish(self.course, word)
         return Finished(accepted=missing is None, task=word.task, missing=missing)
+
+    async def family(self, incident: str) -> list[list[dict[str, Any]]]:
+        self._known(incident)
+        return case("closed").family
 
     async def ready(self) -> bool:
         return self.away is None

@@ -41,7 +41,7 @@ def codec(tmp_path: Path) -> HistoryCodec:
 async def http(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front, codec: HistoryCodec
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(desk, door, store, front, reader=Reader(codec, "default", UI))
+    app = create_app(desk, door, store, front, shelf=MemoryShelf(), reader=Reader(codec, "default", UI))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=HOME, headers=NAMESPACE) as client:
         yield client

@@ -26,8 +26,8 @@ from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
 from tests.workflows.test_follow_up import Follower
-from worker.history import as_json, fetch_chain
 from workflows import messages
+from workflows.histories import as_json, fetch_chain
 
 FOLDER = Path(__file__).parent
 
@@ -131,7 +131,9 @@ async def captains(stage: Stage) -> None:
     steps = (tool, reranker.changed(signed=True))
     roster = stage.brief.roster.changed(silence=timedelta(seconds=4))
     stage.brief = stage.brief.changed(
-        runbook=stage.brief.runbook.changed(firebreaks=steps), roster=roster, clocks=clocks(stage.brief.system.legal)
+        runbook=stage.brief.runbook.changed(firebreaks=steps),
+        roster=roster,
+        clocks=clocks(stage.brief.system.legal),
     )
     await live(stage, until=Phase.OPEN)
     await stage.do(acts.Acknowledge(by="ana"))
@@ -170,7 +172,8 @@ async def captains(stage: Stage) -> None:
 
 
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
-    story.__name__: story for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
+    story.__name__: story
+    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
 }
 
 

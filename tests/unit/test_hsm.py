@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from firestation.errors import InvalidInput, NotConfigured, Unreachable
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
+from firestation.signers import open_signer
 from firestation.signing import UriSigner, load_public_key, verify
 from tests.e2e.processes import needs
-from worker.wiring import open_signer
 
 LIBRARY = "/usr/lib/softhsm/libsofthsm2.so"
 PIN, LABEL = "1234", "station"

@@ -19,10 +19,10 @@ from firestation.severity import Severity
 from firestation.state import Phase
 from tests.property import worlds
 from tests.workflows.stage import ON_THE_REAL_SERVER, PATIENCE, SERVERS, Stage, live, staged
-from worker.history import fetch_chain
 from worker.replay import replay
 from workflows import search
 from workflows.codec import ENCRYPTED, HistoryCodec, converter
+from workflows.histories import fetch_chain
 from workflows.reading import decoded, keys_of, parts, readers_of
 
 MARK = "zebra-{}-crossing"

@@ -35,10 +35,10 @@ from tests.workflows.stage import (
     live,
     taken,
 )
-from worker.history import fetch_chain
 from worker.replay import replay
 from workflows import messages
 from workflows.client import TASK_QUEUE
+from workflows.histories import fetch_chain
 
 DONE = TicketState(state="done", assignee="ana", detail="closed by ana")
 GONE = TicketState(state="gone", detail="there is no such task")

@@ -14,7 +14,7 @@ from firestation.postmortem import unpacked
 from firestation.postmortem.documents import Documents, Version
 from firestation.state import Phase
 from tests.workflows.stage import ON_THE_REAL_SERVER, Stage, live
-from worker.history import as_json, fetch_chain
+from workflows.histories import as_json, fetch_chain
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
