@@ -5,6 +5,7 @@ Temporal's own configuration; see `workflows/client.py`.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -31,6 +32,10 @@ class Settings(Model):
     `public_url` is the gateway's address as a browser has it; the links of pages begin so. `link_key` refers to the key
     that signs these links, for a worker and a gateway that do not share the state folder. `access` is where tokens and
     sessions are kept, hashed.
+
+    `lock_tools` is where the worker finds the tools in which locks are written (pytest, deepeval, promptfoo, inspect,
+    and the node that promptfoo runs on): folders with a colon between them. Without it, or what is not there, they are
+    looked for beside the worker's own Python and on the PATH.
     """
 
     state: Path = Path(".firestation")
@@ -48,6 +53,7 @@ class Settings(Model):
     access: str | None = None
     session_key: SecretReference | None = None
     link_key: SecretReference | None = None
+    lock_tools: str | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -83,6 +89,12 @@ class Settings(Model):
     def signing_key(self) -> Path:
         """The private key that seals manifests."""
         return self.key or self.state / "keys" / "station"
+
+    @property
+    def tool_path(self) -> str:
+        """The folders in which the tools of locks are looked for, in their order, with a colon between them."""
+        beside = str(Path(sys.executable).parent)
+        return os.pathsep.join(filter(None, [self.lock_tools, beside, os.environ.get("PATH", os.defpath)]))
 
     def for_children(self, **more: str) -> dict[str, str]:
         """The environment for a process that is to have these settings: all of ours, and what we were given."""
