@@ -6,6 +6,7 @@ line end or change of direction in it means anything in a file that it is put in
 
 import json
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +15,10 @@ from pydantic import Field, JsonValue
 from firestation.errors import Gone, NotConfigured, Withheld
 from firestation.evidence import ArtifactRef
 from firestation.expect import MISSING, Expectation, judge, steps, value_at
+from firestation.hole import Hole
 from firestation.model import Id, Line, Model, Sha256
 from firestation.ports import LockCase
-from firestation.privacy import CREDENTIAL, touches
+from firestation.privacy import CREDENTIAL, Privacy, touches
 from firestation.runbook import Judge, LockPlan
 
 MOST_BODY = 8 * 1024 * 1024
@@ -110,6 +112,22 @@ def make_case(
         judge=plan.judge,
     )
     return case, answer
+
+
+def impossible(plan: LockPlan, asked: LockCase, privacy: Privacy) -> Iterator[Hole]:
+    """Why this plan can never make a lock of this check: seen before the night, and not after the fire."""
+    if plan.ask and not isinstance(asked.body, dict):
+        problem = f"the check {plan.check} sends no object, so no member of it can be asked as frozen"
+        yield Hole(field="lock.ask", problem=problem, fix="Leave ask out, or name a check that sends one")
+    needed = [(f"lock.ask.{name}", path) for name, path in plan.ask.items()]
+    needed += [("lock.check", _joined(plan.answer, each.path)) for each in asked.expect]
+    for field, path in needed:
+        for pattern in (*privacy.drop, *privacy.mask, *privacy.pseudonymise):
+            if touches(pattern, steps(path), whole=False):
+                problem = (
+                    f"privacy takes {pattern} out of what {plan.source} freezes, and the lock needs {path}"
+                )
+                yield Hole(field=field, problem=problem, fix="Ask and expect what privacy leaves as it was")
 
 
 def readable(artifact: ArtifactRef) -> None:

@@ -3,8 +3,10 @@
 It fails on what was frozen, passes on the repaired agent, and the same file fails again when the agent breaks again.
 """
 
+import asyncio
 import base64
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -32,10 +34,14 @@ from firestation.privacy import Redactor
 from firestation.runbook import LockPlan, LockTool
 from firestation.secrets import ReferenceSecrets
 from firestation.signing import KeySigner, ensure_key, load_public_key, verify
+from tests.docs.documents import ROOT, commands
 from tests.drivers.products import eval_tools
 from tests.e2e.processes import TOKEN, Agent, write_station
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+GATES = dict(zip(get_args(LockTool), commands(ROOT / "docs/locks.md"), strict=True))
+"""What a team types in its release gate, by tool."""
 
 PLAN = LockPlan(
     title="A refund outside the window of the policy in force is denied",
@@ -87,17 +93,14 @@ class Bench:
         file = folder / proof.lock.name
         file.write_bytes(await self.store.get(proof.lock.digest))
         assert proof.tool is not None
-        command = {
-            "pytest": ["pytest", "-p", "no:cacheprovider"],
-            "deepeval": ["deepeval", "test", "run"],
-            "promptfoo": ["promptfoo", "eval", "--no-cache", "-c"],
-            "inspect": ["python"],
-        }[proof.tool.name]
+        command = shlex.split(GATES[proof.tool.name])
+        assert command[-1] == file.name
         tool = TOOLS[proof.tool.name]  # type: ignore[index]  # its own name
         around = {"PATH": self.toolbox.path, "HOME": str(folder), "LOCK_URL": url, "LOCK_TOKEN": TOKEN}
         quiet = {name: value for name, value in tool.environment.items() if name != "PYTEST_ADDOPTS"}
-        done = subprocess.run(
-            [shutil.which(command[0], path=self.toolbox.path) or "", *command[1:], file.name],
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [shutil.which(command[0], path=self.toolbox.path) or "", *command[1:]],
             cwd=folder,
             env=around | quiet,
             capture_output=True,

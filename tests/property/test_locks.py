@@ -131,7 +131,7 @@ class Anything(types.ModuleType):
 
 @contextmanager
 def libraries(answer: Any, asked: list[tuple[Any, ...]]) -> Iterator[None]:
-    """httpx that writes down what is asked, and the tools as far as a file names them."""
+    """An httpx that writes down what is asked, and the tools as far as a file names them."""
     httpx = types.ModuleType("httpx")
 
     def request(method: str, url: str, *, content: Any, headers: Any, timeout: float) -> Answered:
@@ -165,7 +165,7 @@ def test_a_file_in_python_sends_the_bytes_and_judges_as_the_check_does(
     ).encode()  # as Python reads a file: with whatever it takes for a declaration of its coding
     space: dict[str, Any] = {"__name__": "lock"}
     with libraries(answer, asked):
-        exec(compile(source, "lock.py", "exec", dont_inherit=True), space)  # noqa: S102 - this is the attack
+        exec(compile(source, "lock.py", "exec", dont_inherit=True), space)
         found = space["ask"]()
     assert asked == [
         ("POST", case.url, case.body, {"Content-Type": "application/json"} if case.body is not None else {})

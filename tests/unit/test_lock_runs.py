@@ -1,4 +1,4 @@
-"""One run of a tool, and the replay that it runs on: what hangs, lies, floods or asks for something else is an error."""
+"""One run of a tool, and the replay that it runs on: what hangs, lies or asks something else is no proof."""
 
 import json
 import os
@@ -100,7 +100,7 @@ async def test_a_tool_sees_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.M
 
 async def test_a_tool_that_is_missing_is_named_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(
-        NotConfigured, match="promptfoo is not installed for the worker: .* FIRESTATION_LOCK_TOOLS"
+        NotConfigured, match=r"promptfoo is not installed for the worker: .* FIRESTATION_LOCK_TOOLS"
     ):
         Toolbox(str(tmp_path)).find(promptfoo_file.TOOL)
 
