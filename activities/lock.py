@@ -21,6 +21,7 @@ from firestation.expect import judge
 from firestation.locks.case import as_json, make_case, readable
 from firestation.locks.registry import TOOLS
 from firestation.locks.statement import test_result
+from firestation.locks.tool import Outcome
 from firestation.orders import LockOrder
 from firestation.ports import Bench, EvidenceStore, Lockable, LockCase, Secrets, Signer
 from firestation.runbook import LockPlan
@@ -60,12 +61,10 @@ class LockActivities:
                 folder=Path(name),
                 token=self.secrets.resolve(asked.token) if asked.token else None,
             )
-            (ran, replay), version = await asyncio.gather(
-                trial.on_frozen(), self.toolbox.version(tool, trial.folder)
-            )
+            ran, version = await asyncio.gather(trial.on_frozen(), self.toolbox.version(tool, trial.folder))
             if all(run.outcome != "error" for run, _ in ran):
                 ran += await trial.on_live()
-        return await self._proof(trial, ToolVersion(name=tool.program, version=version), ran, replay)
+        return await self._proof(trial, ToolVersion(name=tool.program, version=version), ran)
 
     def _asked(self, order: LockOrder) -> LockCase:
         check = self.bench.check(order.check)
@@ -93,7 +92,7 @@ class LockActivities:
         message = f"no frozen artifact of {order.plan.source} answers the lock's question (lock.where)"
         raise ApplicationError(message, type="NoEvidence", non_retryable=True)
 
-    async def _proof(self, trial: Trial, version: ToolVersion, ran: Ran, replay: dict[str, Any]) -> LockProof:
+    async def _proof(self, trial: Trial, version: ToolVersion, ran: Ran) -> LockProof:
         """Keep everything, and sign what each side showed."""
         case, runs = trial.case, tuple(run for run, _ in ran)
         file = trial.tool.file_name(case.incident)
@@ -105,7 +104,7 @@ class LockActivities:
             f"lock-runs-{case.incident}.txt", "text/plain", output.encode(errors="replace")
         )
         kept = await self._keep(
-            f"lock-replay-{case.incident}.json", "application/json", as_json(replay).encode()
+            f"lock-replay-{case.incident}.json", "application/json", as_json(trial.replayed()).encode()
         )
         sure = _confidence(trial.plan, runs)
         statements: dict[str, ArtifactRef] = {}
@@ -150,7 +149,7 @@ def _confidence(plan: LockPlan, runs: tuple[Run, ...]) -> Confidence | None:
     if asked is None:
         return None
 
-    def bound(against: str, outcome: str) -> float:
+    def bound(against: str, outcome: Outcome) -> float:
         side = [run.outcome for run in runs if run.against == against]
         return lower_bound(side.count(outcome), len(side), asked.confidence)
 

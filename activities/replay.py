@@ -23,7 +23,7 @@ class Replay:
     """The recorded request and its answer; and how often it was asked so, and what else was asked."""
 
     def __init__(self, case: Case, answer: JsonValue) -> None:
-        self.method, self.target = case.method, case.target
+        self.case, self.method, self.target = case, case.method, case.target
         self.body = b"" if case.body is None else case.body.encode()
         self.answer = as_json(answer).encode()
         self.url, self.served = "", 0
@@ -51,10 +51,10 @@ class Replay:
             return f"the lock asked for something that was not recorded: {self.others[0]}"
         return None if self.served else "the lock never asked for the recorded answer"
 
-    def recorded(self, case: Case) -> dict[str, Any]:
-        """What is replayed, so that anybody can replay it again."""
-        request = {"method": self.method, "target": self.target, "body": case.body}
-        return {"evidence": case.evidence, "request": request, "answer": json.loads(self.answer)}
+    def recorded(self) -> dict[str, Any]:
+        """The one request, its answer, and the artifact that both come from."""
+        request = {"method": self.method, "target": self.target, "body": self.case.body}
+        return {"evidence": self.case.evidence, "request": request, "answer": json.loads(self.answer)}
 
 
 @contextmanager

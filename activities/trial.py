@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from activities.replay import replaying
+from activities.replay import Replay, replaying
 from activities.toolbox import Toolbox
 from firestation.after_action import Run
 from firestation.expect import judge
@@ -35,8 +35,12 @@ class Trial:
     folder: Path
     token: str | None
 
-    async def on_frozen(self) -> tuple[Ran, dict[str, Any]]:
-        """The runs against the replay, up to the first that could not be made; and what was replayed."""
+    def replayed(self) -> dict[str, Any]:
+        """What stands for the system as it was frozen, so that anybody can replay it again."""
+        return Replay(self.case, self.answer).recorded()
+
+    async def on_frozen(self) -> Ran:
+        """The runs against the replay, up to the first that could not be made."""
         ran: Ran = []
         while len(ran) < self.plan.frozen_runs and not _in_error(ran):
             with replaying(self.case, self.answer) as replay:
@@ -45,7 +49,7 @@ class Trial:
             if trouble and run.outcome != "error":
                 run = run.changed(outcome="error", detail=trouble)
             ran.append((run, said))
-        return ran, replay.recorded(self.case)
+        return ran
 
     async def on_live(self) -> Ran:
         """The runs against the live system, up to the first that could not be made."""
@@ -72,7 +76,10 @@ class Trial:
         )
         if self.token:  # a tool may repeat what it sent
             detail, said = detail.replace(self.token, "[token]"), said.replace(self.token, "[token]")
-        return Run(against=against, outcome=outcome, detail=detail.strip()[:4000] or outcome), said
+        shown = (
+            detail.encode(errors="replace").decode().strip()[:4000]
+        )  # evidence may hold half of a character
+        return Run(against=against, outcome=outcome, detail=shown or outcome), said
 
 
 def _in_error(ran: Ran) -> bool:

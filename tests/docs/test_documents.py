@@ -183,8 +183,8 @@ def test_make_has_every_target_that_a_document_names() -> None:
 def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
-    Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/locks.md
-    in tests/e2e/test_locks.py.
+    Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, and those of
+    docs/locks.md in tests/e2e/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {

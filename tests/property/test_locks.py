@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firestation.confidence import lower_bound
@@ -78,13 +78,14 @@ def expectations(draw: st.DrawFn, answer: Any) -> Expectation:
     found = value_at(answer, path)
     near = st.just(found) if isinstance(found, dict | list | str | int | float | bool) else st.none()
     op = draw(st.sampled_from(["equals", "not-equals", "in", "absent", "present", "at-least", "at-most"]))
-    if op in {"absent", "present"}:
-        return Expectation(path=path, op=op)
-    if op == "in":
-        return Expectation(path=path, op=op, value=draw(st.lists(JSON | near, max_size=3)))
-    if op in {"at-least", "at-most"}:
-        return Expectation(path=path, op=op, value=draw(SCALARS))
-    return Expectation(path=path, op=op, value=draw(JSON | near))
+    value = {
+        "absent": st.none(),
+        "present": st.none(),
+        "in": st.lists(JSON | near, max_size=3),
+        "at-least": SCALARS,
+        "at-most": SCALARS,
+    }.get(op, JSON | near)
+    return Expectation.model_validate({"path": path, "op": op, "value": draw(value)})
 
 
 @st.composite
@@ -103,6 +104,19 @@ def tried(draw: st.DrawFn) -> tuple[Case, Any]:
         expect=tuple(draw(st.lists(expectations(answer), min_size=1, max_size=3))),
     )
     return case, answer
+
+
+HALF = {"a": {"\ud800": "\ud800"}}
+HALVES = Case(
+    incident="refund-agent-1",
+    title="x",
+    evidence="a" * 64,
+    artifact="x",
+    method="POST",
+    url="http://127.0.0.1:1/ask",
+    body=as_json(HALF),
+    expect=(Expectation(path="$", op="equals", value=HALF),),
+)
 
 
 class Answered:
@@ -154,6 +168,7 @@ def libraries(answer: Any, asked: list[tuple[Any, ...]]) -> Iterator[None]:
     "tool", [pytest_file.TOOL, deepeval_file.TOOL, inspect_file.TOOL], ids=lambda tool: tool.program
 )
 @settings(deadline=None)
+@example(tried=(HALVES, HALF))
 @given(tried=tried())
 def test_a_file_in_python_sends_the_bytes_and_judges_as_the_check_does(
     tool: Tool, tried: tuple[Case, Any]
@@ -202,6 +217,7 @@ console.log(JSON.stringify(told));
 
 
 @settings(max_examples=12, deadline=None)
+@example(many=[(HALVES, HALF)])
 @given(many=st.lists(tried(), min_size=1, max_size=12))
 def test_a_file_in_javascript_sends_the_bytes_and_judges_as_the_check_does(
     many: list[tuple[Case, Any]],

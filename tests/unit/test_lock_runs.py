@@ -128,7 +128,7 @@ def junit(*tests: str) -> bytes:
 )
 def test_a_report_of_pytest_is_read_whole(report: bytes, outcome: str) -> None:
     assert pytest_file.read(report, CASE)[0] == outcome
-    assert deepeval_file.read(report, CASE)[0] == outcome
+    assert deepeval_file.TOOL.read(report, CASE)[0] == outcome
 
 
 def foo(*, success: bool = True, reason: int = 0, passes: tuple[object, ...] = (True,)) -> bytes:
