@@ -58,8 +58,8 @@ async def test_what_was_not_tested_has_not_passed(name: LockTool, tmp_path: Path
     asked = case(Expectation(path="$.ruling", op="equals", value="deny"))
     text, (old, new) = tool.write(asked), DOCTORED[name]
     assert old in text
-    answer = {"ruling": "allow" if name == "deepeval" else "deny"}
-    with replaying(asked, answer) as replay:
+    ruling = "allow" if name == "deepeval" else "deny"
+    with replaying(asked, {"ruling": ruling}) as replay:
         surroundings = {"LOCK_URL": replay.url}
         (outcome, detail), said = await tools.judge(
             tool, asked, text.replace(old, new), tmp_path, surroundings

@@ -106,7 +106,7 @@ def tried(draw: st.DrawFn) -> tuple[Case, Any]:
     return case, answer
 
 
-HALF = {"a": {"\ud800": "\ud800"}}
+HALF: Any = {"a": {"\ud800": "\ud800"}}
 HALVES = Case(
     incident="refund-agent-1",
     title="x",
