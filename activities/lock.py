@@ -1,80 +1,138 @@
-"""The lock: written as a plain pytest file, run on the frozen evidence and on the live system."""
+"""The lock: written in the team's own tool, run on a replay of the frozen evidence and on the live system."""
 
 import asyncio
 import json
-import os
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import as_failures, beating
-from firestation.after_action import LockProof, Run
+from activities.toolbox import Toolbox
+from activities.trial import Ran, Trial
+from firestation.after_action import Confidence, LockProof, Run, ToolVersion
+from firestation.confidence import lower_bound
+from firestation.errors import Withheld
 from firestation.evidence import ArtifactRef
-from firestation.expect import judge, value_at
-from firestation.lockfile import lock_file
+from firestation.expect import judge
+from firestation.locks.case import as_json, make_case, readable
+from firestation.locks.registry import TOOLS
+from firestation.locks.statement import test_result
+from firestation.locks.tool import Outcome
 from firestation.orders import LockOrder
-from firestation.ports import Bench, EvidenceStore, Lockable, LockCase, Secrets
+from firestation.ports import Bench, EvidenceStore, Lockable, LockCase, Secrets, Signer
+from firestation.runbook import LockPlan
 
-RUN_SECONDS = 120
-OUTCOMES: dict[int | None, Literal["passed", "failed", "error"]] = {0: "passed", 1: "failed"}
+ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 
 
 class LockActivities:
     """Proves locks with the same file that the team will keep."""
 
-    def __init__(self, bench: Bench, store: EvidenceStore, secrets: Secrets) -> None:
+    def __init__(
+        self, bench: Bench, store: EvidenceStore, secrets: Secrets, signer: Signer, toolbox: Toolbox
+    ) -> None:
         self.bench, self.store, self.secrets = bench, store, secrets
+        self.signer, self.toolbox = signer, toolbox
 
     @activity.defn(name="prove_lock")
     async def prove_lock(self, order: LockOrder) -> LockProof:
         """It must fail on what was frozen and pass, every time, on what was repaired. Both runs are kept."""
         async with beating():
             with as_failures():
-                case = self._case(order)
-                source, answer = await self._frozen_answer(order)
-                text = lock_file(order.incident, order.plan.title, case)
-                runs, output = await self._run(text, answer, case, order.plan.runs)
-                lock = await self._keep(f"test_lock_{order.incident}.py", "text/x-python", text)
-                report = await self._keep(f"lock-runs-{order.incident}.txt", "text/plain", output)
-        return LockProof(lock=lock, evidence=source, report=report, runs=runs, at=datetime.now(UTC))
+                return await self._prove(order)
 
-    def _case(self, order: LockOrder) -> LockCase:
+    async def _prove(self, order: LockOrder) -> LockProof:
+        tool, asked = TOOLS[order.plan.tool], self._asked(order)
+        self.toolbox.find(tool)  # before anything is done
+        artifact, content = await self._frozen(order)
+        case, answer = make_case(order.incident, order.plan, asked, artifact, content)
+        with tempfile.TemporaryDirectory(prefix="firestation-lock-", ignore_cleanup_errors=True) as name:
+            trial = Trial(
+                toolbox=self.toolbox,
+                tool=tool,
+                plan=order.plan,
+                case=case,
+                text=tool.write(case),
+                answer=answer,
+                folder=Path(name),
+                token=self.secrets.resolve(asked.token) if asked.token else None,
+            )
+            ran, version = await asyncio.gather(trial.on_frozen(), self.toolbox.version(tool, trial.folder))
+            if all(run.outcome != "error" for run, _ in ran):
+                ran += await trial.on_live()
+        return await self._proof(trial, ToolVersion(name=tool.program, version=version), ran)
+
+    def _asked(self, order: LockOrder) -> LockCase:
         check = self.bench.check(order.check)
         if not isinstance(check, Lockable):
             message = f"the check {order.check.id} ({order.check.driver}) cannot be written down as a test"
             raise ApplicationError(message, type="NotLockable", non_retryable=True)
         return check.lock_case()
 
-    async def _frozen_answer(self, order: LockOrder) -> tuple[str, str]:
-        """The digest of the artifact that holds the frozen answer, and the answer as JSON."""
+    async def _frozen(self, order: LockOrder) -> tuple[ArtifactRef, Any]:
+        """The artifact that answers the lock's question, and its content."""
+        sealed = None
         for artifact in order.evidence:
             try:
+                readable(artifact)
                 content = json.loads(await self.store.get(artifact.digest))
-            except ValueError:
+            except Withheld as error:
+                sealed = sealed or error
                 continue
-            if judge(order.plan.where, content)[0] == "passed" or not order.plan.where:
-                return artifact.digest, json.dumps(value_at(content, order.plan.answer), indent=2)
+            except (ValueError, RecursionError):
+                continue
+            if not order.plan.where or judge(order.plan.where, content)[0] == "passed":
+                return artifact, content
+        if sealed:
+            raise sealed
         message = f"no frozen artifact of {order.plan.source} answers the lock's question (lock.where)"
         raise ApplicationError(message, type="NoEvidence", non_retryable=True)
 
-    async def _run(self, text: str, answer: str, case: LockCase, times: int) -> tuple[tuple[Run, ...], str]:
-        with tempfile.TemporaryDirectory(prefix="firestation-lock-") as name:
-            folder = Path(name)
-            await asyncio.to_thread((folder / "test_lock.py").write_text, text)
-            await asyncio.to_thread((folder / "frozen.json").write_text, answer)
-            token = {"LOCK_TOKEN": self.secrets.resolve(case.token)} if case.token else {}
-            results = [await _pytest(folder, "frozen", {"LOCK_FROZEN": str(folder / "frozen.json")})]
-            results += [await _pytest(folder, "live", token) for _ in range(times)]
-        output = "\n\n".join(f"== against {run.against}: {run.outcome}\n{said}" for run, said in results)
-        return tuple(run for run, _ in results), output
+    async def _proof(self, trial: Trial, version: ToolVersion, ran: Ran) -> LockProof:
+        """Keep everything, and sign what each side showed."""
+        case, runs = trial.case, tuple(run for run, _ in ran)
+        file = trial.tool.file_name(case.incident)
+        lock = await self._keep(file, trial.tool.media_type, trial.text.encode())
+        output = "\n\n".join(
+            f"== against {run.against}: {run.outcome}: {run.detail}\n{said}" for run, said in ran
+        )
+        report = await self._keep(
+            f"lock-runs-{case.incident}.txt", "text/plain", output.encode(errors="replace")
+        )
+        kept = await self._keep(
+            f"lock-replay-{case.incident}.json", "application/json", as_json(trial.replayed()).encode()
+        )
+        sure = _confidence(trial.plan, runs)
+        statements: dict[str, ArtifactRef] = {}
+        for against in ("frozen", "live"):
+            side = [run for run in runs if run.against == against]
+            made = test_result(
+                case, trial.tool, version=version, lock=lock, report=report, runs=side, confidence=sure
+            )
+            if made is not None:
+                envelope = await asyncio.to_thread(self.signer.seal, made)
+                statements[against] = await self._keep(
+                    f"lock-{against}-{case.incident}.dsse.json", ENVELOPE, envelope
+                )
+        return LockProof(
+            lock=lock,
+            evidence=case.evidence,
+            report=report,
+            runs=runs,
+            at=datetime.now(UTC),
+            statement=statements.get("live"),
+            frozen_statement=statements.get("frozen"),
+            replay=kept,
+            tool=version,
+            confidence=sure,
+        )
 
-    async def _keep(self, name: str, media_type: str, text: str) -> ArtifactRef:
-        stored = await self.store.put(text.encode())
+    async def _keep(self, name: str, media_type: str, content: bytes) -> ArtifactRef:
+        stored = await self.store.put(content)
         return ArtifactRef(
             digest=stored.digest,
             size=stored.size,
@@ -85,44 +143,19 @@ class LockActivities:
         )
 
 
-async def _pytest(folder: Path, against: Literal["frozen", "live"], extra: dict[str, str]) -> tuple[Run, str]:
-    """Run the file by itself, with nothing of ours in its environment but what it needs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *(
-            "-m",
-            "pytest",
-            "-q",
-            "--no-header",
-            "-p",
-            "no:cacheprovider",
-            "-c",
-            os.devnull,
-            "--rootdir",
-            str(folder),
-        ),
-        str(folder / "test_lock.py"),
-        cwd=folder,
-        env={
-            "PATH": os.defpath,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            **extra,
-        },
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+def _confidence(plan: LockPlan, runs: tuple[Run, ...]) -> Confidence | None:
+    """What the runs show of a judge who may err; None without one."""
+    asked = plan.judge
+    if asked is None:
+        return None
+
+    def bound(against: str, outcome: Outcome) -> float:
+        side = [run.outcome for run in runs if run.against == against]
+        return lower_bound(side.count(outcome), len(side), asked.confidence)
+
+    return Confidence(
+        level=asked.confidence,
+        wanted=asked.at_least,
+        frozen=bound("frozen", "failed"),
+        live=bound("live", "passed"),
     )
-    try:
-        async with asyncio.timeout(RUN_SECONDS):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        said = f"not done within {RUN_SECONDS} s".encode()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    output = said.decode(errors="replace")
-    outcome = OUTCOMES.get(process.returncode, "error")
-    last = (output.strip().splitlines() or ["no output"])[-1]
-    return Run(against=against, outcome=outcome, detail=last[:4000]), output

@@ -19,7 +19,8 @@ from firestation.errors import InvalidFile, InvalidInput, NotConfigured
 from firestation.hole import Hole
 from firestation.lint import dangling, holes
 from firestation.loader import at_lines, load_runbook, problems_in
-from firestation.ports import Lockable
+from firestation.locks.case import impossible
+from firestation.ports import Lockable, LockCase
 from firestation.runbook import GENERAL, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.system import System
@@ -74,19 +75,21 @@ def _unlockable(runbook: Runbook, system: System) -> list[Hole]:
     fitting = system.check(runbook.lock.check)
     assert fitting
 
-    async def asked() -> str | None:
+    async def asked() -> LockCase | str:
         async with Drivers(ReferenceSecrets(Path())) as bench:
             check = bench.check(fitting)
             if not isinstance(check, Lockable):
                 return f"the check {fitting.id} cannot become a lock: its driver {fitting.driver} cannot write a test"
             try:
-                check.lock_case()
+                return check.lock_case()
             except NotConfigured as error:
                 return str(error).partition("; ")[0]
-        return None
 
-    problem = asyncio.run(asked())
-    return [Hole(field="lock.check", problem=problem, fix="Name a simpler check")] if problem else []
+    found = asyncio.run(asked())
+    if isinstance(found, str):
+        return [Hole(field="lock.check", problem=found, fix="Name a simpler check")]
+    source = next(each for each in system.sources if each.id == runbook.lock.source)
+    return list(impossible(runbook.lock, found, source.privacy))
 
 
 def _together(

@@ -147,8 +147,9 @@ def _words(runbook: Runbook) -> Iterator[Text]:
 
 def _afterwards(runbook: Runbook) -> Iterator[Text]:
     lock = runbook.lock
+    tool = "" if lock.tool == "pytest" else f", in {lock.tool}"
     yield Text(
-        f"lock: {plain(lock.title)} ({lock.check}, on what {lock.source} had frozen, {lock.runs} times)"
+        f"lock: {plain(lock.title)} ({lock.check}, on what {lock.source} had frozen, {lock.live_runs} times{tool})"
     )
     for task in runbook.after_action:
         yield Text(

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from firestation.confidence import lower_bound
 from firestation.evidence import ArtifactRef
 from firestation.model import Id, Line, Model, Sha256, Text, Time
 
@@ -50,10 +51,31 @@ class Run(Model):
     detail: Text
 
 
+class Confidence(Model):
+    """What the runs of a judged lock show: with `level`, the share of right verdicts is at least `frozen` and `live`.
+
+    Bounds of Clopper and Pearson. `wanted` is the share that the plan demands.
+    """
+
+    level: float = Field(gt=0.5, lt=1)
+    wanted: float = Field(gt=0, lt=1)
+    frozen: float = Field(ge=0, le=1)
+    live: float = Field(ge=0, le=1)
+
+
+class ToolVersion(Model):
+    """The tool that ran a lock."""
+
+    name: Line
+    version: Line
+
+
 class LockProof(Model):
     """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired.
 
-    `statement` is the signed in-toto `test-result` of these runs.
+    `report` is what the tool said, run by run; `replay` the request and the answer that stood for the system as it was
+    frozen. `statement` is the signed in-toto `test-result` of the live runs, `frozen_statement` that of the frozen
+    ones; a side that has none did not run to its end. `confidence` is there only when a judge judged.
     """
 
     lock: ArtifactRef
@@ -62,20 +84,55 @@ class LockProof(Model):
     runs: tuple[Run, ...] = Field(min_length=1)
     at: Time
     statement: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
+    frozen_statement: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
+    replay: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
+    tool: ToolVersion | None = Field(default=None, exclude_if=lambda value: value is None)
+    confidence: Confidence | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    def outcomes(self, against: Literal["frozen", "live"]) -> tuple[str, ...]:
+        """How the runs of one side ended, in their order."""
+        return tuple(run.outcome for run in self.runs if run.against == against)
+
+    def attached(self) -> tuple[ArtifactRef, ...]:
+        """What was kept beside the lock and the report."""
+        return tuple(
+            each for each in (self.replay, self.frozen_statement, self.statement) if each is not None
+        )
 
     @property
     def proved(self) -> bool:
-        """Whether the runs prove the lock. An error proves nothing."""
-        frozen = [run.outcome for run in self.runs if run.against == "frozen"]
-        live = [run.outcome for run in self.runs if run.against == "live"]
-        return bool(frozen) and bool(live) and set(frozen) == {"failed"} and set(live) == {"passed"}
+        """Whether the runs prove the lock. An error proves nothing.
+
+        Of a judge, who may err, the runs must show the share that is wanted; the bounds are computed anew.
+        """
+        frozen, live = self.outcomes("frozen"), self.outcomes("live")
+        if not frozen or not live or "error" in frozen + live:
+            return False
+        if self.confidence is None:
+            return set(frozen) == {"failed"} and set(live) == {"passed"}
+        level, wanted = self.confidence.level, self.confidence.wanted
+        return (
+            lower_bound(frozen.count("failed"), len(frozen), level) >= wanted
+            and lower_bound(live.count("passed"), len(live), level) >= wanted
+        )
 
     @property
     def verdict(self) -> str:
         """In one sentence, what the runs showed."""
-        frozen = ", ".join(run.outcome for run in self.runs if run.against == "frozen")
-        live = ", ".join(run.outcome for run in self.runs if run.against == "live")
-        return f"on the frozen evidence: {frozen}; on the live system: {live}"
+        said = f"on the frozen evidence: {self._said('frozen')}; on the live system: {self._said('live')}"
+        sure = self.confidence
+        if sure is None:
+            return said
+        return (
+            f"{said}; with {sure.level:.0%} confidence it fails at least {sure.frozen:.0%} of the time on what was "
+            f"frozen, and passes at least {sure.live:.0%} of the time on the live system ({sure.wanted:.0%} wanted)"
+        )
+
+    def _said(self, against: Literal["frozen", "live"]) -> str:
+        found = self.outcomes(against)
+        if self.confidence is None:
+            return ", ".join(found) or "not run"
+        return ", ".join(f"{found.count(each)} {each}" for each in dict.fromkeys(found)) or "not run"
 
 
 class SoakReport(Model):

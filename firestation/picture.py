@@ -151,7 +151,8 @@ def exhibits(seen: Picture) -> frozenset[str]:
     if seen.postmortem:
         found.add(seen.postmortem.digest)
     if seen.lock:
-        found |= {seen.lock.lock.digest, seen.lock.evidence, seen.lock.report.digest}
+        kept = (seen.lock.lock, seen.lock.report, *seen.lock.attached())
+        found |= {seen.lock.evidence, *(each.digest for each in kept)}
     return frozenset(found)
 
 

@@ -276,3 +276,19 @@ def _changed(value: Any, steps: list[tuple[str, str]], change: Callable[[Any], A
         elements = [below(str(index), each) for index, each in enumerate(value)]
         return [each for each in elements if each is not GONE]
     return value
+
+
+def touches(pattern: str, path: Sequence[str | int], *, whole: bool) -> bool:
+    """Whether what a pattern names may be at this path or above it; with `whole`, also below it."""
+    return _touches(_steps(pattern), [str(step) for step in path], whole=whole)
+
+
+def _touches(pattern: list[tuple[str, str]], path: list[str], *, whole: bool) -> bool:
+    if not pattern:
+        return True
+    if not path:
+        return whole
+    (kind, name), rest = pattern[0], pattern[1:]
+    if kind == "deep" and _touches(pattern, path[1:], whole=whole):
+        return True
+    return name in {path[0], "*"} and _touches(rest, path[1:], whole=whole)

@@ -5,6 +5,7 @@ Temporal's own configuration; see `workflows/client.py`.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -34,6 +35,10 @@ class Settings(Model):
 
     `history_keys` is the folder of the keys that histories are encrypted with; without one they are not. `temporal_ui`
     is the address of the Temporal UI as a browser has it: its pages may ask the gateway to decrypt, for who may read.
+
+    `lock_tools` is where the worker finds the tools in which locks are written (pytest, deepeval, promptfoo, inspect,
+    and the node that promptfoo runs on): folders with a colon between them. Without it, or what is not there, they are
+    looked for beside the worker's own Python and on the PATH.
     """
 
     state: Path = Path(".firestation")
@@ -53,6 +58,7 @@ class Settings(Model):
     link_key: SecretReference | None = None
     history_keys: Path | None = None
     temporal_ui: Origin | None = None
+    lock_tools: str | None = None
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -88,6 +94,12 @@ class Settings(Model):
     def signing_key(self) -> Path:
         """The private key that seals manifests."""
         return self.key or self.state / "keys" / "station"
+
+    @property
+    def tool_path(self) -> str:
+        """The folders in which the tools of locks are looked for, in their order, with a colon between them."""
+        beside = str(Path(sys.executable).parent)
+        return os.pathsep.join(filter(None, [self.lock_tools, beside, os.environ.get("PATH", os.defpath)]))
 
     def for_children(self, **more: str) -> dict[str, str]:
         """The environment for a process that is to have these settings: all of ours, and what we were given."""

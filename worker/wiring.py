@@ -1,8 +1,11 @@
 """What is wired to what: drivers, store, signer and secrets into activities, activities and workflows into a worker."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -14,6 +17,7 @@ from activities.levers import LeverActivities
 from activities.lock import LockActivities
 from activities.postmortem import PostmortemActivities
 from activities.snapshot import SnapshotActivities
+from activities.toolbox import Toolbox
 from activities.words import Address, WordActivities
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
@@ -40,6 +44,9 @@ WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease]
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
 """Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
 
+BESIDE_US = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+"""Where the tools of locks are looked for when nobody says where: beside the worker's own Python."""
+
 LOADED_ONCE = ("cryptography",)
 """Compiled code that a process can load only once, so that the sandbox cannot load it again. It verifies signatures."""
 
@@ -57,11 +64,12 @@ def incident_worker(
     address: Address | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
+    tools: str = BESIDE_US,
 ) -> Worker:
     """A worker that runs incidents with these ports."""
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
-    lock = LockActivities(bench, store, secrets)
+    lock = LockActivities(bench, store, secrets, signer, Toolbox(tools))
     postmortem = PostmortemActivities(store, shelf)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
@@ -119,6 +127,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
             cipher=Age(),
             shelf=open_shelf(settings.evidence_store, "evidence store"),
             address=link_address(settings, link_key(settings, secrets)),
+            tools=settings.tool_path,
         )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from cli.runbooks import runbook
 from firestation.after_action import Task
 from firestation.authority import Bell, Login, Member, Station
 from firestation.clock import FirstFifteen
+from firestation.confidence import lower_bound
 from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
@@ -29,7 +31,16 @@ from firestation.pagers import Pager
 from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.rotation import Hours, Layer, Override, Rotation
-from firestation.runbook import FollowUp, LockPlan, Match, PostmortemPlan, Recovery, Runbook
+from firestation.runbook import (
+    FollowUp,
+    Judge,
+    LockPlan,
+    LockTool,
+    Match,
+    PostmortemPlan,
+    Recovery,
+    Runbook,
+)
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
@@ -47,6 +58,7 @@ LEVERS = ROOT / "docs/levers.md"
 PAGING = ROOT / "docs/paging.md"
 SOURCES = ROOT / "docs/sources.md"
 TRACKERS = ROOT / "docs/trackers.md"
+LOCKS = ROOT / "docs/locks.md"
 
 
 def name(document: Path) -> str:
@@ -194,8 +206,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
     Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of
-    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py, and
-    those of docs/audit.md in tests/audit/test_live.py.
+    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py, those
+    of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -210,6 +222,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/firebreaks.md",
         "docs/histories.md",
         "docs/legal-clocks.md",
+        "docs/locks.md",
         "docs/postmortem.md",
     }
 
@@ -289,6 +302,19 @@ def test_every_lever_is_taught_with_a_configuration_that_its_driver_takes(tmp_pa
         assert isinstance(lever, MovedByHand), each.driver
         assert lever.read_by_hand().command
         assert all(lever.by_hand(value) for value in each.positions.values()), each.driver
+
+
+def test_the_locks_that_it_teaches_can_be_read_and_the_tools_are_those_that_there_are() -> None:
+    taught = [yaml.safe_load(block)["lock"] for block in blocks(LOCKS, "yaml")]
+    plain, judged = (LockPlan.model_validate(lock) for lock in taught)
+    assert judged.judge
+    assert set(LockPlan.model_fields) == {*taught[0], *taught[1]}
+    assert set(Judge.model_fields) == set(taught[1]["judge"])
+    assert plain.ask
+    rows = re.findall(r"^\| `(\w+)` \| ", LOCKS.read_text(), re.MULTILINE)
+    assert tuple(rows) == get_args(LockTool)
+    best = [lower_bound(right, judged.judge.repetitions, judged.judge.confidence) for right in (20, 19)]
+    assert [f"{100 * bound:.0f} %" in LOCKS.read_text() for bound in best] == [True, True]
 
 
 def test_the_privacy_that_it_teaches_can_be_read() -> None:

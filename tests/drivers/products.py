@@ -22,13 +22,19 @@ STOPS_WITHIN = 20.0
 SECONDS = 90.0  # for a product that is started on a machine under load
 
 
-def program(product: str, name: str) -> str:
+def program(product: str, name: str, folder: str = "bin") -> str:
     """A program of a product's environment; without it the test is skipped here and fails in CI."""
-    path = ROOT / ".venv" / product / "bin" / name
+    path = ROOT / ".venv" / product / folder / name
     if not path.exists():
         message = f"{path} is missing; run: make test"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     return str(path)
+
+
+def eval_tools() -> str:
+    """The search path on which the tools of eval locks are found: pytest, deepeval, Inspect, promptfoo and its Node."""
+    found = [program("evals", "deepeval"), program("evals", "promptfoo", "promptfoo/node_modules/.bin")]
+    return os.pathsep.join([*(str(Path(each).parent) for each in found), os.defpath])
 
 
 def answers(url: str, **options: object) -> Callable[[], bool]:

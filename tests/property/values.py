@@ -107,16 +107,26 @@ def _plain(kind: Any, limits: tuple[Any, ...]) -> st.SearchStrategy[Any]:
             return st.sampled_from(kind)
     if kind is int:
         return st.integers(_bound(limits, Ge, Gt, 0), _bound(limits, Le, Lt, 10_000))
+    if kind is float:
+        return _floats(limits)
     table: dict[Any, st.SearchStrategy[Any]] = {
         type(None): st.none(),
         bool: st.booleans(),
-        float: st.floats(0, 1e9),
         bytes: st.binary(max_size=20),
         datetime: TIMES,
         date: TIMES.map(datetime.date),
         timedelta: SPANS,
     }
     return table[kind]  # a KeyError names a type that nobody has thought of: add it
+
+
+def _floats(limits: tuple[Any, ...]) -> st.SearchStrategy[float]:
+    low, high = 0.0, 1e9
+    for each in limits:
+        low = getattr(each, "ge", getattr(each, "gt", low))
+        high = getattr(each, "le", getattr(each, "lt", high))
+    opened = {kind for each in limits for kind in (Gt, Lt) if isinstance(each, kind)}
+    return st.floats(low, high, exclude_min=Gt in opened, exclude_max=Lt in opened)
 
 
 def _text(limits: tuple[Any, ...]) -> st.SearchStrategy[str]:
