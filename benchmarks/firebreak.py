@@ -25,6 +25,7 @@ from firestation.privacy import Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.signing import KeySigner, ensure_key
 from firestation.system import CheckFitting, LeverFitting
+from firestation.testing import MemoryShelf
 from tests.drivers.lever_service import Product, running
 from tests.workflows.stage import Stage, Town, firebreak, real_server, short_brief, stands
 from worker.wiring import incident_worker
@@ -69,6 +70,8 @@ async def _moved(folder: Path, product: Product) -> list[float]:
                     ReferenceSecrets(folder),
                     redactor=Redactor(DetectSecretsSieve(), b"key"),
                     cipher=Age(),
+                    shelf=MemoryShelf(),
+                    keys=(),
                 )
                 async with worker:
                     return [

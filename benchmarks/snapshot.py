@@ -30,6 +30,7 @@ from firestation.privacy import Redactor
 from firestation.secrets import ReferenceSecrets
 from firestation.signing import KeySigner, ensure_key
 from firestation.system import ChannelFitting, CheckFitting, SourceFitting, System, TrackerFitting
+from firestation.testing import MemoryShelf
 from tests.workflows.stage import Stage, Town, real_server, short_brief
 from worker.wiring import incident_worker
 
@@ -59,6 +60,8 @@ async def _sealing(folder: Path) -> None:
                 ReferenceSecrets(folder),
                 redactor=Redactor(DetectSecretsSieve(), b"key"),
                 cipher=Age(),
+                shelf=MemoryShelf(),
+                keys=(),
             )
             async with worker:
                 sealed = [await _sealed(Stage(environment, Town(), _brief(url))) for _ in range(ROUNDS)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, decisions, evidence, files, law, people, runbooks, station, tokens, watch
+from cli import acts, bell, decisions, evidence, files, law, locks, people, runbooks, station, tokens, watch
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -74,6 +74,7 @@ def firestation(
 teach(app, "incidents", watch.incidents, SEE)
 teach(app, "show", watch.show_incident, SEE)
 teach(app, "briefing", watch.brief, SEE)
+teach(app, "locks", locks.locks, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)

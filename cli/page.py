@@ -147,9 +147,12 @@ def _words(runbook: Runbook) -> Iterator[Text]:
 
 def _afterwards(runbook: Runbook) -> Iterator[Text]:
     lock = runbook.lock
-    yield Text(
-        f"lock: {plain(lock.title)} ({lock.check}, on what {lock.source} had frozen, {lock.runs} times)"
-    )
+    how = {
+        "eval": f"{lock.check}, on what {lock.source} had frozen, {lock.runs} times",
+        "guardrail": f"{lock.check} stops what {lock.source} had frozen, {lock.runs} times, and lets the control pass",
+        "process": "a process: one person attests the change, and a second one stands for it",
+    }
+    yield Text(f"lock: {plain(lock.title)} ({how[lock.kind]})")
     for task in runbook.after_action:
         yield Text(
             f"{task.id}: {plain(task.title)} ({plain(task.owner)}, within {show_duration(task.within)})"

@@ -42,10 +42,14 @@ class TicketState(Model):
     detail: Text
 
 
-class Run(Model):
-    """One run of the lock: against the frozen evidence, or against the live system."""
+LockKind = Literal["eval", "guardrail", "process"]
+"""What keeps a class from coming back: a test of the product, a guardrail that stops the input, or what people do."""
 
-    against: Literal["frozen", "live"]
+
+class Run(Model):
+    """One run of the lock: against the frozen evidence, against the live system, or with the harmless control input."""
+
+    against: Literal["frozen", "live", "control"]
     outcome: Literal["failed", "passed", "error"]
     detail: Text
 
@@ -53,6 +57,7 @@ class Run(Model):
 class LockProof(Model):
     """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired.
 
+    That of a guardrail also needs the harmless control input to pass: what stops everything keeps nothing back.
     `statement` is the signed in-toto `test-result` of these runs.
     """
 
@@ -62,20 +67,43 @@ class LockProof(Model):
     runs: tuple[Run, ...] = Field(min_length=1)
     at: Time
     statement: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
+    kind: LockKind = Field(default="eval", exclude_if=lambda value: value == "eval")
 
     @property
     def proved(self) -> bool:
         """Whether the runs prove the lock. An error proves nothing."""
-        frozen = [run.outcome for run in self.runs if run.against == "frozen"]
-        live = [run.outcome for run in self.runs if run.against == "live"]
-        return bool(frozen) and bool(live) and set(frozen) == {"failed"} and set(live) == {"passed"}
+        frozen, live, control = map(self._outcomes, ("frozen", "live", "control"))
+        controlled = set(control) == {"passed"} if self.kind == "guardrail" else not control
+        return set(frozen) == {"failed"} and set(live) == {"passed"} and controlled
 
     @property
     def verdict(self) -> str:
         """In one sentence, what the runs showed."""
-        frozen = ", ".join(run.outcome for run in self.runs if run.against == "frozen")
-        live = ", ".join(run.outcome for run in self.runs if run.against == "live")
-        return f"on the frozen evidence: {frozen}; on the live system: {live}"
+        frozen, live, control = (", ".join(self._outcomes(each)) for each in ("frozen", "live", "control"))
+        harmless = (
+            f"; with the harmless control input: {control or 'not run'}" if self.kind == "guardrail" else ""
+        )
+        return f"on the frozen evidence: {frozen}; on the live system: {live}{harmless}"
+
+    def _outcomes(self, against: str) -> tuple[str, ...]:
+        return tuple(run.outcome for run in self.runs if run.against == against)
+
+
+class Attestation(Model):
+    """The word of a person that people do it differently now, and of a second person who stands for it too.
+
+    `reference` is where the change is written down, `document` the SHA-256 of that text as it was; `verify_by` is the
+    day until which somebody looks again whether it is still done so.
+    """
+
+    by: Id
+    change: Text
+    reference: Line
+    document: Sha256 | None = None
+    verify_by: Time
+    at: Time
+    seconded_by: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+    seconded_at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SoakReport(Model):

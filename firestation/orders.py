@@ -12,6 +12,7 @@ from firestation.links import Link
 from firestation.model import Duration, Id, Line, Model, Sha256, Time
 from firestation.runbook import LockPlan
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
+from firestation.wall import Entry
 
 
 class CollectOrder(Model):
@@ -126,6 +127,21 @@ class KeepOrder(Model):
     media_type: Line
     text: str
     source: Id
+
+
+class RecallOrder(Model):
+    """Tell what the wall of locks has for this system and class, but for the asking incident's. Answer: `Recall`."""
+
+    system: Id
+    pattern: Id
+    incident: Id
+    mark: Line
+
+
+class HangOrder(Model):
+    """Hang this on the wall of locks, once. Answer: `Hanging`."""
+
+    entry: Entry
 
 
 class LockOrder(Model):

@@ -3,11 +3,12 @@
 from datetime import date, timedelta
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
+from firestation.after_action import LockKind
 from firestation.clock import FirstFifteen
 from firestation.errors import NotConfigured
-from firestation.expect import Expectation
+from firestation.expect import Expectation, JsonPath
 from firestation.model import Duration, Id, Line, Model, Span, Text, wrong_at
 from firestation.severity import Axes, Severity
 from firestation.steps import FirebreakStep, ManualStep
@@ -86,23 +87,76 @@ class FollowUp(Model):
     )
 
 
+class Control(Model):
+    """A harmless input that a guardrail must let pass, and what its answer must show then."""
+
+    input: JsonValue = Field(description="what is sent in the place of the input that got through")
+    expect: tuple[Expectation, ...] = Field(
+        min_length=1, description="what holds of the answer when it was let pass"
+    )
+
+
 class LockPlan(Model):
     """The lock to make: the check that must fail on the frozen evidence and pass, `runs` times, on the repaired system.
 
     The frozen evidence is the first artifact of `source` for which all of `where` holds; what the system answered
-    is at the path `answer` in it.
+    is at the path `answer` in it. A lock of the kind `guardrail` sends what stands at `input` in it to the check again,
+    at the path `into` of the check's own request, and must find it stopped, while the `control` still passes. One of
+    the kind `process` is run by no machine: two people attest it.
     """
 
     title: Line = Field(description="what must never happen again, in a line")
-    check: Id = Field(
-        description="the check that fails on the frozen evidence and passes on the repaired system"
+    kind: LockKind = Field(
+        default="eval",
+        description="eval (a test of the product), guardrail (the input is stopped) or process (two people attest it)",
+        exclude_if=lambda value: value == "eval",
     )
-    source: Id = Field(description="the source whose frozen evidence holds the wrong answer")
+    check: Id | None = Field(
+        default=None,
+        description="the check that fails on the frozen evidence and passes on the repaired system",
+        exclude_if=lambda value: value is None,
+    )
+    source: Id | None = Field(
+        default=None,
+        description="the source whose frozen evidence holds the wrong answer",
+        exclude_if=lambda value: value is None,
+    )
     where: tuple[Expectation, ...] = Field(
         default=(), description="which artifact of it: all of this holds there"
     )
     answer: str = Field(default="$", description="where the answer stands in the artifact")
     runs: int = Field(default=3, ge=1, le=100, description="how often it must pass")
+    input: JsonPath | None = Field(
+        default=None,
+        description="of a guardrail: where the input that got through stands in the artifact",
+        exclude_if=lambda value: value is None,
+    )
+    into: JsonPath = Field(
+        default="$",
+        description="of a guardrail: where the input goes in the request of the check",
+        exclude_if=lambda value: value == "$",
+    )
+    control: Control | None = Field(
+        default=None,
+        description="of a guardrail: a harmless input that must still pass",
+        exclude_if=lambda value: value is None,
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        guards, by_people = self.kind == "guardrail", self.kind == "process"
+        for name in ("check", "source"):
+            if getattr(self, name) is None and not by_people:
+                raise wrong_at(name, says=f"a lock of the kind {self.kind} is run on one; name it")
+            if getattr(self, name) is not None and by_people:
+                raise wrong_at(name, says="no machine runs a lock of the kind process; leave it out")
+        for name in ("input", "control"):
+            if getattr(self, name) is None and guards:
+                says = "a guardrail is proved by what got through and by what must still pass; write it"
+                raise wrong_at(name, says=says)
+            if getattr(self, name) is not None and not guards:
+                raise wrong_at(name, says="it is for a lock of the kind guardrail only; leave it out")
+        return self
 
 
 class Runbook(Model):

@@ -21,6 +21,7 @@ from firestation.model import Id, Model
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
+from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.csrf import check_call
@@ -57,11 +58,35 @@ class DeskPort(Protocol):
     async def ready(self) -> bool: ...  # noqa: D102
 
 
+WallPort = Callable[[str | None], Awaitable[Wall]]
+"""What the route of the wall asks: the wall of one system, or of all."""
+
+
 class Bell(Model):
     """The answer to a ring: what became of each alarm, and where its incident is looked at."""
 
     incidents: tuple[dict[str, Any], ...]
     ignored: tuple[dict[str, Any], ...]
+
+
+class Held(Model):
+    """A lock on the wall, and what broke it since."""
+
+    lock: WallLock
+    broken: tuple[WallBreak, ...]
+
+
+class Locks(Model):
+    """The answer to a look at the wall of locks; `doubts` is what hangs there and is not believed."""
+
+    locks: tuple[Held, ...]
+    doubts: tuple[Doubt, ...]
+
+
+def side_by_side(wall: Wall) -> Locks:
+    """Each lock beside what broke it."""
+    locks = tuple(Held(lock=each, broken=wall.breaks(each)) for each in wall.locks)
+    return Locks(locks=locks, doubts=wall.doubts)
 
 
 class Listing(Model):
@@ -71,9 +96,15 @@ class Listing(Model):
 
 
 def create_app(
-    desk: DeskPort, door: Doorkeeper, store: EvidenceStore, front: Front, link_key: bytes | None = None
+    desk: DeskPort,
+    door: Doorkeeper,
+    store: EvidenceStore,
+    front: Front,
+    link_key: bytes | None = None,
+    *,
+    wall: WallPort | None = None,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing."""
+    """The gateway. `link_key` signs the links of pages; without one they open nothing. `wall` is the wall of locks."""
     app = FastAPI(
         title="Firestation gateway",
         version="1",
@@ -87,6 +118,8 @@ def create_app(
     app.include_router(_incidents(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
     app.include_router(entrance(desk, door, front))
+    if wall:
+        app.include_router(_locks(wall, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -256,6 +289,19 @@ def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceSto
         if second is None:  # small, and checked already
             return Response(first, media_type=BYTES, headers=headers)
         return StreamingResponse(whole(first, second, pieces), media_type=BYTES, headers=headers)
+
+    return router
+
+
+def _locks(wall: WallPort, door: Doorkeeper, front: Front) -> APIRouter:
+    router = APIRouter(prefix="/locks", tags=["locks"])
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+
+    @router.get("")
+    async def locks(caller: looks, system: Id | None = None) -> Locks:
+        """The wall of locks, of one system or of all: what closed incidents became, and what broke it since."""
+        _person(caller)
+        return side_by_side(await wall(system))
 
     return router
 

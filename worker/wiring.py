@@ -1,6 +1,6 @@
 """What is wired to what: drivers, store, signer and secrets into activities, activities and workflows into a worker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -13,23 +13,27 @@ from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
 from activities.snapshot import SnapshotActivities
+from activities.wall import WallActivities
 from activities.words import Address, WordActivities
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
 from firestation.drivers.claims import open_claims
+from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.errors import NotConfigured
+from firestation.hanging import wall_keys
 from firestation.links import Link, sign
-from firestation.ports import Bench, EvidenceStore, Secrets, Signer
+from firestation.ports import Bench, EvidenceStore, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
-from firestation.signing import KeySigner, UriSigner, ensure_key
+from firestation.signing import KeySigner, PublicKey, UriSigner, ensure_key
 from worker.leases import TemporalLeases
 from workflows.client import TASK_QUEUE
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+from workflows.wall import LockHanger
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
 """Pydantic models cost 18 ms an instance when the sandbox reloads them, 0.8 ms passed through (TEMPORAL.md)."""
@@ -47,19 +51,22 @@ def incident_worker(
     *,
     redactor: Redactor,
     cipher: Cipher,
+    shelf: Shelf,
+    keys: Sequence[PublicKey],
     address: Address | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
 ) -> Worker:
-    """A worker that runs incidents with these ports."""
+    """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by."""
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
     lock = LockActivities(bench, store, secrets)
+    wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, LeverLease],
+        workflows=[IncidentWorkflow, LeverLease, LockHanger],
         activities=[
             snapshot.collect,
             snapshot.read_lever,
@@ -74,6 +81,8 @@ def incident_worker(
             words.send,
             words.open_task,
             lock.prove_lock,
+            wall.recall_locks,
+            wall.hang_lock,
         ],
         workflow_runner=workflow_runner(passed_through),
         # How long an incident waits for a worker that died with it in its cache before another takes over.
@@ -128,6 +137,8 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
             secrets,
             redactor=redactor,
             cipher=Age(),
+            shelf=open_shelf(settings.evidence_store, "wall of locks"),
+            keys=wall_keys(signer.public_key, settings.signing_key.parent),
             address=link_address(settings, link_key(settings, secrets)),
         )
 

@@ -27,6 +27,7 @@ from workflows.house import House
 from workflows.paging import page
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
+from workflows.wall import keep_the_wall, leave_the_lock, recall_the_locks
 from workflows.words import PURPOSES, Purpose, deliver
 
 FIRST_ALARM_SECONDS = 60.0
@@ -57,11 +58,14 @@ class IncidentWorkflow:
             make_the_lock(house),  # convert every incident into a lock
             keep_time(house),
             keep_the_list(house),
+            recall_the_locks(house),  # what comes back weighs heavier
+            keep_the_wall(house),
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
         if house.incident.ended is None or house.incident.ended_at is None:
             opened, *rest = house.record
             workflow.continue_as_new(start.changed(opened_at=opened.at, record=tuple(rest)))
+        await leave_the_lock(house)
         return messages.Closing(
             incident=house.incident.id,
             outcome=house.incident.phase,

@@ -53,6 +53,7 @@ from firestation.testing import (
     MemoryCheck,
     MemoryEvidence,
     MemoryLever,
+    MemoryShelf,
     MemorySource,
     MemoryTracker,
 )
@@ -141,7 +142,7 @@ class Town:
             MemoryChannel("chat"),
         )  # the station's own pagers, if it has any
         self.tasks = MemoryTracker("tasks")
-        self.evidence = MemoryEvidence()
+        self.evidence, self.shelf = MemoryEvidence(), MemoryShelf()
         self.golden = MemoryCheck("golden", lambda: "passed" if self.well else "failed")
         self.harmless = MemoryCheck(
             "no-wrong-refund",
@@ -368,10 +369,11 @@ async def staged(
     folder: Path,
     *,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
+    town: Town | None = None,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
-    town, key = Town(), folder / "station.key"
+    town, key = town or Town(), folder / "station.key"
     ensure_key(key)
     async with AsyncExitStack() as stack:
         bench = stack.enter_context(town.open())
@@ -383,6 +385,8 @@ async def staged(
             ReferenceSecrets(folder),
             redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
             cipher=Age(),
+            shelf=town.shelf,
+            keys=(KeySigner(key).public_key,),
             address=lambda link, until: f"{ACK}{links.sign(link, until, LINK_KEY)}",
             passed_through=passed_through,
         )
