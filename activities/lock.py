@@ -13,6 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import as_failures, beating
+from activities.guardrail import Against, frozen_exchange, guardrail_runs
 from firestation.after_action import LockProof, Run
 from firestation.evidence import ArtifactRef
 from firestation.expect import judge, value_at
@@ -36,12 +37,27 @@ class LockActivities:
         async with beating():
             with as_failures():
                 case = self._case(order)
-                source, answer = await self._frozen_answer(order)
-                text = lock_file(order.incident, order.plan.title, case)
-                runs, output = await self._run(text, answer, case, order.plan.runs)
+                if order.plan.kind == "guardrail":
+                    seen = await frozen_exchange(order, self.store)
+                    source, token = seen.artifact, self._token(case)
+                    text, runs, output = await guardrail_runs(order, case, seen, token, _pytest)
+                else:
+                    source, answer = await self._frozen_answer(order)
+                    text = lock_file(order.incident, order.plan.title, case)
+                    runs, output = await self._run(text, answer, case, order.plan.runs)
                 lock = await self._keep(f"test_lock_{order.incident}.py", "text/x-python", text)
                 report = await self._keep(f"lock-runs-{order.incident}.txt", "text/plain", output)
-        return LockProof(lock=lock, evidence=source, report=report, runs=runs, at=datetime.now(UTC))
+        return LockProof(
+            lock=lock,
+            evidence=source,
+            report=report,
+            runs=runs,
+            at=datetime.now(UTC),
+            kind=order.plan.kind,
+        )
+
+    def _token(self, case: LockCase) -> dict[str, str]:
+        return {"LOCK_TOKEN": self.secrets.resolve(case.token)} if case.token else {}
 
     def _case(self, order: LockOrder) -> LockCase:
         check = self.bench.check(order.check)
@@ -67,9 +83,8 @@ class LockActivities:
             folder = Path(name)
             await asyncio.to_thread((folder / "test_lock.py").write_text, text)
             await asyncio.to_thread((folder / "frozen.json").write_text, answer)
-            token = {"LOCK_TOKEN": self.secrets.resolve(case.token)} if case.token else {}
             results = [await _pytest(folder, "frozen", {"LOCK_FROZEN": str(folder / "frozen.json")})]
-            results += [await _pytest(folder, "live", token) for _ in range(times)]
+            results += [await _pytest(folder, "live", self._token(case)) for _ in range(times)]
         output = "\n\n".join(f"== against {run.against}: {run.outcome}\n{said}" for run, said in results)
         return tuple(run for run, _ in results), output
 
@@ -85,7 +100,7 @@ class LockActivities:
         )
 
 
-async def _pytest(folder: Path, against: Literal["frozen", "live"], extra: dict[str, str]) -> tuple[Run, str]:
+async def _pytest(folder: Path, against: Against, extra: dict[str, str]) -> tuple[Run, str]:
     """Run the file by itself, with nothing of ours in its environment but what it needs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
