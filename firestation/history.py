@@ -197,9 +197,12 @@ def _answers(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _reason(failure: dict[str, Any]) -> str:
+    """The innermost reason, in the words in which the workflow has it: those of the SDK, which name the type first."""
     while failure.get("cause"):
         failure = failure["cause"]
-    return str(failure.get("message") or "failed")
+    kind = (failure.get("applicationFailureInfo") or {}).get("type")
+    words = str(failure.get("message") or "failed")
+    return (f"{kind}: {words}" if kind else words)[:4000]
 
 
 def _type(event: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from workflows.house import House, why
 from workflows.options import OPTIONS
 
 HANGER = "LockHanger"
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(hours=1)
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
 
 async def recall_the_locks(house: House) -> None:
