@@ -88,11 +88,13 @@ async def read(
             else:
                 doubts.append(Doubt(name=name[:LONGEST_NAME], why=entry[:4000]))
     locks.sort(key=lambda each: (each.closed_at, each.incident, each.mark), reverse=True)
+    locks.sort(key=lambda each: (each.system, each.pattern))
     return Wall(locks=_once(locks), broken=tuple(broken), doubts=tuple(doubts))
 
 
 def _once(locks: list[WallLock]) -> tuple[WallLock, ...]:
-    return tuple({each.ours: each for each in reversed(locks)}.values())[::-1]
+    """Each once, though it may hang under both its names."""
+    return tuple({names(each)[0]: each for each in locks}.values())
 
 
 async def recall(

@@ -103,7 +103,7 @@ class Recall(Model):
 
 
 class Wall(Model):
-    """The wall, or the part of it that was asked for, the newest lock first."""
+    """The wall, or the part of it that was asked for: by system and class, the newest lock of each first."""
 
     locks: tuple[WallLock, ...] = ()
     broken: tuple[WallBreak, ...] = ()
@@ -111,7 +111,8 @@ class Wall(Model):
 
     def breaks(self, lock: WallLock) -> tuple[WallBreak, ...]:
         """What broke this lock, and was not taken back."""
-        ours = [each for each in self.broken if (each.of, each.of_mark) == lock.ours]
+        here = (lock.system, lock.pattern, *lock.ours)
+        ours = [each for each in self.broken if (each.system, each.pattern, each.of, each.of_mark) == here]
         back = {each.ours for each in ours if not each.holds}
         return tuple(each for each in ours if each.holds and each.ours not in back)
 

@@ -11,7 +11,7 @@ import uvicorn
 from firestation.drivers.register import open_register
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
-from firestation.errors import FirestationError
+from firestation.errors import FirestationError, NotConfigured, Unreachable
 from firestation.hanging import read, wall_keys
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
@@ -53,13 +53,19 @@ async def run(settings: Settings, address: str | None) -> None:
 
 
 def wall_of(settings: Settings) -> WallPort:
-    """How the wall of locks is read: from beside the evidence, believed by the keys of this station."""
+    """How the wall of locks is read: from beside the evidence, believed by the keys of this station.
+
+    Raises `Unreachable` while the key is not there, which the first worker makes.
+    """
     shelf = open_shelf(settings.evidence_store, "wall of locks")
 
     async def wall(system: str | None) -> Wall:
         public = settings.key_public if settings.key_uri and settings.key_public else None
         path = public or settings.signing_key.with_name(f"{settings.signing_key.name}.pub")
-        keys = wall_keys(load_public_key(path), settings.signing_key.parent)
+        try:
+            keys = wall_keys(load_public_key(path), settings.signing_key.parent)
+        except NotConfigured as error:
+            raise Unreachable(f"nobody can say which locks are ours: {error}") from error
         return await read(shelf, keys, system)
 
     return wall
