@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 from typer.testing import Result
 
+from firestation.acts import ACTS
 from firestation.record import Recalled
 from firestation.wall import Doubt, Recall, Wall, WallBreak
 from gateway.app import side_by_side
+from tests.docs.documents import ROOT, commands
 from tests.property.worlds import START, wall_lock
 
 Run = Callable[..., Result]
@@ -66,6 +69,29 @@ def test_a_document_goes_by_its_digest(run: Run, station: Any, tmp_path: Path) -
     assert (result.exit_code != 0, "--document" in result.output) == (True, True)
     odd = run(*words[:-3], "--verify-by", "some day")
     assert "--verify-by" in odd.output
+
+
+def test_every_command_of_the_document_is_one(run: Run, station: Any, tmp_path: Path) -> None:
+    handbook = tmp_path / "handbook.md"
+    handbook.write_text("Two people sign.")
+    asked: list[str] = []
+
+    def heard(kind: str, by: str, **fields: Any) -> None:
+        ACTS[kind].model_validate({"by": by, **fields})
+        asked.append(kind)
+
+    station.act = heard
+    for line in commands(ROOT / "docs/locks.md"):
+        words = [NAME if word == "INCIDENT" else word for word in shlex.split(line)]
+        words = [str(handbook) if word == handbook.name else word for word in words]
+        if "--as" in words:
+            del words[words.index("--as") : words.index("--as") + 2]
+        if words[1] == "locks":
+            wall(station, locks=(wall_lock(),))
+        assert (words[0], run(*words[1:]).exit_code) == ("firestation", 0), line
+        station.override = None
+        asked += ["locks"] if words[1] == "locks" else []
+    assert asked == ["waive", "second", "attest", "second", "locks", "locks"]
 
 
 def wall(station: Any, **parts: Any) -> None:

@@ -177,10 +177,20 @@ def test_make_has_every_target_that_a_document_names() -> None:
     } <= targets
 
 
+def test_the_locks_of_the_document_are_plans() -> None:
+    plans = [
+        LockPlan.model_validate(yaml.safe_load(block)["lock"])
+        for block in blocks(ROOT / "docs/locks.md", "yaml")
+        if "lock" in yaml.safe_load(block)
+    ]
+    assert "guardrail" in {each.kind for each in plans}
+
+
 def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
-    Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py.
+    Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, and those of
+    docs/locks.md in tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -188,6 +198,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/operations.md",
         "docs/access.md",
         "docs/authoring.md",
+        "docs/locks.md",
         "docs/authority.md",
         "docs/evidence.md",
         "docs/firebreaks.md",
