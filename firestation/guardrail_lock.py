@@ -123,7 +123,8 @@ def placed(body: JsonValue, path: str, value: JsonValue) -> JsonValue:
         inner = _member(inner, step, path)
     _member(inner, where[-1], path)
     inner[where[-1]] = value
-    return copy
+    changed: JsonValue = copy
+    return changed
 
 
 def _member(data: Any, step: str | int, path: str) -> Any:

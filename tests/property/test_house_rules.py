@@ -40,7 +40,8 @@ class House(RuleBasedStateMachine):
 
     @initialize(graver=st.booleans(), process=st.booleans())
     def open(self, graver: bool, process: bool) -> None:
-        lock = {"lock": LockPlan(title="Two people sign a policy", kind="process")} if process else {}
+        plan = LockPlan(title="Two people sign a policy", kind="process")
+        lock: dict[str, Any] = {"lock": plan} if process else {}
         self.world = World(people=more_at_sev1(), **GRAVER, **lock) if graver else World(**lock)
 
     @rule(data=st.data())

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firestation import acts, record
@@ -47,6 +47,7 @@ WORDS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(words=WORDS, process=st.booleans())
 def test_no_close_without_two_people_or_a_proof(words: list[tuple[str, str, int]], process: bool) -> None:
     """Kept beside the rules, naively: the last word of each kind, whose it is, and who stands for it."""
@@ -164,9 +165,10 @@ def test_incidents_of_before_close_as_they_began() -> None:
 
 def test_a_process_is_attested_by_two_and_run_by_no_machine() -> None:
     world = after_action(lock=PROCESS)
-    assert world.incident.lock_wanted
+    wanted = [world.incident.lock_wanted]
     world.draft()
-    assert not world.incident.lock_wanted
+    wanted.append(world.incident.lock_wanted)
+    assert wanted == [True, False]
     refusal = world.attempt(acts.Prove(by="ana"))
     assert refusal
     assert "no machine runs" in refusal.missing
@@ -190,6 +192,7 @@ RUNS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(runs=RUNS, kind=st.sampled_from(["eval", "guardrail"]))
 def test_a_guardrail_is_proved_only_when_the_harmless_still_passes(runs: list[Run], kind: Any) -> None:
     proof = LockProof(
@@ -236,6 +239,7 @@ STRANGE = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(found=st.lists(STRANGE, max_size=4), grades=st.integers(0, 3))
 def test_only_a_lock_of_this_system_and_class_and_of_another_incident_is_broken(
     found: list[dict[str, Any]], grades: int

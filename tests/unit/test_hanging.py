@@ -197,7 +197,7 @@ async def test_a_shelf_that_is_away_is_an_error_and_not_an_empty_wall(shop: Shop
 
 def test_no_two_entries_have_one_name() -> None:
     lock = wall_lock()
-    entries = [
+    entries: list[WallLock | WallBreak] = [
         lock,
         wall_lock(mark="other"),
         wall_lock(incident="refund-agent-5e6f7a8b.b"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -60,7 +60,7 @@ async def proof(
     evidence = tuple(artifact("r-1", each.digest) for each in (other, kept))
     fitting = CheckFitting(id="guard", title="Guardrail", driver="memory")
     with serving(answer) as url:
-        body = {"messages": [{"role": "user", "content": "anything"}], "model": "guard-1"}
+        body: JsonValue = {"messages": [{"role": "user", "content": "anything"}], "model": "guard-1"}
         check = MemoryCheck(
             "guard", lambda: "passed", LockCase(method="POST", url=url, body=body, expect=STOPPED)
         )
@@ -124,7 +124,7 @@ async def test_what_cannot_be_sent_again_says_so(tmp_path: Path) -> None:
 
 
 def test_the_input_goes_where_the_plan_says() -> None:
-    body = {"a": [{"b": 1}, 2]}
+    body: JsonValue = {"a": [{"b": 1}, 2]}
     assert placed(body, "$", "x") == "x"
     assert placed(body, "$.a[0].b", {"c": 3}) == {"a": [{"b": {"c": 3}}, 2]}
     assert body == {"a": [{"b": 1}, 2]}
