@@ -18,13 +18,13 @@ from firestation.confidence import lower_bound
 from firestation.errors import Withheld
 from firestation.evidence import ArtifactRef
 from firestation.expect import judge
-from firestation.locks.case import as_json, make_case, readable
+from firestation.lock_plan import LockPlan
+from firestation.locks.case import Case, as_json, control_cases, make_case, readable
 from firestation.locks.registry import TOOLS
 from firestation.locks.statement import test_result
-from firestation.locks.tool import Outcome
+from firestation.locks.tool import Outcome, Tool
 from firestation.orders import LockOrder
 from firestation.ports import Bench, EvidenceStore, Lockable, LockCase, Secrets, Signer
-from firestation.runbook import LockPlan
 
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 
@@ -56,7 +56,7 @@ class LockActivities:
                 tool=tool,
                 plan=order.plan,
                 case=case,
-                text=tool.write(case),
+                controls=control_cases(case, order.plan, asked),
                 answer=answer,
                 folder=Path(name),
                 token=self.secrets.resolve(asked.token) if asked.token else None,
@@ -64,6 +64,8 @@ class LockActivities:
             ran, version = await asyncio.gather(trial.on_frozen(), self.toolbox.version(tool, trial.folder))
             if all(run.outcome != "error" for run, _ in ran):
                 ran += await trial.on_live()
+            if trial.controls and all(run.outcome != "error" for run, _ in ran):
+                ran += await trial.on_control()
         return await self._proof(trial, ToolVersion(name=tool.program, version=version), ran)
 
     def _asked(self, order: LockOrder) -> LockCase:
@@ -95,8 +97,8 @@ class LockActivities:
     async def _proof(self, trial: Trial, version: ToolVersion, ran: Ran) -> LockProof:
         """Keep everything, and sign what each side showed."""
         case, runs = trial.case, tuple(run for run, _ in ran)
-        file = trial.tool.file_name(case.incident)
-        lock = await self._keep(file, trial.tool.media_type, trial.text.encode())
+        lock = await self._file(trial.tool, case)
+        control = await self._file(trial.tool, trial.controls[0]) if trial.controls else None
         output = "\n\n".join(
             f"== against {run.against}: {run.outcome}: {run.detail}\n{said}" for run, said in ran
         )
@@ -129,7 +131,12 @@ class LockActivities:
             replay=kept,
             tool=version,
             confidence=sure,
+            kind=trial.plan.kind,
+            control=control,
         )
+
+    async def _file(self, tool: Tool, case: Case) -> ArtifactRef:
+        return await self._keep(tool.file_name(case), tool.media_type, tool.write(case).encode())
 
     async def _keep(self, name: str, media_type: str, content: bytes) -> ArtifactRef:
         stored = await self.store.put(content)

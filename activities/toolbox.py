@@ -48,7 +48,7 @@ class Toolbox:
         self, tool: Tool, case: Case, text: str, folder: Path, surroundings: Mapping[str, str]
     ) -> tuple[Result, str]:
         """Run this file once, in an empty folder of its own: what came of it, and what the tool said."""
-        file = tool.file_name(case.incident)
+        file = tool.file_name(case)
         await asyncio.to_thread((folder / file).write_bytes, text.encode())
         command = (self.find(tool), *tool.command(file))
         code, said = await run(command, folder, {**self._around(tool, folder), **surroundings}, RUN_SECONDS)

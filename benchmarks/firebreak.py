@@ -71,6 +71,7 @@ async def _moved(folder: Path, product: Product) -> list[float]:
                     redactor=Redactor(DetectSecretsSieve(), b"key"),
                     cipher=Age(),
                     shelf=open_shelf(folder / "evidence", "evidence store"),
+                    keys=(),
                 )
                 async with worker:
                     return [

@@ -61,6 +61,7 @@ async def _sealing(folder: Path) -> None:
                 redactor=Redactor(DetectSecretsSieve(), b"key"),
                 cipher=Age(),
                 shelf=open_shelf(folder / "evidence", "evidence store"),
+                keys=(),
             )
             async with worker:
                 sealed = [await _sealed(Stage(environment, Town(), _brief(url))) for _ in range(ROUNDS)]

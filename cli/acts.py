@@ -8,6 +8,7 @@ import typer
 
 from cli.decisions import sign_fields
 from cli.desk import As, Desk, Incident, Json, Reason
+from cli.locks import attest, second
 from cli.notes import establish, note
 from cli.perform import digest, perform, ready_words, until
 from cli.plans import show_plan
@@ -334,7 +335,8 @@ def waive(
     Example:
       firestation waive refund-agent-1a2b3c4d lock --until 14d --reason 'needs the new golden set'
 
-    Next: without a snapshot the firebreaks can be decided at once; without a lock the incident can be closed.
+    Next: without a snapshot the firebreaks can be decided at once. Without a lock the incident can be closed once a
+    second person stands for it: `firestation second INCIDENT --reason '...'`.
     """
     desk = Desk.of(ctx, who, as_json=as_json)
     perform(desk, incident, "waive", what=what, reason=reason, until=until(by_when))
@@ -398,7 +400,7 @@ PANELS = {
     TAKE: (ack, declare, assess),
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
     TELL: (note, establish, update),
-    END: (lift, adopt, extend, waive, prove, close),
+    END: (lift, adopt, extend, waive, attest, second, prove, close),
     HAND: (handover, accept, decline, renounce, dismiss, merge),
 }
 """Every act under the heading that it has in the help."""

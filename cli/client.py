@@ -49,6 +49,13 @@ class Gateway:
             raise Nonsense(f"{self.url}/incidents did not answer with a list of incidents; is it a station?")
         return found
 
+    def locks(self, system: str | None) -> dict[str, Any]:
+        """The wall of locks, of one system or of all, as the station tells it."""
+        answer = self._ask("GET", "/locks", params={"system": system} if system else {})
+        if not isinstance(answer, dict) or not isinstance(answer.get("locks"), list):
+            raise Nonsense(f"{self.url}/locks did not answer with a wall of locks; is it a station?")
+        return answer
+
     def picture(self, incident: str) -> Picture:
         """Everything that is known of one incident."""
         answer = self._ask("GET", f"/incidents/{_segment(incident)}")

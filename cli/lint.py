@@ -72,8 +72,9 @@ def _judged(runbook: Runbook, systems: Iterable[System]) -> tuple[list[Hole], tu
 
 def _unlockable(runbook: Runbook, system: System) -> list[Hole]:
     """Whether the lock's check can be written down as a test; it would be found out after the incident otherwise."""
-    fitting = system.check(runbook.lock.check)
-    assert fitting
+    fitting = system.check(runbook.lock.check) if runbook.lock.check else None
+    if fitting is None:  # two people attest it
+        return []
 
     async def asked() -> LockCase | str:
         async with Drivers(ReferenceSecrets(Path())) as bench:

@@ -16,6 +16,7 @@ from cli import (
     files,
     history_keys,
     law,
+    locks,
     people,
     postmortem,
     runbooks,
@@ -90,6 +91,7 @@ def firestation(
 teach(app, "incidents", watch.incidents, SEE)
 teach(app, "show", watch.show_incident, SEE)
 teach(app, "briefing", watch.brief, SEE)
+teach(app, "locks", locks.locks, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)

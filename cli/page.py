@@ -148,9 +148,13 @@ def _words(runbook: Runbook) -> Iterator[Text]:
 def _afterwards(runbook: Runbook) -> Iterator[Text]:
     lock = runbook.lock
     tool = "" if lock.tool == "pytest" else f", in {lock.tool}"
-    yield Text(
-        f"lock: {plain(lock.title)} ({lock.check}, on what {lock.source} had frozen, {lock.live_runs} times{tool})"
-    )
+    how = {
+        "eval": f"{lock.check}, on what {lock.source} had frozen, {lock.live_runs} times{tool}",
+        "guardrail": f"{lock.check} stops what {lock.source} had frozen, {lock.live_runs} times{tool}, and lets the "
+        "control pass",
+        "process": "a process: one person attests the change, and a second one stands for it",
+    }
+    yield Text(f"lock: {plain(lock.title)} ({how[lock.kind]})")
     for task in runbook.after_action:
         yield Text(
             f"{task.id}: {plain(task.title)} ({plain(task.owner)}, within {show_duration(task.within)})"

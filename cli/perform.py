@@ -71,7 +71,7 @@ def digest(text: str) -> str:
     raise InvalidInput("digest", f"{text[:80]!r} is not the beginning of a SHA-256 (8 to 64 of 0-9a-f)", fix)
 
 
-def until(text: str | None) -> str | None:
+def until(text: str | None, option: str = "--until") -> str | None:
     """A date ("2026-01-31", local), a time in ISO 8601, or a span from now ("14d"). Raises `InvalidInput`."""
     if text is None:
         return None
@@ -84,7 +84,7 @@ def until(text: str | None) -> str | None:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except (ValueError, OverflowError, OSError) as error:
         fix = "Write a span like 14d, or a date like 2026-01-31"
-        raise InvalidInput("--until", f"{text[:80]!r} is no date", fix) from error
+        raise InvalidInput(option, f"{text[:80]!r} is no date", fix) from error
 
 
 def happened(text: str | None, option: str = "--at") -> str | None:

@@ -137,6 +137,8 @@ def _head(console: Console, seen: Picture) -> None:
             f"times in {zone(seen.as_of)}; runbook {plain(seen.runbook)}: {plain('; '.join(seen.matched), SHORT)}"
         ),
     )
+    for line in seen.recalled:
+        say(console, Text(plain(line, 600), style=BAD))
     if seen.severity is None and seen.guidance and seen.phase not in ENDED:
         say(console, Text.assemble(("how bad? ", ASK), plain(seen.guidance, 600)))
     for rung in seen.alarms:
@@ -240,6 +242,8 @@ def _evidence(seen: Picture) -> Iterator[Text]:
         word = ("GAP !   ", BAD) if gap.item in seen.needs else ("gap     ", ASK)
         needed = ", which this runbook needs" if gap.item in seen.needs else ""
         yield Text.assemble(word, f"{plain(gap.item)}{needed}: {gap.reason}: {plain(gap.detail, SHORT)}")
+    for doubt in seen.recall.doubts if seen.recall else ():
+        yield Text.assemble(("doubt ! ", BAD), f"{plain(doubt.name)}: {plain(doubt.why, SHORT)}")
     for reading in seen.baseline:
         yield Text(f"before  {plain(reading.check)} {reading.verdict}: {plain(reading.detail, SHORT)}")
 
@@ -267,7 +271,23 @@ def _after(seen: Picture) -> Iterator[Text]:
         yield Text(f"restored at {clock(seen.restored_at, seen.as_of)}")
     for waiver in seen.waivers:
         until = f" until {clock(waiver.until, seen.as_of)}" if waiver.until else ""
-        yield Text(f"{waiver.what} waived by {waiver.by}{until}: {plain(waiver.reason, SHORT)}", style=ASK)
+        also = f", seconded by {waiver.seconded_by}" if waiver.seconded_by else ""
+        yield Text(
+            f"{waiver.what} waived by {waiver.by}{also}{until}: {plain(waiver.reason, SHORT)}", style=ASK
+        )
+    said = seen.attestation
+    if said:
+        also = f", seconded by {said.seconded_by}" if said.seconded_by else ""
+        until = f"to be looked at again by {clock(said.verify_by, seen.as_of)}"
+        what = f"{plain(said.change, SHORT)} ({plain(said.reference, SHORT)}), {until}"
+        yield Text(f"lock attested by {said.by}{also}: {what}", style=ASK)
+    if seen.second:
+        yield Text.assemble(("MISSING  ", BAD), plain(seen.second.missing(), SHORT))
+    yield from _left(seen)
+
+
+def _left(seen: Picture) -> Iterator[Text]:
+    """The tasks, the postmortem, the lock and its place on the wall."""
     for ticket in seen.tickets:
         yield Text(f"{ticket.kind} task: {plain(ticket.reference)}")
     if seen.tickets:
@@ -277,6 +297,8 @@ def _after(seen: Picture) -> Iterator[Text]:
     if seen.lock:
         word = ("proved  ", GOOD) if seen.lock_proved else ("NOT PROVED  ", BAD)
         yield Text.assemble("lock ", word, plain(seen.lock.verdict, SHORT))
+    if seen.wall_trouble:
+        yield Text.assemble(("trouble ", BAD), f"the wall of locks: {plain(seen.wall_trouble, SHORT)}")
     for step, detail in seen.trouble.items():
         yield Text.assemble(("trouble ", BAD), f"{plain(step)}: {plain(detail, SHORT)}")
 

@@ -203,6 +203,31 @@ class Waive(_Act):
     until: Time | None = None
 
 
+class Attest(_Act):
+    """People do it differently now: what the change is, where it is written down, and until when somebody looks again.
+
+    `document` is the SHA-256 of that text as it is today. It is the lock of a runbook that has one of the kind process,
+    once a second person stands for it.
+    """
+
+    kind: Literal["attest"] = "attest"
+    change: Text
+    reference: Line
+    document: Sha256 | None = None
+    verify_by: Time
+
+
+class Second(_Act):
+    """I stand for it too: the waiver of the lock, or the attestation, that waits for a second person.
+
+    `word` is its digest, for whoever wants to be sure that it was not replaced meanwhile.
+    """
+
+    kind: Literal["second"] = "second"
+    reason: Text
+    word: Sha256 | None = None
+
+
 class Categorize(_Act):
     """This incident is of a category that has to be reported by law: the category's legal clocks start.
 
@@ -281,6 +306,8 @@ Act = Annotated[
     | Switch
     | Confirm
     | Waive
+    | Attest
+    | Second
     | Categorize
     | Withdraw
     | Inform

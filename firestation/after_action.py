@@ -43,10 +43,17 @@ class TicketState(Model):
     detail: Text
 
 
-class Run(Model):
-    """One run of the lock: against the frozen evidence, or against the live system."""
+LockKind = Literal["eval", "guardrail", "process"]
 
-    against: Literal["frozen", "live"]
+Side = Literal["frozen", "live", "control"]
+SIDES: tuple[Side, ...] = ("frozen", "live", "control")
+"""What keeps a class from coming back: a test of the product, a guardrail that stops the input, or what people do."""
+
+
+class Run(Model):
+    """One run of the lock: against the frozen evidence, against the live system, or with the harmless control input."""
+
+    against: Side
     outcome: Literal["failed", "passed", "error"]
     detail: Text
 
@@ -73,9 +80,12 @@ class ToolVersion(Model):
 class LockProof(Model):
     """The lock and its runs. Proved: it fails on what was frozen and passes, every time, on what was repaired.
 
+    That of a guardrail also needs the harmless `control` input to pass: what stops everything keeps nothing back.
+
     `report` is what the tool said, run by run; `replay` the request and the answer that stood for the system as it was
     frozen. `statement` is the signed in-toto `test-result` of the live runs, `frozen_statement` that of the frozen
-    ones; a side that has none did not run to its end. `confidence` is there only when a judge judged.
+    ones; a side that has none did not run to its end. `confidence` is there only when a judge judged. Of a guardrail
+    `control` is the file of the harmless input.
     """
 
     lock: ArtifactRef
@@ -88,16 +98,17 @@ class LockProof(Model):
     replay: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
     tool: ToolVersion | None = Field(default=None, exclude_if=lambda value: value is None)
     confidence: Confidence | None = Field(default=None, exclude_if=lambda value: value is None)
+    kind: LockKind = Field(default="eval", exclude_if=lambda value: value == "eval")
+    control: ArtifactRef | None = Field(default=None, exclude_if=lambda value: value is None)
 
-    def outcomes(self, against: Literal["frozen", "live"]) -> tuple[str, ...]:
+    def outcomes(self, against: Side) -> tuple[str, ...]:
         """How the runs of one side ended, in their order."""
         return tuple(run.outcome for run in self.runs if run.against == against)
 
     def attached(self) -> tuple[ArtifactRef, ...]:
         """What was kept beside the lock and the report."""
-        return tuple(
-            each for each in (self.replay, self.frozen_statement, self.statement) if each is not None
-        )
+        kept = (self.control, self.replay, self.frozen_statement, self.statement)
+        return tuple(each for each in kept if each is not None)
 
     @property
     def proved(self) -> bool:
@@ -105,8 +116,9 @@ class LockProof(Model):
 
         Of a judge, who may err, the runs must show the share that is wanted; the bounds are computed anew.
         """
-        frozen, live = self.outcomes("frozen"), self.outcomes("live")
-        if not frozen or not live or "error" in frozen + live:
+        frozen, live, control = (self.outcomes(side) for side in SIDES)
+        controlled = set(control) == {"passed"} if self.kind == "guardrail" else not control
+        if not frozen or not live or "error" in frozen + live or not controlled:
             return False
         if self.confidence is None:
             return set(frozen) == {"failed"} and set(live) == {"passed"}
@@ -120,6 +132,8 @@ class LockProof(Model):
     def verdict(self) -> str:
         """In one sentence, what the runs showed."""
         said = f"on the frozen evidence: {self._said('frozen')}; on the live system: {self._said('live')}"
+        if self.kind == "guardrail":
+            said += f"; with the harmless control input: {self._said('control')}"
         sure = self.confidence
         if sure is None:
             return said
@@ -128,11 +142,28 @@ class LockProof(Model):
             f"frozen, and passes at least {sure.live:.0%} of the time on the live system ({sure.wanted:.0%} wanted)"
         )
 
-    def _said(self, against: Literal["frozen", "live"]) -> str:
+    def _said(self, against: Side) -> str:
         found = self.outcomes(against)
         if self.confidence is None:
             return ", ".join(found) or "not run"
         return ", ".join(f"{found.count(each)} {each}" for each in dict.fromkeys(found)) or "not run"
+
+
+class Attestation(Model):
+    """The word of a person that people do it differently now, and of a second person who stands for it too.
+
+    `reference` is where the change is written down, `document` the SHA-256 of that text as it was; `verify_by` is the
+    day until which somebody looks again whether it is still done so.
+    """
+
+    by: Id
+    change: Text
+    reference: Line
+    document: Sha256 | None = None
+    verify_by: Time
+    at: Time
+    seconded_by: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+    seconded_at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SoakReport(Model):

@@ -29,6 +29,7 @@ from firestation.model import Id, Line, Model, Text, Time, without
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
+from firestation.wall import Hanging, Recall
 
 DERIVED = frozenset(
     [
@@ -50,7 +51,7 @@ DERIVED = frozenset(
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""
 
-READINGS = frozenset({"measure", "probe", "soak"})
+READINGS = frozenset({"measure", "probe", "soak", "recall_locks"})
 """Activities that only look, and are done again by the next run when this one ends before it has taken the answer."""
 
 
@@ -268,7 +269,18 @@ class Auditor:
         """The verdict, with the breaches that stand on the record."""
         for waiver in self.incident.waivers:
             rule = 1 if waiver.what == "snapshot" else 9
-            self._find("on the record", rule, f"{waiver.what} waived by {waiver.by}: {waiver.reason}")
+            second = f", seconded by {waiver.seconded_by}" if waiver.seconded_by else ""
+            self._find("on the record", rule, f"{waiver.what} waived by {waiver.by}{second}: {waiver.reason}")
+        for said in self.incident.attestations:
+            second = said.seconded_by or "nobody"
+            until = f"to be looked at again by {said.verify_by:%Y-%m-%d}"
+            what = (
+                f"lock attested by {said.by}, seconded by {second}, {until}: {said.reference}: {said.change}"
+            )
+            self._find("on the record", 9, what)
+        if self.incident.ended and self.incident.wall_trouble:
+            what = f"not on the wall of locks when it ended: {self.incident.wall_trouble}"
+            self._find("on the record", 9, what)
         for deadline in self.incident.deadlines:
             if deadline.missed:
                 self._find("on the record", 7, f"missed: {deadline.milestone}")
@@ -419,6 +431,20 @@ def _drafted(step: Step, _: Incident) -> Event:
     return record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer))
 
 
+def _recalled(step: Step, incident: Incident) -> Event | None:
+    if incident.ended:
+        return None
+    if step.kind == "failed":
+        return record.NotRecalled(at=step.at, detail=step.answer)
+    return record.Recalled(at=step.at, recall=Recall.model_validate(step.answer))
+
+
+def _hung(step: Step, _: Incident) -> Event:
+    if step.kind == "failed":
+        return record.NotHung(at=step.at, detail=step.answer)
+    return record.Hung(at=step.at, hanging=Hanging.model_validate(step.answer))
+
+
 DONE: dict[str, Translate] = {
     "take_lease": _leased,
     "release_lease": _released,
@@ -431,6 +457,8 @@ DONE: dict[str, Translate] = {
     "send": _sent,
     "open_task": _opened,
     "prove_lock": lambda step, _: record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer)),
+    "recall_locks": _recalled,
+    "hang_lock": _hung,
     "keep": _drafted,
     "draft": _drafted,
 }
@@ -447,4 +475,6 @@ FAILED: dict[str, Translate] = {
     "prove_lock": _failing("lock"),
     "keep": _failing("draft"),
     "draft": _failing("draft"),
+    "recall_locks": _recalled,
+    "hang_lock": _hung,
 }

@@ -68,7 +68,12 @@ def _happened(seen: Picture, clock: Callable[[datetime], str]) -> list[str]:
     rung = [f"{clock(each.first_at)} {each.alarm.name}: {each.alarm.summary}" for each in seen.alarms[:2]]
     facts = [each for each in seen.entries if each.standing == "fact"]
     causes = [f"the cause: {each.text} ({each.by})" for each in facts if each.cause]
-    return rung + causes + [f"{each.text} ({each.by})" for each in facts[::-1] if not each.cause]
+    return (
+        rung
+        + list(seen.recalled[:1])
+        + causes
+        + [f"{each.text} ({each.by})" for each in facts[::-1] if not each.cause]
+    )
 
 
 def _moved(each: Firebreak) -> str:
@@ -94,7 +99,9 @@ def _unknown(seen: Picture) -> list[str]:
     guesses = [f"whether {each.text} ({each.by})" for each in seen.entries if each.standing == "hypothesis"]
     gaps = [f"not captured: {each.item}: {each.detail}" for each in seen.sealed.gaps] if seen.sealed else []
     trouble = [f"{name}: {text}" for name, text in seen.trouble.items()]
-    return cause + guesses[::-1] + trouble + gaps
+    doubts = [f"what hangs as {each.name}: {each.why}" for each in seen.recall.doubts] if seen.recall else []
+    wall = [f"whether a lock broke: {seen.recall_trouble}"] if seen.recall_trouble else []
+    return cause + wall + guesses[::-1] + trouble + gaps + doubts
 
 
 def _few(lines: Iterable[str]) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from functools import reduce, singledispatch
 
-from firestation import record
+from firestation import record, recurrence
 from firestation.acts import Approve, Lift
 from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
-from firestation.fold_acts import acted, with_page
+from firestation.fold_acts import acted, covered, with_page
 from firestation.leases import compensate, drifted, fail_together, forget, go_on, lease, outdated
 from firestation.legal_course import altered, counted
 from firestation.model import Model, without
@@ -388,7 +388,12 @@ def _(event: record.Reminded | record.Overdue, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Drafted, incident: Incident) -> Incident:
-    return incident.changed(postmortem=event.artifact)
+    return _no_run(incident.changed(postmortem=event.artifact))
+
+
+def _no_run(incident: Incident) -> Incident:
+    """No machine runs a lock that is a process: with the draft, which comes last, all is done that an engine can do."""
+    return incident.changed(lock_wanted=False) if incident.brief.runbook.lock.kind == "process" else incident
 
 
 @_apply.register
@@ -404,4 +409,27 @@ def _(event: record.LockTried, incident: Incident) -> Incident:
 @_apply.register
 def _(event: record.Failed, incident: Incident) -> Incident:
     incident = incident.changed(trouble={**incident.trouble, event.step: event.detail})
+    if event.step == "draft":
+        return _no_run(incident)
     return incident.changed(lock_wanted=False) if event.step == "lock" else incident
+
+
+@_apply.register
+def _(event: record.Recalled, incident: Incident) -> Incident:
+    incident = recurrence.followed(incident.changed(now=max(incident.now, event.at)), event)
+    return covered(incident)
+
+
+@_apply.register
+def _(event: record.NotRecalled, incident: Incident) -> Incident:
+    return incident.changed(recall_trouble=event.detail)
+
+
+@_apply.register
+def _(event: record.Hung, incident: Incident) -> Incident:
+    return recurrence.hung(incident, event)
+
+
+@_apply.register
+def _(event: record.NotHung, incident: Incident) -> Incident:
+    return incident.changed(wall_trouble=event.detail)

@@ -3,6 +3,7 @@
 from functools import singledispatch
 
 from firestation import acts
+from firestation.after_action import Attestation
 from firestation.authority import Role
 from firestation.board import Entry, Voucher, Word
 from firestation.captaincy import left, taken
@@ -11,7 +12,9 @@ from firestation.leases import asked_for, fail_together, lease, withdraw
 from firestation.legal_course import start, worded
 from firestation.model import Model
 from firestation.quorum import enough
-from firestation.severity import Assessment, Axis, Declaration, Weighing, propose
+from firestation.recurrence import weighed
+from firestation.seconding import seconded
+from firestation.severity import Assessment, Axis, Declaration
 from firestation.state import Incident, Page, Waiver
 
 POSTS = frozenset({Role.SCRIBE, Role.COMMS, Role.INVESTIGATOR})
@@ -52,10 +55,10 @@ def _(act: acts.Declare, incident: Incident) -> Incident:
     )
     incident = incident.changed(severity=act.severity, declarations=(*incident.declarations, declaration))
     incident = start(incident, act.severity, act.by, act.reason, incident.now)
-    return _covered(incident) if incident.since(2) else incident
+    return covered(incident) if incident.since(2) else incident
 
 
-def _covered(incident: Incident) -> Incident:
+def covered(incident: Incident) -> Incident:
     """What waits to be moved on a word that was written beforehand, and not for this weight, is put to the captain."""
     for firebreak in incident.firebreaks:
         beforehand = firebreak.state is Lease.AUTHORIZED and firebreak.authority != "captain"
@@ -72,17 +75,8 @@ def _(act: acts.Assess, incident: Incident) -> Incident:
         axis: Assessment(grade=grade, by=act.by, reason=act.reason, at=incident.now)
         for axis, grade in act.grades.items()
     }
-    incident = _weighed(incident.changed(assessed={**incident.assessed, **assessed}), act.by, act.reason)
-    return _covered(incident) if incident.since(2) else incident
-
-
-def _weighed(incident: Incident, by: str, reason: str) -> Incident:
-    """The proposal computed again, and what that changed."""
-    proposal = propose(incident.brief.runbook.severity, incident.assessed)
-    weighing = Weighing(
-        by=by, reason=reason, was=incident.proposal.severity, now=proposal.severity, at=incident.now
-    )
-    return incident.changed(proposal=proposal, weighings=(*incident.weighings, weighing))
+    incident = weighed(incident.changed(assessed={**incident.assessed, **assessed}), act.by, act.reason)
+    return covered(incident) if incident.since(2) else incident
 
 
 @acted.register
@@ -225,8 +219,8 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
     others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
     matched = (f"chosen by {act.by}: {act.reason}",)
     incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
-    incident = _weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000])
-    incident = _covered(incident) if incident.since(3) else incident
+    incident = weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000])
+    incident = covered(incident) if incident.since(3) else incident
     for firebreak in incident.firebreaks:  # what is not decided yet was the other runbook's proposal
         if firebreak.state is Lease.PROPOSED:
             why = f"{act.by} went on by the runbook {act.to}"
@@ -252,6 +246,18 @@ def _(act: acts.Confirm, incident: Incident) -> Incident:
 def _(act: acts.Waive, incident: Incident) -> Incident:
     waiver = Waiver(what=act.what, by=act.by, reason=act.reason, until=act.until, at=incident.now)
     return incident.changed(waivers=(*incident.waivers, waiver))
+
+
+@acted.register
+def _(act: acts.Attest, incident: Incident) -> Incident:
+    fields = act.model_dump(exclude={"kind"})
+    said = Attestation(at=incident.now, **fields)
+    return incident.changed(attestations=(*incident.attestations, said))
+
+
+@acted.register
+def _(act: acts.Second, incident: Incident) -> Incident:
+    return seconded(incident, act)
 
 
 @acted.register

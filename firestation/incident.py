@@ -6,7 +6,7 @@ make happen is in `due.py`.
 
 from typing import Literal
 
-from firestation import acts, captaincy, legal_course, record
+from firestation import acts, captaincy, legal_course, record, seconding
 from firestation.authority import Role
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
@@ -102,9 +102,10 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
             return _cannot_switch(incident, act.to)
         case acts.Confirm():
             return _cannot_confirm(incident, act, person.roles)
-        case acts.Prove():
-            ready = incident.phase is Phase.AFTER_ACTION
-            return None if ready else "the lock is proved after recovery, when every firebreak has ended"
+        case acts.Prove() | acts.Attest():
+            return _cannot_lock(incident, act, person.roles)
+        case acts.Second() if seconding.waits(incident) is None:
+            return "no waiver of the lock and no attestation waits for a second person"
         case acts.Merge() if act.into == incident.id:
             return "an incident cannot be merged into itself"
         case _:
@@ -148,6 +149,20 @@ def _cannot_establish(incident: Incident, act: acts.Establish) -> str | None:
         since = f"{ours[0].at:%H:%M:%S} UTC"
         return f"{act.by} has stood for note {act.entry} as a fact since {since}; somebody else may confirm it too"
     return None
+
+
+def _cannot_lock(incident: Incident, act: acts.Prove | acts.Attest, roles: tuple[Role, ...]) -> str | None:
+    """A lock is run by the engine, or it is a process and people attest it; either after recovery."""
+    kind, attests = incident.brief.runbook.lock.kind, isinstance(act, acts.Attest)
+    if attests and kind != "process":
+        return f"the lock of this runbook is of the kind {kind}, which is proved by running it: firestation prove"
+    if not attests and kind == "process":
+        return "the lock of this runbook is a process, which no machine runs: firestation attest"
+    if attests and set(roles) == {Role.AUDITOR}:
+        return "an auditor reads and does not write"
+    done = "attested" if attests else "proved"
+    ready = incident.phase is Phase.AFTER_ACTION
+    return None if ready else f"the lock is {done} after recovery, when every firebreak has ended"
 
 
 def _lacks(name: str, roles: tuple[Role, ...], role: Role) -> str | None:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from firestation import captaincy, legal_course, record
+from firestation import captaincy, legal_course, record, recurrence, seconding
 from firestation.acts import (
     Accept,
     Acknowledge,
     Assess,
+    Attest,
     Close,
     Declare,
     Decline,
@@ -17,6 +18,7 @@ from firestation.acts import (
     Merge,
     Switch,
     Update,
+    Waive,
 )
 from firestation.authority import Role
 from firestation.board import Message, Word, render
@@ -27,7 +29,7 @@ from firestation.model import Id, Line, Model, show_duration
 from firestation.paging import page_text, page_title
 from firestation.picture import picture
 from firestation.record import Acted, Event
-from firestation.severity import Declaration, Weighing
+from firestation.severity import Declaration, Severity, Weighing
 from firestation.state import Incident
 
 LONGEST = 4000
@@ -53,7 +55,7 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         _to(incident, each.person, Draft(each.step, each.title, each.text))
         for each in legal_course.reminders(incident, event)
     )
-    return (*_notices(incident, event), *by_law)
+    return (*_notices(incident, event), *_of_locks(incident, event), *by_law)
 
 
 def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
@@ -77,6 +79,16 @@ def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case _:
             draft = _trouble(incident, event)
             return (_to_captain(incident, draft),) if draft else _captaincy(incident, event)
+
+
+def _of_locks(incident: Incident, event: Event) -> Iterator[Notice]:
+    """What is said when the wall of locks has answered, and when a word on the lock waits for a second person."""
+    match event:
+        case record.Recalled():
+            yield from _comes_back(incident)
+            yield from _uncovered(incident)
+        case Acted(act=Waive(what="lock") | Attest()):
+            yield from _seconds(incident)
 
 
 def _captaincy(incident: Incident, event: Event) -> tuple[Notice, ...]:
@@ -284,10 +296,39 @@ def _graver(incident: Incident, act: Declare | Assess | Switch) -> Iterator[Noti
             if incident.in_doubt and _is_news(weighing, declared):
                 yield _to_captain(incident, _doubt(incident, why))
             return
+    yield from _next_one(incident, was, why)
+
+
+def _next_one(incident: Incident, was: Severity, why: str) -> Iterator[Notice]:
+    """To the next one whom only the graver severity pages."""
     known = {*incident.brief.roster.ranks(was), incident.captain}
     others = [name for name in incident.ranks if name not in known]
     if incident.weight.graver_than(was) and others:
         yield _to(incident, others[0], _raised(incident, why))
+
+
+def _comes_back(incident: Incident) -> Iterator[Notice]:
+    """That a lock is broken: to the captain, or whoever was paged, and to whom only the graver severity pages."""
+    lines = recurrence.told(incident)
+    if not lines:
+        return
+    title = f"{incident.id}: {lines[0]}"
+    text = "\n".join(
+        (*lines, f"{incident.proposal.severity} is proposed. See: firestation show {incident.id}")
+    )
+    yield _to_captain(incident, Draft(_again(incident, "recalled"), title, text))
+    weighing = incident.weighings[-1] if incident.weighings else None
+    if recurrence.broken(incident) and weighing and weighing.at == incident.now and not incident.declarations:
+        yield from _next_one(incident, weighing.was, lines[0])
+
+
+def _seconds(incident: Incident) -> Iterator[Notice]:
+    """To each person who could stand for a word on the lock as the second one."""
+    found = seconding.waits(incident)
+    for person in found.who if found else ():
+        text = f"{incident.brief.runbook.lock.title}\nfirestation second {incident.id} --reason '...'"
+        title = f"{incident.id}: {found.what if found else ''} waits for a second person"
+        yield _to(incident, person, Draft(_again(incident, f"second-{person}"), title, text, "decision"))
 
 
 def _is_news(weighing: Weighing, declared: Declaration) -> bool:

@@ -9,9 +9,10 @@ from firestation.board import Message
 from firestation.evidence import ArtifactRef, Scope, Snapshot
 from firestation.firebreak import MoveOrder
 from firestation.links import Link
+from firestation.lock_plan import LockPlan
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
-from firestation.runbook import LockPlan
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
+from firestation.wall import Entry
 
 
 class CollectOrder(Model):
@@ -158,6 +159,21 @@ class DraftOrder(Model):
 
     incident: Id
     packed: str
+
+
+class RecallOrder(Model):
+    """Tell what the wall of locks has for this system and class, but for the asking incident's. Answer: `Recall`."""
+
+    system: Id
+    pattern: Id
+    incident: Id
+    mark: Line
+
+
+class HangOrder(Model):
+    """Hang this on the wall of locks, once. Answer: `Hanging`."""
+
+    entry: Entry
 
 
 class LockOrder(Model):

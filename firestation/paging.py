@@ -11,6 +11,7 @@ from itertools import islice
 from firestation import record
 from firestation.clock import NEVER
 from firestation.links import Link, mark_of
+from firestation.recurrence import told
 from firestation.state import Incident, Parcel
 
 ROUNDS_BEFORE_SLOWING = 2
@@ -94,9 +95,14 @@ def page_text(incident: Incident, step: int) -> str:
     if not incident.since(3):
         return f"{summary}\nTake it: firestation ack {incident.id}"
     return (
-        f"{summary[:3000]}\nNo captain ({vacant(incident)}); page {step}. Take it: firestation ack {incident.id}, "
-        f"or POST /incidents/{incident.id}/acknowledge"
+        f"{summary[:3000]}{_broken(incident)}\nNo captain ({vacant(incident)}); page {step}. "
+        f"Take it: firestation ack {incident.id}, or POST /incidents/{incident.id}/acknowledge"
     )
+
+
+def _broken(incident: Incident) -> str:
+    """That a lock of this class did not hold, on a line of its own, as far as the wall has answered by then."""
+    return "".join(f"\n{each}"[:600] for each in told(incident)[:1])
 
 
 def link_of(incident: Incident, parcel: Parcel) -> Link | None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from pydantic import Field
 
-from firestation.after_action import LockProof, Ticket
+from firestation.after_action import Attestation, LockKind, LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word, causal
 from firestation.captaincy import expiring
@@ -19,10 +19,13 @@ from firestation.paging import want_of_captain
 from firestation.plan import Plan, plans, prepared
 from firestation.quorum import quorum
 from firestation.record import Record
+from firestation.recurrence import told
+from firestation.seconding import NOBODY, Waits, good, waits
 from firestation.severity import Declaration, Proposal, Severity
 from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, moments
+from firestation.wall import Recall
 
 
 class Waiting(Model):
@@ -93,6 +96,13 @@ class Picture(Model):
     tickets: tuple[Ticket, ...]
     lock: LockProof | None
     lock_proved: bool
+    lock_kind: LockKind = "eval"
+    attestation: Attestation | None = None
+    second: Waits | None = None
+    recall: Recall | None = None
+    recall_trouble: Text | None = None
+    recalled: tuple[Text, ...] = ()
+    wall_trouble: Text | None = None
     ended_at: Time | None
     merged_into: Id | None
     waiting: tuple[Waiting, ...]
@@ -126,6 +136,9 @@ def picture(incident: Incident, events: Record) -> Picture:
         alternatives=tuple(each.runbook for each in brief.alternatives),
         prepared=prepared(incident),
         lock_proved=incident.lock is not None and incident.lock.proved,
+        lock_kind=brief.runbook.lock.kind,
+        second=_second(incident),
+        recalled=told(incident),
         waiting=waiting_for(incident),
         timeline=moments(events, partial(in_sight, incident)),
     )
@@ -160,7 +173,8 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
     """What stands between this incident and its end, the most urgent first."""
     if incident.ended:
         return ()
-    people, engine = (*_people(incident), *_decisions(incident), *_asked(incident)), _engine(incident)
+    people = (*_people(incident), *_decisions(incident), *_asked(incident), *_seconds(incident))
+    engine = _engine(incident)
     return (*people, *_by_law(incident), *engine, *_after(incident), *_words_to_say(incident))
 
 
@@ -246,6 +260,25 @@ def _asked(incident: Incident) -> list[Waiting]:
     return [*answers, *duties]
 
 
+def _second(incident: Incident) -> Waits | None:
+    """The word on the lock that waits for a second person, as long as nothing better stands in its place."""
+    proved = incident.lock is not None and incident.lock.proved
+    return None if incident.ended or proved or good(incident, incident.now) else waits(incident)
+
+
+def _seconds(incident: Incident) -> list[Waiting]:
+    found = _second(incident)
+    if found is None:
+        return []
+    command = f"firestation second {incident.id} --reason '...'"
+    who = " or ".join(found.who) or NOBODY
+    return [
+        Waiting(
+            what=f"a second person for {found.what}"[:300], who=who[:300], since=found.since, command=command
+        )
+    ]
+
+
 def _by_law(incident: Incident) -> list[Waiting]:
     """The authorities that have to be informed, the first that is due first."""
     return [
@@ -294,6 +327,10 @@ def _engine(incident: Incident) -> list[Waiting]:
     if incident.sealed is None:
         what = "the snapshot" + (f" ({incident.seal_trouble})" if incident.seal_trouble else "")
         found.append(Waiting(what=what[:300], bare="the snapshot", who="engine", since=incident.opened_at))
+    if incident.recall_trouble:
+        bare = "the wall of locks to answer"
+        what = f"{bare} ({incident.recall_trouble})"
+        found.append(Waiting(what=what[:300], bare=bare, who="engine", since=incident.opened_at))
     if incident.late:
         what = f"the late evidence of {', '.join(incident.late)}"
         found.append(Waiting(what=what[:300], who="engine", since=incident.opened_at))
@@ -345,13 +382,19 @@ def _after(incident: Incident) -> list[Waiting]:
     if incident.phase is not Phase.AFTER_ACTION or incident.restored_at is None:
         return found
     if incident.lock_wanted:
-        what = "the postmortem to be drafted and the lock to be proved"
+        by_people = incident.brief.runbook.lock.kind == "process"
+        what = "the postmortem to be drafted" + ("" if by_people else " and the lock to be proved")
         return [*found, Waiting(what=what, who="engine", since=incident.restored_at)]
-    closable = incident.lock_waiver or (incident.lock and incident.lock.proved)
+    closable = good(incident, incident.now) or (incident.lock and incident.lock.proved)
     if closable and incident.counting:
         return found
     if closable:
         what, command = "the incident to be closed", f"firestation close {name}"
+    elif incident.brief.runbook.lock.kind == "process":
+        if _second(incident):
+            return found
+        what = f"the change of process to be attested: {incident.brief.runbook.lock.title}"
+        command = f"firestation attest {name} --change '...' --reference '...' --verify-by 90d"
     else:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")
         what, command = f"a lock that is proved ({verdict})", f"firestation prove {name}"

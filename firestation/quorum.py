@@ -1,9 +1,10 @@
 """Who must say yes to an action, who has, and who is missing. The captain is always one of them."""
 
-from firestation.acts import Act, Approve
+from firestation.acts import Act, Approve, Attest, Waive
 from firestation.authority import Role
 from firestation.firebreak import Decided, Firebreak, Lease
 from firestation.model import Id, Model, count
+from firestation.seconding import waits
 from firestation.state import Incident
 
 
@@ -66,7 +67,10 @@ def enough(incident: Incident, firebreak: Firebreak, decisions: tuple[Decided, .
 
 
 def still_missing(incident: Incident, act: Act) -> str | None:
-    """What an approval that was accepted still waits for, in words; None when it is enough."""
+    """What a word that was accepted still waits for; None when it is enough."""
+    if isinstance(act, Attest) or (isinstance(act, Waive) and act.what == "lock"):
+        second = waits(incident)
+        return second.missing() if second else None
     firebreak = incident.firebreak(act.action) if isinstance(act, Approve) else None
     found = quorum(incident, firebreak) if firebreak else None
     return found.words() if found and found.missing else None

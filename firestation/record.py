@@ -21,6 +21,7 @@ from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.runbook import Runbook
 from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
+from firestation.wall import Hanging, Recall
 
 EDITION = 4
 """What incidents that are opened today can do beyond those of before, which go on as they began.
@@ -329,6 +330,34 @@ class LockTried(_Event):
     proof: LockProof
 
 
+class Recalled(_Event):
+    """The wall of locks has answered what hangs there for this system and class. From the activity `recall_locks`."""
+
+    kind: Literal["recalled"] = "recalled"
+    recall: Recall
+
+
+class NotRecalled(_Event):
+    """The wall of locks could not be asked; it is asked again. From the failed activity `recall_locks`."""
+
+    kind: Literal["not-recalled"] = "not-recalled"
+    detail: Text
+
+
+class Hung(_Event):
+    """An entry hangs on the wall of locks. From the activity `hang_lock`."""
+
+    kind: Literal["hung"] = "hung"
+    hanging: Hanging
+
+
+class NotHung(_Event):
+    """An entry could not be hung on the wall of locks; it is tried again. From the failed activity `hang_lock`."""
+
+    kind: Literal["not-hung"] = "not-hung"
+    detail: Text
+
+
 class Failed(_Event):
     """Something that the engine owes could not be done, and waits for a person. From a failed activity."""
 
@@ -372,6 +401,10 @@ Event = Annotated[
     | Drafted
     | TaskOpened
     | LockTried
+    | Recalled
+    | NotRecalled
+    | Hung
+    | NotHung
     | Failed,
     Field(discriminator="kind"),
 ]

@@ -7,7 +7,7 @@ tests try to get one past, and the audit judges the raw history with the same fu
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from firestation import acts, record
+from firestation import acts, record, seconding
 from firestation.authority import Role
 from firestation.board import names_cause
 from firestation.captaincy import former
@@ -294,16 +294,35 @@ def _soak_objection(incident: Incident, event: record.Soaked) -> str | None:
 
 
 def no_close_without_lock(incident: Incident, event: Event) -> str | None:
-    """The lock is proved, or waived by name with a reason and a date."""
-    if isinstance(event, Acted) and isinstance(event.act, acts.Waive) and event.act.what == "lock":
-        if event.act.until is None or event.act.until <= event.at:
-            return "a waiver of the lock needs a date in the future: --until"
+    """The lock is proved, or two people stand for it: attested where it is a process, or waived until a date."""
+    if not isinstance(event, Acted):
         return None
-    if not (isinstance(event, Acted) and isinstance(event.act, acts.Close)) or incident.lock_waiver:
+    act = event.act
+    if isinstance(act, acts.Waive) and act.what == "lock" and (act.until is None or act.until <= event.at):
+        return "a waiver of the lock needs a date in the future: --until"
+    if isinstance(act, acts.Attest) and act.verify_by <= event.at:
+        return "somebody has to look again whether it is still done so, on a day in the future: --verify-by"
+    if isinstance(act, acts.Second):
+        return seconding.may_not(incident, act)
+    return _lock_objection(incident, event.at) if isinstance(act, acts.Close) else None
+
+
+def _lock_objection(incident: Incident, at: datetime) -> str | None:
+    """Why the incident may not be closed with the lock that there is."""
+    if (incident.lock and incident.lock.proved) or seconding.good(incident, at):
         return None
-    if incident.lock is None:
-        return "there is no lock yet"
-    return None if incident.lock.proved else f"the lock is not proved ({incident.lock.verdict})"
+    missing = seconding.waits(incident)
+    if missing:
+        return f"{missing.missing()}; firestation second"
+    waiver, said = incident.lock_waiver, incident.attestation
+    ended = [each for each in (waiver and waiver.until, said and said.verify_by) if each and each <= at]
+    if ended:
+        return (
+            f"the word of two people that stood for the lock was good until {max(ended):%Y-%m-%d %H:%M} UTC"
+        )
+    if incident.brief.runbook.lock.kind == "process":
+        return "nobody has attested the change of process yet"
+    return f"the lock is not proved ({incident.lock.verdict})" if incident.lock else "there is no lock yet"
 
 
 def exactly_once(incident: Incident, event: Event) -> str | None:

@@ -1,15 +1,13 @@
 """The runbook: the rehearsed response to one failure pattern, pinned into the incident when it opens."""
 
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from firestation.address import Address
 from firestation.clock import FirstFifteen
-from firestation.confidence import lower_bound
 from firestation.errors import NotConfigured
-from firestation.expect import Expectation, JsonPath
+from firestation.lock_plan import LockPlan
 from firestation.model import Duration, Id, Line, Model, Span, Text, wrong_at
 from firestation.severity import Axes, Severity
 from firestation.steps import FirebreakStep, ManualStep
@@ -88,7 +86,7 @@ class FollowUp(Model):
     )
 
 
-POSTMORTEM_WITHIN, LOCK_WITHIN = timedelta(days=5), timedelta(days=14)
+POSTMORTEM_WITHIN = timedelta(days=5)
 
 
 class PostmortemPlan(Model):
@@ -100,99 +98,6 @@ class PostmortemPlan(Model):
     within: Duration = Field(
         default=POSTMORTEM_WITHIN, gt=timedelta(), description="how long after the recovery; otherwise 5d"
     )
-
-
-LockTool = Literal["pytest", "deepeval", "promptfoo", "inspect"]
-
-
-class Judge(Model):
-    """A judge of the team's, where what is asked of an answer cannot be computed. It is asked again and again.
-
-    It gets `{rubric, asked, answer}` as JSON, without a credential. `passes` is on what it answers.
-    """
-
-    rubric: Text = Field(description="what the judge is told to look at, in plain words")
-    url: Address = Field(description="where the judge answers to a POST; it gets no credential")
-    passes: tuple[Expectation, ...] = Field(
-        min_length=1, description="what must hold of the judge's own answer when it finds the answer good"
-    )
-    repetitions: int = Field(default=20, ge=1, le=100, description="how often each side is judged")
-    confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="how sure the proof must be, such as 0.95"
-    )
-    at_least: float = Field(
-        default=0.8,
-        gt=0,
-        lt=1,
-        description="the share of right verdicts that must be shown with that confidence",
-    )
-
-    @model_validator(mode="after")
-    def _can_be_shown(self) -> Self:
-        best = lower_bound(self.repetitions, self.repetitions, self.confidence)
-        if best < self.at_least:
-            msg = (
-                f"{self.repetitions} runs show no more than {best:.2f} with a confidence of {self.confidence}; "
-                "write more repetitions, or a lower at_least"
-            )
-            raise wrong_at("repetitions", says=msg)
-        return self
-
-
-class LockPlan(Model):
-    """The lock to make: the check that must fail on the frozen evidence and pass, `runs` times, on the repaired system.
-
-    The frozen evidence is the first artifact of `source` for which all of `where` holds; what the system answered
-    is at the path `answer` in it, and what it was asked is where `ask` says: a member of the request's body, and the
-    path in the artifact. What `ask` does not name is asked as the check itself asks it.
-    """
-
-    title: Line = Field(description="what must never happen again, in a line")
-    check: Id = Field(
-        description="the check that fails on the frozen evidence and passes on the repaired system"
-    )
-    source: Id = Field(description="the source whose frozen evidence holds the wrong answer")
-    where: tuple[Expectation, ...] = Field(
-        default=(), description="which artifact of it: all of this holds there"
-    )
-    answer: str = Field(default="$", description="where the answer stands in the artifact")
-    runs: int = Field(default=3, ge=1, le=100, description="how often it must pass")
-    owner: Line | None = Field(
-        default=None,
-        exclude_if=lambda value: value is None,
-        description="who puts it where it is run for ever: a person or a team; otherwise the captain of the time",
-    )
-    within: Duration = Field(
-        default=LOCK_WITHIN,
-        gt=timedelta(),
-        exclude_if=lambda value: value == LOCK_WITHIN,
-        description="how long after the recovery; otherwise 14d",
-    )
-    tool: LockTool = Field(
-        default="pytest",
-        description="the team's own tool, in which the lock is written",
-        exclude_if=lambda value: value == "pytest",
-    )
-    ask: dict[Line, JsonPath] = Field(
-        default_factory=dict,
-        description="members of the request's body that are asked as frozen: where each stands in the artifact",
-        exclude_if=lambda value: not value,
-    )
-    judge: Judge | None = Field(
-        default=None,
-        description="a judge of the team's, for what cannot be computed; the check's own expectations come first",
-        exclude_if=lambda value: value is None,
-    )
-
-    @property
-    def live_runs(self) -> int:
-        """How often it runs on the repaired system."""
-        return self.judge.repetitions if self.judge else self.runs
-
-    @property
-    def frozen_runs(self) -> int:
-        """How often it runs on the frozen evidence: what is computed always computes the same."""
-        return self.judge.repetitions if self.judge else 1
 
 
 class Runbook(Model):

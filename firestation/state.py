@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from firestation.after_action import LockProof, Ticket
+from pydantic import Field
+
+from firestation.after_action import Attestation, LockProof, Ticket
 from firestation.alarm import Alarm
 from firestation.board import Entry, Message, Word
 from firestation.clock import Deadline, Milestone
@@ -22,6 +24,7 @@ from firestation.record import Brief
 from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing, propose
 from firestation.steps import Facts, FirebreakStep, Standing, Step, Turn, turn
 from firestation.system import ChannelFitting, Position
+from firestation.wall import Hanging, Recall
 
 
 class Phase(StrEnum):
@@ -48,13 +51,18 @@ class Rung(Model):
 
 
 class Waiver(Model):
-    """A rule that a captain waived, by name, with a reason. It stands on the record for ever."""
+    """A rule that a captain waived, by name, with a reason. It stands on the record for ever.
+
+    That of the lock counts when a second person has stood for it (`firestation.seconding`).
+    """
 
     what: Literal["snapshot", "lock"]
     by: Id
     reason: Text
     until: Time | None
     at: Time
+    seconded_by: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+    seconded_at: Time | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Duty(Model):
@@ -183,6 +191,11 @@ class Incident(Model):
     tickets: tuple[Ticket, ...] = ()
     lock: LockProof | None = None
     lock_wanted: bool = True
+    attestations: tuple[Attestation, ...] = ()
+    recall: Recall | None = None
+    recall_trouble: Text | None = None
+    hung: tuple[Hanging, ...] = ()
+    wall_trouble: Text | None = None
     trouble: dict[str, Text] = {}
     ended: Literal["closed", "dismissed", "merged"] | None = None
     ended_at: Time | None = None
@@ -301,8 +314,14 @@ class Incident(Model):
 
     @property
     def lock_waiver(self) -> Waiver | None:
-        """The waiver of rule 9, if there is one."""
-        return next((each for each in self.waivers if each.what == "lock"), None)
+        """The waiver of rule 9, if there is one: the last, which replaced those before it."""
+        ours = [each for each in self.waivers if each.what == "lock"]
+        return (ours[-1] if self.since(4) else ours[0]) if ours else None
+
+    @property
+    def attestation(self) -> Attestation | None:
+        """The last attestation, which replaced those before it."""
+        return self.attestations[-1] if self.attestations else None
 
     @property
     def counting(self) -> tuple[LegalRun, ...]:

@@ -54,7 +54,8 @@ def _checks(runbook: Runbook, system: System) -> Found:
         yield from _known(f"firebreaks[{index}].probe.check", "check", step.probe.check, checks, system)
     for index, check in enumerate(runbook.recovery.checks):
         yield from _known(f"recovery.checks[{index}]", "check", check, checks, system)
-    yield from _known("lock.check", "check", runbook.lock.check, checks, system)
+    if runbook.lock.check:
+        yield from _known("lock.check", "check", runbook.lock.check, checks, system)
 
 
 def _conditions(runbook: Runbook, system: System) -> Found:
@@ -98,8 +99,10 @@ def _instead(step: FirebreakStep, other: FirebreakStep) -> bool:
 
 
 def _evidence(runbook: Runbook, system: System) -> Found:
-    source, name = system.source(runbook.lock.source), runbook.lock.source
-    yield from _known("lock.source", "source", name, tuple(each.id for each in system.sources), system)
+    name = runbook.lock.source
+    source = system.source(name) if name else None
+    if name:
+        yield from _known("lock.source", "source", name, tuple(each.id for each in system.sources), system)
     if source and source.privacy.encrypt_to:
         problem = f"the evidence of {name} is encrypted, and the station that runs the lock cannot read it"
         yield Hole(field="lock.source", problem=problem, fix="Name a source that is not encrypted")

@@ -8,6 +8,7 @@ from firestation.acts import Act
 from firestation.model import Line, Model, Text, Time, count
 from firestation.record import Event, Record
 from firestation.severity import WORDS, Severity, declares
+from firestation.wall import WallLock
 
 LONGEST = 4000
 """Characters of a line; no text of a record is longer."""
@@ -111,8 +112,33 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
             return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
         case record.Failed():
             return f"{event.step} failed: {event.detail}"
+        case record.Recalled() | record.NotRecalled() | record.Hung() | record.NotHung():
+            return _tell_wall(event)
         case _:
             return _tell_lever(event)
+
+
+def _tell_wall(event: record.Recalled | record.NotRecalled | record.Hung | record.NotHung) -> str:
+    match event:
+        case record.Recalled():
+            recall = event.recall
+            told = [
+                f"{'no lock' if each.how == 'waived' else 'lock broken'}: {each.told()}"
+                for each in recall.locks
+            ]
+            told += [f"not believed: {each.name}: {each.why}" for each in recall.doubts]
+            told += [f"and {recall.more} older locks"] if recall.more else []
+            return "; ".join(told) or f"no lock of the class {recall.pattern} hangs on the wall"
+        case record.NotRecalled():
+            return f"the wall of locks could not be asked: {event.detail}"
+        case record.Hung():
+            entry = event.hanging.entry
+            if isinstance(entry, WallLock):
+                return f"hung on the wall of locks: {entry.told()} ({event.hanging.name})"
+            back = "" if entry.holds else "taken back: "
+            return f"hung on the wall of locks: {back}the lock of {entry.of} is broken ({event.hanging.name})"
+        case record.NotHung():
+            return f"not hung on the wall of locks: {event.detail}"
 
 
 def _tell_lever(event: Event) -> str:  # noqa: C901, PLR0912 - the same, of the runbook's steps and their levers
@@ -213,6 +239,12 @@ def _tell_act(act: Act, later: str, declared: Severity | None) -> str:  # noqa: 
         case acts.Waive():
             until = f" until {act.until:%Y-%m-%d}" if act.until else ""
             return f"{act.by} waives the {act.what}{until}{_because(act.reason)}"
+        case acts.Attest():
+            until = f"{act.verify_by:%Y-%m-%d}"
+            document = f", SHA-256 {act.document[:12]}" if act.document else ""
+            return f"{act.by} attests: {act.change} ({act.reference}{document}), to be looked at again by {until}"
+        case acts.Second():
+            return f"{act.by} stands for it as the second person{_because(act.reason)}"
         case acts.Categorize():
             aware = f", known since {act.aware_at:%Y-%m-%d %H:%M:%S} UTC" if act.aware_at else ""
             return f"{act.by} says that it is {act.category}{aware}{_because(act.reason)}"

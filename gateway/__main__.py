@@ -11,12 +11,15 @@ import uvicorn
 from firestation.drivers.register import open_register
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
-from firestation.errors import FirestationError
+from firestation.errors import FirestationError, NotConfigured, Unreachable
+from firestation.hanging import read, wall_keys
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
 from firestation.signers import open_signer
-from gateway.app import create_app
+from firestation.signing import load_public_key
+from firestation.wall import Wall
+from gateway.app import WallPort, create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Bookkeeper
 from gateway.bundles import Sealing
@@ -47,12 +50,32 @@ async def run(settings: Settings, address: str | None) -> None:
         shelf=shelf,
         reader=reader_of(client, settings.temporal_ui),
         sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
+        wall=wall_of(settings),
     )
     config = uvicorn.Config(
         app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
     )
     log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
     await uvicorn.Server(config).serve()
+
+
+def wall_of(settings: Settings) -> WallPort:
+    """How the wall of locks is read: from beside the evidence, believed by the keys of this station.
+
+    Raises `Unreachable` while the key is not there, which the first worker makes.
+    """
+    shelf = open_shelf(settings.evidence_store, "wall of locks")
+
+    async def wall(system: str | None) -> Wall:
+        public = settings.key_public if settings.key_uri and settings.key_public else None
+        path = public or settings.signing_key.with_name(f"{settings.signing_key.name}.pub")
+        try:
+            keys = wall_keys(load_public_key(path), settings.signing_key.parent)
+        except NotConfigured as error:
+            raise Unreachable(f"nobody can say which locks are ours: {error}") from error
+        return await read(shelf, keys, system)
+
+    return wall
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
+from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.bundles import Sealing, bundles
@@ -65,6 +66,10 @@ class DeskPort(Protocol):
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
 
 
+WallPort = Callable[[str | None], Awaitable[Wall]]
+"""What the route of the wall asks: the wall of one system, or of all."""
+
+
 class Bell(Model):
     """The answer to a ring: what became of each alarm, and where its incident is looked at."""
 
@@ -77,6 +82,26 @@ class FinishBody(Model):
 
     reason: Text
     fire: str = Field(default="", pattern=r"^[0-9a-z-]{0,64}$")
+
+
+class Held(Model):
+    """A lock on the wall, and what broke it since."""
+
+    lock: WallLock
+    broken: tuple[WallBreak, ...]
+
+
+class Locks(Model):
+    """The answer to a look at the wall of locks; `doubts` is what hangs there and is not believed."""
+
+    locks: tuple[Held, ...]
+    doubts: tuple[Doubt, ...]
+
+
+def side_by_side(wall: Wall) -> Locks:
+    """Each lock beside what broke it."""
+    locks = tuple(Held(lock=each, broken=wall.breaks(each)) for each in wall.locks)
+    return Locks(locks=locks, doubts=wall.doubts)
 
 
 class Listing(Model):
@@ -95,10 +120,11 @@ def create_app(
     shelf: Shelf,
     reader: Reader | None = None,
     sealing: Sealing | None = None,
+    wall: WallPort | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages; without one they open nothing.
 
-    `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles.
+    `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -116,6 +142,8 @@ def create_app(
     app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
+    if wall:
+        app.include_router(_locks(wall, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
     if reader:
@@ -329,6 +357,19 @@ def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceSto
         if second is None:  # small, and checked already
             return Response(first, media_type=BYTES, headers=headers)
         return StreamingResponse(whole(first, second, pieces), media_type=BYTES, headers=headers)
+
+    return router
+
+
+def _locks(wall: WallPort, door: Doorkeeper, front: Front) -> APIRouter:
+    router = APIRouter(prefix="/locks", tags=["locks"])
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+
+    @router.get("")
+    async def locks(caller: looks, system: Id | None = None) -> Locks:
+        """The wall of locks, of one system or of all: what closed incidents became, and what broke it since."""
+        _person(caller)
+        return side_by_side(await wall(system))
 
     return router
 

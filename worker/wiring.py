@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from activities.lock import LockActivities
 from activities.postmortem import PostmortemActivities
 from activities.snapshot import SnapshotActivities
 from activities.toolbox import Toolbox
+from activities.wall import WallActivities
 from activities.words import Address, WordActivities
 from firestation.drivers import Drivers
 from firestation.drivers.age import Age
@@ -25,20 +26,23 @@ from firestation.drivers.claims import open_claims
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
+from firestation.hanging import wall_keys
 from firestation.links import Link, sign
 from firestation.ports import Bench, EvidenceStore, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
 from firestation.signers import open_signer
+from firestation.signing import PublicKey
 from firestation.version import build
 from worker.leases import TemporalLeases
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+from workflows.wall import LockHanger
 
-WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease]
+WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
@@ -61,16 +65,18 @@ def incident_worker(
     redactor: Redactor,
     cipher: Cipher,
     shelf: Shelf,
+    keys: Sequence[PublicKey],
     address: Address | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
-    """A worker that runs incidents with these ports."""
+    """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by."""
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
     lock = LockActivities(bench, store, secrets, signer, Toolbox(tools))
     postmortem = PostmortemActivities(store, shelf)
+    wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     return Worker(
         client,
@@ -93,6 +99,8 @@ def incident_worker(
             words.remind_task,
             lock.prove_lock,
             postmortem.draft,
+            wall.recall_locks,
+            wall.hang_lock,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -126,6 +134,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
             redactor=redactor,
             cipher=Age(),
             shelf=open_shelf(settings.evidence_store, "evidence store"),
+            keys=wall_keys(signer.public_key, settings.signing_key.parent),
             address=link_address(settings, link_key(settings, secrets)),
             tools=settings.tool_path,
         )

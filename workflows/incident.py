@@ -25,6 +25,7 @@ from workflows.paging import page
 from workflows.postmortem import write_its_end, write_the_postmortem
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
+from workflows.wall import keep_the_wall, leave_the_lock, recall_the_locks
 from workflows.words import PURPOSES, Purpose, deliver
 
 FIRST_ALARM_SECONDS = 60.0
@@ -56,6 +57,8 @@ class IncidentWorkflow:
             write_the_postmortem(house),
             keep_time(house),
             keep_the_list(house),
+            recall_the_locks(house),  # what comes back weighs heavier
+            keep_the_wall(house),
         )
         if house.incident.ended:
             await hand_over(house)  # what is left to people goes on without the incident
@@ -64,6 +67,7 @@ class IncidentWorkflow:
         if house.incident.ended is None or house.incident.ended_at is None:
             opened, *rest = house.record
             workflow.continue_as_new(start.changed(opened_at=opened.at, record=tuple(rest)))
+        await leave_the_lock(house)
         return messages.Closing(
             incident=house.incident.id,
             outcome=house.incident.phase,

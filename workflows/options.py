@@ -45,6 +45,10 @@ OPTIONS: dict[str, Options] = {
     "open_task": _within(timedelta(minutes=10), PATIENT),
     "look_at_task": _within(timedelta(minutes=5), PATIENT),
     "remind_task": _within(timedelta(minutes=5), PATIENT),
+    # The wall of locks is asked side by side with everything, and again later when it does not answer; what is hung at
+    # the end of an incident holds its id for so long at most, and a workflow of its own goes on with it.
+    "recall_locks": _within(timedelta(seconds=30), QUICK),
+    "hang_lock": _within(timedelta(seconds=20), QUICK),
     "prove_lock": _within(timedelta(minutes=10), PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(

@@ -16,10 +16,10 @@ from firestation.errors import Gone, NotConfigured, Withheld
 from firestation.evidence import ArtifactRef
 from firestation.expect import MISSING, Expectation, judge, steps, value_at
 from firestation.hole import Hole
+from firestation.lock_plan import Judge, LockPlan
 from firestation.model import Id, Line, Model, Sha256
 from firestation.ports import LockCase
 from firestation.privacy import CREDENTIAL, Privacy, touches
-from firestation.runbook import Judge, LockPlan
 
 MOST_BODY = 8 * 1024 * 1024
 """Bytes of a request that a file still holds."""
@@ -28,7 +28,8 @@ MOST_BODY = 8 * 1024 * 1024
 class Case(Model):
     """What a lock asks and expects. `evidence` is the digest of the artifact that it is made from, `artifact` its name.
 
-    `body` is JSON in ASCII, the very bytes that every tool sends; None for a request without a body.
+    `control`: it asks what is harmless, and is the other half of a guardrail's lock. `body` is JSON in ASCII, the very
+    bytes that every tool sends; None for a request without a body.
     """
 
     incident: Id
@@ -40,6 +41,19 @@ class Case(Model):
     body: str | None
     expect: tuple[Expectation, ...] = Field(min_length=1)
     judge: Judge | None = None
+    control: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the lock's file is called after."""
+        return f"{self.incident}_control" if self.control else self.incident
+
+    @property
+    def story(self) -> str:
+        """What the file showed when it was proved."""
+        if self.control:
+            return "It is harmless, and passed the guardrail that stops the other. In a release gate:"
+        return "It failed on what was frozen then, and passed on the repaired system. In a release gate:"
 
     @property
     def target(self) -> str:
@@ -84,12 +98,7 @@ def make_case(
     Raises `Withheld` where privacy took out what the lock needs, `Gone` where the evidence does not have it, and
     `NotConfigured` where the plan does not fit the check.
     """
-    body = asked.body
-    if plan.ask:
-        if not isinstance(body, dict):
-            msg = f"lock.ask names members of the body, and the check {plan.check} sends none; leave ask out"
-            raise NotConfigured(msg)
-        body = {**body, **{name: _frozen(artifact, content, path) for name, path in plan.ask.items()}}
+    body = _body(plan, asked, artifact, content)
     answer = value_at(content, plan.answer)
     if answer is MISSING:
         raise Gone(f"{artifact.name} has no answer at {plan.answer}; correct lock.answer")
@@ -98,9 +107,6 @@ def make_case(
     verdict, detail = judge(asked.expect, answer)
     if verdict == "inconclusive":
         raise Gone(f"what {artifact.name} has frozen cannot be judged: {detail}; name another in lock.where")
-    text = None if body is None else as_json(body)
-    if text and len(text) > MOST_BODY:
-        raise NotConfigured(f"the request has {len(text)} bytes, and a lock holds {MOST_BODY}; name another")
     case = Case(
         incident=incident,
         title=plan.title,
@@ -108,11 +114,62 @@ def make_case(
         artifact=artifact.name,
         method=asked.method,
         url=asked.url,
-        body=text,
+        body=_written(body),
         expect=asked.expect,
         judge=plan.judge,
     )
     return case, answer
+
+
+def control_cases(case: Case, plan: LockPlan, asked: LockCase) -> tuple[Case, Case] | None:
+    """What is harmless, sent where the input that got through was, and expected to pass; None without a control.
+
+    The second is the same, expected to be stopped like the other: where that holds, the guardrail stops everything.
+    """
+    if plan.control is None:
+        return None
+    body = _written(placed(asked.body, plan.into, plan.control.input))
+    control = case.changed(body=body, expect=plan.control.expect, control=True)
+    return control, control.changed(expect=case.expect)
+
+
+def _body(plan: LockPlan, asked: LockCase, artifact: ArtifactRef, content: Any) -> JsonValue:
+    """What is asked: what the check asks, and in it what was asked then."""
+    if plan.input is not None:
+        return placed(asked.body, plan.into, _frozen(artifact, content, plan.input, "lock.input"))
+    if not plan.ask:
+        return asked.body
+    if not isinstance(asked.body, dict):
+        msg = f"lock.ask names members of the body, and the check {plan.check} sends none; leave ask out"
+        raise NotConfigured(msg)
+    frozen = {name: _frozen(artifact, content, path, "lock.ask") for name, path in plan.ask.items()}
+    return {**asked.body, **frozen}
+
+
+def placed(body: JsonValue, path: str, value: JsonValue) -> JsonValue:
+    """The body with this value at the path, which must be there. Raises `NotConfigured`."""
+    where = steps(path)
+    if not where:
+        return value
+    whole: Any = json.loads(as_json(body))
+    inner = whole
+    try:
+        for step in where[:-1]:
+            inner = inner[step]
+        inner[where[-1]]  # what is not there is not put there
+        inner[where[-1]] = value
+    except (KeyError, IndexError, TypeError):
+        msg = f"the request of the check has nothing at {path}; correct lock.into"
+        raise NotConfigured(msg) from None
+    changed: JsonValue = whole
+    return changed
+
+
+def _written(body: JsonValue) -> str | None:
+    text = None if body is None else as_json(body)
+    if text and len(text) > MOST_BODY:
+        raise NotConfigured(f"the request has {len(text)} bytes, and a lock holds {MOST_BODY}; name another")
+    return text
 
 
 def impossible(plan: LockPlan, asked: LockCase, privacy: Privacy) -> Iterator[Hole]:
@@ -121,6 +178,12 @@ def impossible(plan: LockPlan, asked: LockCase, privacy: Privacy) -> Iterator[Ho
         problem = f"the check {plan.check} sends no object, so no member of it can be asked as frozen"
         yield Hole(field="lock.ask", problem=problem, fix="Leave ask out, or name a check that sends one")
     needed = [(f"lock.ask.{name}", path) for name, path in plan.ask.items()]
+    if plan.input is not None:
+        needed.append(("lock.input", plan.input))
+        try:
+            placed(asked.body, plan.into, None)
+        except NotConfigured as error:
+            yield Hole(field="lock.into", problem=str(error), fix="Name where the check sends its input")
     needed += [("lock.check", _joined(plan.answer, each.path)) for each in asked.expect]
     for field, path in needed:
         for pattern in (*privacy.drop, *privacy.mask, *privacy.pseudonymise):
@@ -142,11 +205,11 @@ def readable(artifact: ArtifactRef) -> None:
         raise Withheld(msg)
 
 
-def _frozen(artifact: ArtifactRef, content: Any, path: str) -> JsonValue:
+def _frozen(artifact: ArtifactRef, content: Any, path: str, field: str) -> JsonValue:
     _untouched(artifact, content, path)
     found: Any = value_at(content, path)
     if found is MISSING:
-        raise Gone(f"{artifact.name} has nothing at {path}; correct lock.ask")
+        raise Gone(f"{artifact.name} has nothing at {path}; correct {field}")
     value: JsonValue = found
     return value
 

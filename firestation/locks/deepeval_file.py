@@ -70,7 +70,7 @@ def test_lock(answer, judged):
 
 def write(case: Case) -> str:
     """The file."""
-    usage = head(case, f"deepeval test run {TOOL.file_name(case.incident)}")
+    usage = head(case, f"deepeval test run {TOOL.file_name(case)}")
     return usage + IMPORTS + ask(case) + ANSWER + METRIC + (JUDGED if case.judge else COMPUTED)
 
 
@@ -78,7 +78,7 @@ TOOL = Tool(
     program="deepeval",
     package="pkg:pypi/deepeval",
     media_type="text/x-python",
-    file="test_lock_{incident}.py",
+    file="test_lock_{name}.py",
     write=write,
     arguments=("test", "run", "{file}"),
     environment={

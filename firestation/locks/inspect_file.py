@@ -62,7 +62,7 @@ if __name__ == "__main__":
 
 def write(case: Case) -> str:
     """The file."""
-    name = TOOL.file_name(case.incident)
+    name = TOOL.file_name(case)
     usage = head(
         case, f"python {name}", f"inspect eval {name} --model none     ends with 0 in any case: read its log"
     )
@@ -94,7 +94,7 @@ TOOL = Tool(
     program="inspect",
     package="pkg:pypi/inspect-ai",
     media_type="text/x-python",
-    file="lock_{incident}.py",
+    file="lock_{name}.py",
     write=write,
     arguments=(
         *("eval", "{file}", "--model", "none", "--display", "plain"),

@@ -14,9 +14,9 @@ HEAD = """// A lock that an incident left. It asks the system what was asked the
 //
 // {title}
 //
-// Incident {incident}; made from the frozen evidence {artifact}
+// Incident {name}; made from the frozen evidence {artifact}
 // sha256:{evidence}
-// It failed on what was frozen then, and passed on the repaired system. In a release gate:
+// {story}
 //
 //     promptfoo eval --no-cache -c {name}
 //
@@ -137,7 +137,8 @@ def write(case: Case) -> str:
         incident=case.incident,
         artifact=plain(case.artifact),
         evidence=case.evidence,
-        name=TOOL.file_name(case.incident),
+        story=case.story,
+        name=TOOL.file_name(case),
         method=as_json(case.method),
         url=as_json(case.url),
         body=as_json(case.body),
@@ -175,7 +176,7 @@ TOOL = Tool(
     program="promptfoo",
     package="pkg:npm/promptfoo",
     media_type="text/javascript",
-    file="lock_{incident}.mjs",
+    file="lock_{name}.mjs",
     write=write,
     arguments=("eval", "-c", "{file}", "--no-cache", "--no-table", "--no-progress-bar", "-o", "report.json"),
     environment={

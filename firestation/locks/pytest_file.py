@@ -49,7 +49,7 @@ def test_lock(answer, judged):
 
 def write(case: Case) -> str:
     """The file."""
-    usage = head(case, f"pytest {TOOL.file_name(case.incident)}")
+    usage = head(case, f"pytest {TOOL.file_name(case)}")
     return usage + IMPORTS + ask(case) + ANSWER + (JUDGED if case.judge else COMPUTED)
 
 
@@ -78,7 +78,7 @@ TOOL = Tool(
     program="pytest",
     package="pkg:pypi/pytest",
     media_type="text/x-python",
-    file="test_lock_{incident}.py",
+    file="test_lock_{name}.py",
     write=write,
     arguments=("-q", "--no-header", "{file}"),
     environment={

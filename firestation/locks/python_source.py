@@ -8,7 +8,7 @@ HEAD = '''"""A lock that an incident left. It asks the system what was asked the
 #
 # Incident {incident}; made from the frozen evidence {artifact}
 # sha256:{evidence}
-# It failed on what was frozen then, and passed on the repaired system. In a release gate:
+# {story}
 #
 {usage}
 #
@@ -96,6 +96,7 @@ def head(case: Case, *usage: str) -> str:
         incident=case.incident,
         artifact=plain(case.artifact),
         evidence=case.evidence,
+        story=case.story,
         usage="\n".join(f"#     {line}" for line in usage),
     )
 

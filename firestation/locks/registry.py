@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from firestation.lock_plan import LockTool
 from firestation.locks import deepeval_file, inspect_file, promptfoo_file, pytest_file
 from firestation.locks.tool import Tool
-from firestation.runbook import LockTool
 
 TOOLS: Mapping[LockTool, Tool] = {
     "pytest": pytest_file.TOOL,

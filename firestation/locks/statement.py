@@ -6,9 +6,9 @@ file against one side. Its subjects are what was tested: the lock's file, and th
 
 import base64
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-from firestation.after_action import Confidence, Run, ToolVersion
+from firestation.after_action import Confidence, Run, Side, ToolVersion
 from firestation.evidence import STATEMENT_TYPE, ArtifactRef
 from firestation.locks.case import Case
 from firestation.locks.tool import Tool
@@ -71,8 +71,8 @@ def _result(against: str, *, failed: bool, confidence: Confidence | None) -> str
     return "WARNED" if shown else "FAILED"
 
 
-def _against(case: Case, against: Literal["frozen", "live"]) -> str:
-    return case.url if against == "live" else f"a replay of sha256:{case.evidence}"
+def _against(case: Case, against: Side) -> str:
+    return f"a replay of sha256:{case.evidence}" if against == "frozen" else case.url
 
 
 def _base64url(digest: str) -> str:

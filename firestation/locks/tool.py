@@ -16,7 +16,7 @@ Result = tuple[Outcome, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One tool. `file` has {incident} in it; `report` is where it leaves its report, a pattern within the folder.
+    """One tool. `file` has {name} in it; `report` is where it leaves its report, a pattern within the folder.
 
     `arguments` are what follows the program, with {file} in them; `read` judges the report, of a case.
     """
@@ -31,9 +31,9 @@ class Tool:
     report: str
     read: Callable[[bytes, Case], Result]
 
-    def file_name(self, incident: str) -> str:
+    def file_name(self, case: Case) -> str:
         """The file's name, which every tool can import."""
-        return self.file.format(incident=incident.replace(".", "_"))
+        return self.file.format(name=case.name.replace(".", "_"))
 
     def command(self, file: str) -> tuple[str, ...]:
         """What follows the program."""

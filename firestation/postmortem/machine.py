@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from firestation import record
+from firestation.after_action import Attestation
 from firestation.evidence import ArtifactRef, Gap
 from firestation.firebreak import Firebreak, Lease
 from firestation.model import show_duration
 from firestation.postmortem.causes import NOBODY
 from firestation.postmortem.trail import Trail, artifact, bullet, clock, digest_link, head, plain, row
-from firestation.state import Incident
+from firestation.recurrence import told
+from firestation.state import Incident, Waiver
 from firestation.system import CONTROL, LeverFitting
 
 
@@ -143,6 +145,9 @@ def _stood(incident: Incident, levers: list[LeverFitting]) -> str:
 def evals(incident: Incident, trail: Trail) -> Iterator[str]:
     """Which check would have caught it, and whether it did."""
     plan = incident.brief.runbook.lock
+    if plan.check is None:
+        yield bullet("The runbook locks a process, and no check.", ())
+        return
     check, reading = incident.brief.system.check(plan.check), incident.baseline.get(plan.check)
     title = f" ({plain(check.title)})" if check else ""
     seen = f"it {reading.verdict} before any move" if reading else "it was not measured before a move"
@@ -217,7 +222,9 @@ def people(incident: Incident, trail: Trail) -> Iterator[str]:
 
 
 def lock(incident: Incident, trail: Trail) -> Iterator[str]:
-    """What keeps it from coming back: the lock and its proof, or its waiver; and the tasks."""
+    """What keeps it from coming back: the lock and its proof, a process, or a waiver; what broke; and the tasks."""
+    for line in told(incident):
+        yield bullet(f"{plain(line)}.", trail.find("recalled")[-1:])
     if incident.lock:
         proof, tries = incident.lock, trail.find("lock-tried")
         word = "Proved" if proof.proved else "Not proved"
@@ -228,11 +235,25 @@ def lock(incident: Incident, trail: Trail) -> Iterator[str]:
     if incident.lock_waiver:
         waiver = incident.lock_waiver
         until = f" until {clock(waiver.until)}" if waiver.until else ""
-        text = f"Waived by {waiver.by}{until}: {plain(waiver.reason)}"
-        yield bullet(text, trail.at(waiver.at, "act:waive"))
-    if not incident.lock and not incident.lock_waiver:
+        text = f"Waived by {waiver.by}{until}{_second(waiver)}: {plain(waiver.reason)}"
+        yield bullet(text, _words(trail, waiver, "act:waive"))
+    if incident.attestation:
+        said = incident.attestation
+        text = f"Attested by {said.by}{_second(said)}: {plain(said.change)} ({plain(said.reference)})"
+        again = f"to be looked at again by {clock(said.verify_by)}"
+        yield bullet(f"{text}; {again}", _words(trail, said, "act:attest"))
+    if not (incident.lock or incident.lock_waiver or incident.attestation):
         yield bullet("There is no lock yet.", ())
     for ticket in incident.tickets:
         name = f" {ticket.name}" if ticket.name else ""
         numbers = trail.find("task-opened", ticket=ticket)
         yield bullet(f"Task {ticket.kind}{name}: {plain(ticket.reference)}", numbers)
+
+
+def _second(word: Waiver | Attestation) -> str:
+    return f", and {word.seconded_by} stands for it" if word.seconded_by else ", and nobody stands for it yet"
+
+
+def _words(trail: Trail, word: Waiver | Attestation, kind: str) -> list[int]:
+    second = trail.at(word.seconded_at, "act:second") if word.seconded_at else []
+    return [*trail.at(word.at, kind), *second]

@@ -27,9 +27,10 @@ from firestation.follow_up import Course, Finish, cannot_finish, finished
 from firestation.follow_words import follow_picture
 from firestation.incident import advance
 from firestation.legal import clocks
+from firestation.lock_plan import LockPlan
 from firestation.picture import picture
 from firestation.record import EDITION, Acted, Brief, Event, Opened
-from firestation.runbook import LockPlan, Match, Recovery, Runbook
+from firestation.runbook import Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
 from firestation.state import Incident
 from firestation.steps import FirebreakStep, Probe

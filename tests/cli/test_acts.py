@@ -53,6 +53,8 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
         "switch": ("switch", NAME, "other", "--reason", "another pattern"),
         "confirm": ("confirm", NAME, "call-support", "--note", "they know"),
         "waive": ("waive", NAME, "lock", "--reason", "later", "--until", "14d"),
+        "attest": ("attest", NAME, "--change", "two sign", "--reference", "4.2", "--verify-by", "90d"),
+        "second": ("second", NAME, "--reason", "I have read it"),
         "categorize": ("categorize", NAME, "serious-incident", "--reason", "harm", "--aware", "3h"),
         "withdraw": ("withdraw", NAME, "serious-incident", "--reason", "nobody was harmed"),
         "inform": ("inform", NAME, "gdpr-33", "--reference", "4711", "--at", "20m", "--authority", "the DPA"),

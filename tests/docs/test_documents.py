@@ -24,6 +24,7 @@ from firestation.drivers.age import is_recipient
 from firestation.legal import CATALOGUE, Legal, LegalClock
 from firestation.lint import dangling, holes
 from firestation.loader import load_runbook, load_station, load_system
+from firestation.lock_plan import Judge, LockPlan, LockTool
 from firestation.model import Model
 from firestation.muster import amiss, worth_a_look
 from firestation.oncall import on_call
@@ -31,16 +32,7 @@ from firestation.pagers import Pager
 from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.rotation import Hours, Layer, Override, Rotation
-from firestation.runbook import (
-    FollowUp,
-    Judge,
-    LockPlan,
-    LockTool,
-    Match,
-    PostmortemPlan,
-    Recovery,
-    Runbook,
-)
+from firestation.runbook import FollowUp, Match, PostmortemPlan, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
@@ -202,12 +194,22 @@ def test_make_has_every_target_that_a_document_names() -> None:
     } <= targets
 
 
+def test_the_locks_of_the_document_are_plans() -> None:
+    plans = [
+        LockPlan.model_validate(yaml.safe_load(block)["lock"])
+        for block in blocks(ROOT / "docs/locks.md", "yaml")
+        if "lock" in yaml.safe_load(block)
+    ]
+    assert "guardrail" in {each.kind for each in plans}
+
+
 def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
     Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of
     docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py, those
-    of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py.
+    of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py and
+    tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -217,12 +219,12 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/after-action.md",
         "docs/audit.md",
         "docs/authoring.md",
+        "docs/locks.md",
         "docs/authority.md",
         "docs/evidence.md",
         "docs/firebreaks.md",
         "docs/histories.md",
         "docs/legal-clocks.md",
-        "docs/locks.md",
         "docs/postmortem.md",
     }
 

@@ -7,9 +7,9 @@ import pytest
 from activities.replay import replaying
 from activities.toolbox import Toolbox
 from firestation.expect import Expectation
+from firestation.lock_plan import LockTool
 from firestation.locks.case import Case, as_json
 from firestation.locks.registry import TOOLS
-from firestation.runbook import LockTool
 from tests.drivers.products import eval_tools
 
 pytestmark = [pytest.mark.driver, pytest.mark.timeout(240)]

@@ -28,10 +28,10 @@ from firestation.drivers.store import open_store
 from firestation.evidence import ArtifactRef, Scope
 from firestation.expect import Expectation
 from firestation.loader import load_system
+from firestation.lock_plan import LockPlan, LockTool
 from firestation.locks.registry import TOOLS
 from firestation.orders import CollectOrder, LockOrder
 from firestation.privacy import Redactor
-from firestation.runbook import LockPlan, LockTool
 from firestation.secrets import ReferenceSecrets
 from firestation.signing import KeySigner, ensure_key, load_public_key, verify
 from tests.docs.documents import ROOT, commands
@@ -78,7 +78,7 @@ class Bench:
         return collected.artifacts
 
     async def prove(self, plan: LockPlan, evidence: tuple[ArtifactRef, ...]) -> LockProof:
-        check = self.system.check(plan.check)
+        check = self.system.check(plan.check or "")
         assert check is not None
         order = LockOrder(incident="refund-agent-1", plan=plan, check=check, evidence=evidence)
         return await ActivityEnvironment().run(self.locks.prove_lock, order)

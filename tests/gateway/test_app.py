@@ -339,6 +339,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "switch": {"to": "other", "reason": "x"},
     "confirm": {"step": "call-support"},
     "waive": {"what": "lock", "reason": "x", "until": "2026-12-01T00:00:00Z"},
+    "attest": {"change": "x", "reference": "4.2", "verify_by": "2027-01-31T00:00:00Z", "document": DIGEST},
+    "second": {"reason": "x"},
     "categorize": {"category": "serious-incident", "reason": "x", "aware_at": "2026-11-23T00:00:00Z"},
     "withdraw": {"category": "serious-incident", "reason": "x"},
     "inform": {"clock": "gdpr-33", "reference": "4711", "authority": "x", "at": "2026-11-23T00:00:00Z"},

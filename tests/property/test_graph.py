@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from firestation.graph import Graph, graph, mermaid, svg
 from firestation.graph.layout import WIDTH, layout
+from firestation.lock_plan import LockPlan
 from firestation.order import in_order
-from firestation.runbook import LockPlan, Match, Recovery, Runbook
+from firestation.runbook import Match, Recovery, Runbook
 from firestation.severity import Axes
 from firestation.steps import FirebreakStep, ManualStep, Probe
 

@@ -13,12 +13,15 @@ from firestation.due import next_wake
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Lease
 from firestation.fold import fold, follow
+from firestation.lock_plan import LockPlan
 from firestation.picture import picture
 from firestation.postmortem import draft
 from firestation.record import Record
+from firestation.recurrence import owed
+from firestation.severity import propose
 from firestation.state import Incident, Phase
 from firestation.timeline import moments, tell
-from tests.property.worlds import GRAVER, World, alarm, more_at_sev1, move_forward, tries
+from tests.property.worlds import GRAVER, World, alarm, more_at_sev1, move_forward, tries, wall_lock
 
 ARROWS = {
     Phase.OPEN: {Phase.DECLARED, Phase.CONTAINED, Phase.RECOVERING},
@@ -35,9 +38,11 @@ ENDS = {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}
 class House(RuleBasedStateMachine):
     """People try anything, the outside world does its worst, and the rules hold."""
 
-    @initialize(graver=st.booleans())
-    def open(self, graver: bool) -> None:
-        self.world = World(people=more_at_sev1(), **GRAVER) if graver else World()
+    @initialize(graver=st.booleans(), process=st.booleans())
+    def open(self, graver: bool, process: bool) -> None:
+        plan = LockPlan(title="Two people sign a policy", kind="process")
+        lock: dict[str, Any] = {"lock": plan} if process else {}
+        self.world = World(people=more_at_sev1(), **GRAVER, **lock) if graver else World(**lock)
 
     @rule(data=st.data())
     def somebody_tries_something(self, data: Any) -> None:
@@ -84,6 +89,32 @@ class House(RuleBasedStateMachine):
     @rule(proved=st.booleans())
     def the_lock_is_run(self, proved: bool) -> None:
         self.world.lock(proved=proved)
+
+    @rule(how=st.lists(st.sampled_from(["proved", "attested", "waived"]), max_size=2))
+    def the_wall_answers(self, how: list[str]) -> None:
+        before = self.world.incident.proposal.severity
+        until = self.world.now + timedelta(days=9)
+        locks = (
+            wall_lock(how=each, incident=f"refund-agent-{number}", until=until, by=("ana", "ben"))
+            for number, each in enumerate(how)
+        )
+        self.world.recall(*locks)
+        axes = propose(self.world.incident.brief.runbook.severity, self.world.incident.assessed).severity
+        assert not axes.graver_than(self.world.incident.proposal.severity), "milder through a recall"
+        assert set(how) <= {"waived"} or not before.graver_than(self.world.incident.proposal.severity)
+
+    @rule()
+    def the_wall_does_not_answer(self) -> None:
+        self.world.recall(trouble="the store is away")
+
+    @rule()
+    def what_is_owed_to_the_wall_is_hung(self) -> None:
+        self.world.hang()
+        assert not owed(self.world.incident)
+
+    @rule()
+    def the_postmortem_is_drafted(self) -> None:
+        self.world.draft()
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
@@ -138,12 +169,38 @@ def check_the_rules_afresh(world: World) -> None:
             assert event.order.key not in keys, "rule 10"
             keys.add(event.order.key)
         if acted(event, "close"):
-            assert incident.lock_waiver or (incident.lock and incident.lock.proved), "rule 9"
+            proved = incident.lock is not None and incident.lock.proved
+            assert proved or two_people(events[: index + 1]), "rule 9"
             assert any(isinstance(e, record.Soaked) and e.report.held for e in events), "rule 8"
     if incident.ended:
         states = {each.state for each in incident.firebreaks}
         assert states <= ENDED | {Lease.PROPOSED, Lease.AUTHORIZED}, "rule 6: a firebreak was left behind"
         assert not states & HOLDING
+
+
+def two_people(events: list[Any]) -> bool:
+    """Whether the last waiver of the lock, or the last attestation, is of one person and seconded by another."""
+    words: dict[str, tuple[Any, str | None]] = {}
+    for event in events:
+        if acted(event, "waive") and event.act.what == "lock":
+            words["waive"] = (event, None)
+        if acted(event, "attest"):
+            words["attest"] = (event, None)
+        if acted(event, "second"):
+            kind = max(
+                (each for each in words if words[each][1] is None),
+                key=lambda each: (words[each][0].at, each == "waive"),
+            )
+            words[kind] = (words[kind][0], event.act.by)
+    now = events[-1].at
+    return any(
+        second in {"ana", "ben", "eve"} and second != word.act.by and (until_of(word.act) > now)
+        for word, second in words.values()
+    )
+
+
+def until_of(act: Any) -> Any:
+    return act.until if act.kind == "waive" else act.verify_by
 
 
 def acted(event: Any, kind: str) -> bool:

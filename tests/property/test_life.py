@@ -212,6 +212,10 @@ def test_an_unproved_lock_does_not_close() -> None:
     assert (refusal.rule, "not proved" in refusal.missing) == (9, True)
     until = world.now + timedelta(days=30)
     assert world.attempt(acts.Waive(by="ana", what="lock", reason="needs a new eval", until=until)) is None
+    alone = world.attempt(acts.Close(by="ana"))
+    assert alone is not None
+    assert (alone.rule, "by ana: ben; firestation second" in alone.missing) == (9, True)
+    assert world.attempt(acts.Second(by="ben", reason="the eval is ordered")) is None
     assert world.attempt(acts.Close(by="ana")) is None
 
 

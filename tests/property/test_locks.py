@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from firestation.confidence import lower_bound
 from firestation.expect import Expectation, judge, value_at
+from firestation.lock_plan import Judge
 from firestation.locks import deepeval_file, inspect_file, promptfoo_file, pytest_file
 from firestation.locks.case import Case, as_json
 from firestation.locks.registry import TOOLS
 from firestation.locks.tool import Tool
 from firestation.privacy import touches
-from firestation.runbook import Judge
 from tests.drivers.products import program
 from tests.property import values
 

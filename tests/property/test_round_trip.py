@@ -16,6 +16,8 @@ from firestation.address import Address
 from firestation.allowed_signers import KeyLine
 from firestation.authority import Bell, Member, Role, Roster, Station
 from firestation.contacts import FORMS, Contact, ContactKind
+from firestation.expect import Expectation
+from firestation.lock_plan import Control, LockPlan
 from firestation.model import Keys, Model
 from firestation.ports import Artifact
 from firestation.record import Event
@@ -92,6 +94,22 @@ values.REGISTERED |= {
         start=values.TIMES.map(datetime.date),
         handoff=values.REGISTERED[Clock],
         turn=st.integers(1, 30).map(lambda days: timedelta(days=days)),
+    ),
+}
+LOCK = {"title": NAMES, "answer": st.just("$.answer"), "runs": st.integers(1, 100)}
+values.REGISTERED |= {
+    LockPlan: st.builds(LockPlan, kind=st.just("process"), **LOCK)
+    | st.builds(LockPlan, check=NAMES, source=NAMES, **LOCK)
+    | st.builds(
+        LockPlan,
+        kind=st.just("guardrail"),
+        check=NAMES,
+        source=NAMES,
+        where=st.lists(values.of(Expectation), max_size=1).map(tuple),
+        input=values.PATHS,
+        into=values.PATHS,
+        control=values.of(Control),
+        **LOCK,
     ),
 }
 values.REGISTERED |= {Rotation: st.builds(Rotation, id=NAMES, layers=st.tuples(values.of(Layer)))}

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from firestation import acts, record
+from firestation import acts, record, seconding
 from firestation.after_action import LockProof, Run, SoakReport
 from firestation.alarm import Alarm
 from firestation.allowed_signers import AllowedSigner
@@ -25,8 +25,10 @@ from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
 from firestation.fold import begin
 from firestation.incident import advance, believed, next_job
 from firestation.legal import Legal, LegalClock, clocks
+from firestation.lock_plan import LockPlan
 from firestation.record import EDITION, Brief, Event, Opened
-from firestation.runbook import LockPlan, Match, Recovery, Runbook
+from firestation.recurrence import owed
+from firestation.runbook import Match, Recovery, Runbook
 from firestation.severity import AXES, Axes, Severity
 from firestation.state import Incident, Phase
 from firestation.steps import FirebreakStep, ManualStep, Probe
@@ -39,6 +41,7 @@ from firestation.system import (
     System,
     TrackerFitting,
 )
+from firestation.wall import Hanging, Recall, WallLock, names
 from tests.property.signatures import new_key
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -398,8 +401,31 @@ class World:
         )
         self.happen(record.Soaked(at=self.now, report=report))
 
+    def recall(self, *locks: WallLock, trouble: str | None = None) -> None:
+        """The wall of locks answers, or does not."""
+        if self.incident.ended:
+            return
+        if trouble:
+            self.happen(record.NotRecalled(at=self.now, detail=trouble))
+            return
+        found = Recall(pattern=self.incident.brief.runbook.pattern, locks=locks)
+        self.happen(record.Recalled(at=self.now, recall=found))
+
+    def hang(self) -> None:
+        """Hang what is owed to the wall."""
+        for entry in owed(self.incident):
+            self.happen(record.Hung(at=self.now, hanging=Hanging(entry=entry, name=names(entry)[0])))
+
+    def draft(self) -> None:
+        """Keep the draft of the postmortem: the last thing that an engine does for a lock that is a process."""
+        if self.incident.phase is Phase.AFTER_ACTION:
+            self.happen(record.Drafted(at=self.now, artifact=artifact("postmortem")))
+
     def lock(self, *, proved: bool = True) -> None:
-        if self.incident.phase is not Phase.AFTER_ACTION:
+        if (
+            self.incident.phase is not Phase.AFTER_ACTION
+            or self.incident.brief.runbook.lock.kind == "process"
+        ):
             return
         live = Run(against="live", outcome="passed" if proved else "failed", detail="ran")
         proof = LockProof(
@@ -410,6 +436,24 @@ class World:
             at=self.now,
         )
         self.happen(record.LockTried(at=self.now, proof=proof))
+
+
+def wall_lock(**changes: Any) -> WallLock:
+    """A lock of this world's class that hangs since a month."""
+    lock = WallLock(
+        system="refund-agent",
+        pattern="reranker-regression",
+        incident="refund-agent-5e6f7a8b",
+        mark="0198b7d2-0000-7000-8000-000000000009",
+        how="proved",
+        lock="eval",
+        runbook="stale-policy",
+        title="A refund after the window is denied",
+        artifact="d" * 64,
+        at=START - timedelta(days=30),
+        closed_at=START - timedelta(days=30),
+    )
+    return lock.changed(**changes)
 
 
 def people() -> st.SearchStrategy[str]:
@@ -463,6 +507,14 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
         st.builds(acts.Switch, by=by, to=st.sampled_from(["other", "stale-policy", "no-such"]), reason=text),
         st.builds(acts.Confirm, by=by, step=st.sampled_from(["call-support", "no-such"]), done=st.booleans()),
         st.builds(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
+        st.builds(
+            acts.Attest,
+            by=by,
+            change=text,
+            reference=text,
+            verify_by=st.sampled_from([world.now - timedelta(days=1), world.now + timedelta(days=30)]),
+        ),
+        st.builds(acts.Second, by=by, reason=text, word=st.sampled_from([None, None, "f" * 64])),
         st.builds(acts.Categorize, by=by, category=st.sampled_from(CATEGORIES), reason=text, aware_at=until),
         st.builds(acts.Withdraw, by=by, category=st.sampled_from((*CATEGORIES, "sev1")), reason=text),
         st.builds(acts.Inform, by=by, clock=st.sampled_from(CLOCKS), reference=text, at=until),
@@ -499,7 +551,16 @@ def move_forward(world: World) -> None:  # noqa: C901, PLR0912 - the order of an
         newest = incident.holding[-1]
         act = acts.Lift if newest.action.lever == "tool" else acts.Adopt
         world.attempt(act(by=by, action=newest.digest, reason="it is over"))
-    elif incident.lock is None or not incident.lock.proved:
+    elif incident.brief.runbook.lock.kind == "process" and incident.attestation is None:
+        world.draft()
+        soon = world.now + timedelta(days=90)
+        world.attempt(acts.Attest(by=by, change="two people sign", reference="handbook 4.2", verify_by=soon))
+    elif seconding.waits(incident):
+        for name in ("ana", "ben"):
+            world.attempt(acts.Second(by=name, reason="it is so"))
+    elif incident.brief.runbook.lock.kind != "process" and (
+        incident.lock is None or not incident.lock.proved
+    ):
         world.lock()
     elif incident.counting:
         world.attempt(acts.Inform(by=by, clock=incident.counting[0].clock.id, reference="told by telephone"))

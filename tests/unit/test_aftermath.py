@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from firestation.aftermath import course, handed, is_left, tasks
 from firestation.fold import begin
+from firestation.lock_plan import LOCK_WITHIN
 from firestation.record import Opened
-from firestation.runbook import LOCK_WITHIN, FollowUp, PostmortemPlan
+from firestation.runbook import FollowUp, PostmortemPlan
 from firestation.state import Incident
 from tests.property.worlds import START, brief
 

@@ -19,10 +19,10 @@ from activities.toolbox import Toolbox
 from firestation.after_action import Confidence, LockProof, Run
 from firestation.evidence import ArtifactRef
 from firestation.expect import Expectation
+from firestation.lock_plan import Judge, LockPlan
 from firestation.orders import LockOrder
 from firestation.ports import LockCase
 from firestation.privacy import Encryption, Redaction
-from firestation.runbook import Judge, LockPlan
 from firestation.secrets import ReferenceSecrets
 from firestation.signing import KeySigner, ensure_key, load_public_key, verify
 from firestation.system import CheckFitting

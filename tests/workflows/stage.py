@@ -41,11 +41,12 @@ from firestation.drivers.age import Age
 from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
+from firestation.lock_plan import LockPlan
 from firestation.picture import Picture
 from firestation.ports import Artifact, LockCase
 from firestation.privacy import Redactor
 from firestation.record import Brief
-from firestation.runbook import LockPlan, Recovery
+from firestation.runbook import Recovery
 from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
 from firestation.signing import KeySigner, ensure_key
@@ -382,10 +383,11 @@ async def staged(
     folder: Path,
     *,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
+    town: Town | None = None,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
-    town, key = Town(), folder / "station.key"
+    town, key = town or Town(), folder / "station.key"
     ensure_key(key)
     async with AsyncExitStack() as stack:
         bench = stack.enter_context(town.open())
@@ -398,6 +400,7 @@ async def staged(
             redactor=Redactor(DetectSecretsSieve(), b"the key of the pseudonyms"),
             cipher=Age(),
             shelf=town.shelf,
+            keys=(KeySigner(key).public_key,),
             address=lambda link, until: f"{ACK}{links.sign(link, until, LINK_KEY)}",
             passed_through=passed_through,
         )

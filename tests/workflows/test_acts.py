@@ -1,5 +1,6 @@
 """Every act, as an update and as a signal: one validation, refusals on the record, bad input that harms nothing."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.workflows.stage import STORY, Stage, firebreak, live, stands
 from workflows import messages
 
 NOWHERE = "f" * 64
+NEXT_YEAR = datetime.now(UTC) + timedelta(days=365)
 REFUSED_AT_ONCE: list[acts.Act] = [
     acts.Acknowledge(by="dan"),
     acts.Declare(by="ben", severity=Severity.SEV1, reason="it is bad"),
@@ -39,6 +41,8 @@ REFUSED_AT_ONCE: list[acts.Act] = [
     acts.Switch(by="ben", to="other", reason="no"),
     acts.Confirm(by="ana", step="nowhere"),
     acts.Waive(by="ben", what="lock", reason="no"),
+    acts.Attest(by="ana", change="we look twice", reference="handbook 4.2", verify_by=NEXT_YEAR),
+    acts.Second(by="ben", reason="nothing waits"),
     acts.Categorize(by="ana", category="bad-weather", reason="no"),
     acts.Withdraw(by="ana", category="serious-incident", reason="no"),
     acts.Inform(by="ana", clock="gdpr-33", reference="no"),

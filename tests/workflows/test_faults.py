@@ -138,6 +138,7 @@ async def test_a_lock_that_passes_on_the_frozen_evidence_proves_nothing(stage: S
     assert (answer.accepted, answer.rule) == (False, 9)
     until = (await stage.picture()).as_of + timedelta(days=7)
     await stage.do(acts.Waive(by="ana", what="lock", reason="the request cannot be replayed", until=until))
+    await stage.do(acts.Second(by="ben", reason="the source has promised to keep requests"))
     await stage.do(acts.Close(by="ana"))
     await stage.ended()
     report = await stage.proved()

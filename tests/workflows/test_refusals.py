@@ -18,6 +18,7 @@ from firestation.authority import Bell, Member, Person, Role, Station
 from firestation.decision import Signed
 from firestation.drivers.register import open_register
 from firestation.firebreak import Action, Lease
+from firestation.lock_plan import LockPlan
 from firestation.picture import Picture
 from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
@@ -32,7 +33,7 @@ from tests.gateway.conftest import Standing
 from tests.property import worlds
 from tests.property.signatures import decision, new_key, signed
 from tests.property.worlds import KEYS
-from tests.workflows.stage import SERVERS, Stage, firebreak, staged, stands
+from tests.workflows.stage import SERVERS, Stage, firebreak, short_brief, staged, stands
 
 SPEAKERS = ("ana", "ben", "cara", "dan", "eve", "fay")
 STRANGERS_KEY = new_key("somebody else's laptop")
@@ -351,6 +352,109 @@ async def test_a_word_counts_once_and_a_captain_of_before_has_none(night: Night)
         assert "there is no captain now" in missing
         assert "ben renounced it at" in missing
     await stage.proved()
+
+
+SECONDS = [
+    Case(
+        "seconded by whom it is of",
+        lambda n: acts.Second(by="ana", reason="mine"),
+        "a second person is needed",
+    ),
+    Case(
+        "seconded by comms",
+        lambda n: acts.Second(by="cara", reason="x"),
+        "neither the role captain nor approver",
+    ),
+    Case("seconded by an auditor", lambda n: acts.Second(by="dan", reason="x"), "who could: ben, fay"),
+    Case("seconded by a stranger", lambda n: acts.Second(by="eve", reason="x"), "not on the roster"),
+    Case(
+        "seconded what was replaced",
+        lambda n: acts.Second(by="ben", reason="x", word="f" * 64),
+        "was replaced meanwhile",
+    ),
+    Case(
+        "attested where the lock is run",
+        lambda n: acts.Attest(by="ana", change="x", reference="4.2", verify_by=soon()),
+        "which is proved by running it",
+    ),
+]
+"""Ana has waived the lock; another person has to stand for it."""
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(days=30)
+
+
+async def test_two_people_are_never_one(night: Night) -> None:
+    stage = night.stage
+    await stage.do(acts.Acknowledge(by="ana"))
+    nothing = Case("nothing waits", lambda n: acts.Second(by="ben", reason="x"), "waits for a second person")
+    undated = Case(
+        "no date", lambda n: acts.Waive(by="ana", what="lock", reason="x"), "needs a date in the future"
+    )
+    await check(night, [nothing, undated])
+    await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ready", until=soon()))
+    await check(night, SECONDS)
+    await stage.do(acts.Second(by="fay", reason="it is ordered"))
+    await check(night, [nothing])
+    await stage.proved()
+
+
+async def test_a_process_is_attested_when_it_is_time_and_by_who_may(night: Night) -> None:
+    """Nothing is moved by us: the town is put right by others, so that there is an after-action at once."""
+    before, stage = night.stage, Stage(night.stage.environment, night.stage.town, short_brief())
+    plan = LockPlan(title="Two people sign a new policy", kind="process")
+    roster = before.brief.roster
+    stage.brief = stage.brief.changed(
+        runbook=stage.brief.runbook.changed(lock=plan, firebreaks=()), roster=roster
+    )
+    night.stage = stage
+    await stage.ring()
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Declare(by="ana", severity=Severity.SEV2, reason="wrong refunds leave"))
+    await stage.until("the seal", lambda seen: seen.sealed and seen.baseline)
+
+    def attest(by: str = "ana", verify_by: datetime | None = None) -> acts.Attest:
+        return acts.Attest(by=by, change="two sign", reference="4.2", verify_by=verify_by or soon())
+
+    early = Case("attested too early", lambda n: attest(), "attested after recovery")
+    await refuse(night, [early])
+    stage.town.reranker.moved_by_other("on")
+    await stage.until("the draft", lambda seen: seen.postmortem)
+    past = datetime(2026, 1, 1, tzinfo=UTC)
+    cases = [
+        Case("attested by an auditor", lambda n: attest("dan"), "an auditor reads and does not write"),
+        Case("attested by a stranger", lambda n: attest("eve"), "not on the roster"),
+        Case("never to be looked at again", lambda n: attest(verify_by=past), "on a day in the future"),
+        Case("run by a machine", lambda n: acts.Prove(by="ana"), "which no machine runs"),
+        Case(
+            "closed without a word",
+            lambda n: acts.Close(by="ana"),
+            "nobody has attested the change of process",
+        ),
+    ]
+    await refuse(night, cases)
+    await stage.do(attest())
+    alone = [
+        Case("closed on one word", lambda n: acts.Close(by="ana"), "a second person for the attestation"),
+        Case(
+            "the same person twice",
+            lambda n: acts.Second(by="ana", reason="mine"),
+            "a second person is needed",
+        ),
+    ]
+    await refuse(night, alone)
+    await stage.do(acts.Second(by="ben", reason="I have read it"))
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    await stage.proved()
+
+
+async def refuse(night: Night, cases: list[Case]) -> None:
+    """Each is refused alike, for its own reason."""
+    for case in cases:
+        for missing in await night.refused(case.act(night)):
+            assert case.says in missing, (case.name, missing)
 
 
 async def test_too_late_is_too_late(night: Night) -> None:

@@ -1,0 +1,368 @@
+"""Locks: no close without a proof or two people, two people are never one, and what comes back never weighs less."""
+
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firestation import acts, record
+from firestation.after_action import LockProof, Run
+from firestation.authority import Role
+from firestation.briefing import briefing
+from firestation.fold import fold
+from firestation.lock_plan import LockPlan
+from firestation.paging import page_text
+from firestation.picture import picture
+from firestation.quorum import still_missing
+from firestation.recurrence import broken, heavier, owed
+from firestation.severity import Proposal, Severity
+from firestation.state import Phase
+from firestation.wall import WallBreak, WallLock, names
+from tests.property.worlds import PEOPLE, World, artifact, move_forward, runbook, wall_lock
+
+PROCESS = LockPlan(title="Two people sign a policy", kind="process")
+DAY = timedelta(days=1)
+
+
+def after_action(**changes: Any) -> World:
+    """A world whose fire is out and whose lock is still to be made."""
+    world = World(**changes)
+    for _ in range(60):
+        if world.incident.phase is Phase.AFTER_ACTION:
+            return world
+        move_forward(world)
+    raise AssertionError(world.incident.phase)
+
+
+WORDS = st.lists(
+    st.tuples(
+        st.sampled_from(["waive", "attest", "second", "wait", "close"]),
+        st.sampled_from((*PEOPLE, "stranger")),
+        st.integers(-1, 3),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(words=WORDS, process=st.booleans())
+def test_no_close_without_two_people_or_a_proof(words: list[tuple[str, str, int]], process: bool) -> None:
+    """Kept beside the rules, naively: the last word of each kind, whose it is, and who stands for it."""
+    world = after_action(**({"lock": PROCESS} if process else {}))
+    stands: dict[str, tuple[str, Any, str | None]] = {}
+    for kind, by, days in words:
+        until = world.now + days * DAY
+        match kind:
+            case "wait":
+                world.wait(DAY)
+            case "waive":
+                if world.attempt(acts.Waive(by=by, what="lock", reason="later", until=until)) is None:
+                    assert days > 0
+                    stands.pop("waive", None)
+                    stands["waive"] = (by, until, None)
+            case "attest":
+                act = acts.Attest(by=by, change="two sign", reference="4.2", verify_by=until)
+                if world.attempt(act) is None:
+                    assert process
+                    assert days > 0
+                    stands.pop("attest", None)
+                    stands["attest"] = (by, until, None)
+            case "second":
+                if world.attempt(acts.Second(by=by, reason="it is so")) is None:
+                    open_ = [name for name, (_, _, second) in stands.items() if second is None]
+                    name = picked(world, open_)
+                    first, good, _ = stands[name]
+                    assert by != first
+                    assert by in {"ana", "ben"}
+                    stands[name] = (first, good, by)
+            case _:
+                if world.attempt(acts.Close(by=by)) is None:
+                    assert any(second and good > world.now for _, good, second in stands.values())
+                    return
+
+
+def picked(world: World, open_: list[str]) -> str:
+    """Which of the words that waited was seconded."""
+    said, waiver = world.incident.attestation, world.incident.lock_waiver
+    now = {
+        "attest": said.seconded_by if said else None,
+        "waive": waiver.seconded_by if waiver else None,
+    }
+    (name,) = [each for each in open_ if now[each]]
+    return name
+
+
+def waived(world: World, by: str = "ana") -> None:
+    until = world.now + 30 * DAY
+    assert world.attempt(acts.Waive(by=by, what="lock", reason="needs a new eval", until=until)) is None
+
+
+@pytest.mark.parametrize("by", [*PEOPLE, "stranger"])
+def test_who_may_stand_for_a_waiver(by: str) -> None:
+    world = after_action()
+    waived(world)
+    refusal = world.attempt(acts.Second(by=by, reason="it is so"))
+    assert (refusal is None) == (by == "ben")
+    if refusal and by != "stranger":
+        assert (refusal.rule, "who could: ben" in refusal.missing) == (9, True)
+    assert (world.attempt(acts.Close(by="ana")) is None) == (by == "ben")
+
+
+def test_a_waiver_that_is_replaced_needs_a_new_second() -> None:
+    world = after_action()
+    waived(world)
+    seen = picture(world.incident, tuple(world.record)).second
+    assert seen
+    assert world.attempt(acts.Second(by="ben", reason="it is so")) is None
+    waived(world)
+    refusal = world.attempt(acts.Close(by="ana"))
+    assert refusal
+    assert (refusal.rule, "a second person" in refusal.missing) == (9, True)
+    late = world.attempt(acts.Second(by="ben", reason="it is so", word="f" * 64))
+    assert late
+    assert (late.rule, "was replaced meanwhile" in late.missing) == (9, True)
+    assert world.attempt(acts.Second(by="ben", reason="it is so")) is None
+    assert world.attempt(acts.Close(by="ana")) is None
+
+
+def test_a_waiver_that_has_ended_closes_nothing() -> None:
+    world = after_action()
+    waived(world)
+    assert world.attempt(acts.Second(by="ben", reason="it is so")) is None
+    world.wait(31 * DAY)
+    captain = world.incident.captain or "ana"
+    world.attempt(acts.Acknowledge(by=captain))
+    refusal = world.attempt(acts.Close(by=captain))
+    assert refusal
+    assert (refusal.rule, "was good until" in refusal.missing) == (9, True)
+
+
+def test_who_is_missing_is_told_everywhere() -> None:
+    world = after_action()
+    waived(world)
+    act = acts.Waive(by="ana", what="lock", reason="x", until=world.now + DAY)
+    assert "a second person for the waiver of the lock" in (still_missing(world.incident, act) or "")
+    seen = picture(world.incident, tuple(world.record))
+    assert [(each.who, each.command) for each in seen.waiting if "second person" in each.what] == [
+        ("ben", f"firestation second {seen.incident} --reason '...'")
+    ]
+    assert any("second person" in line for line in briefing(seen).waits)
+    told = [
+        each.message for each in world.incident.outbox if "waits for a second person" in each.message.title
+    ]
+    assert {each.to for each in told} == {"ben@example.org"}
+
+
+def test_incidents_of_before_close_as_they_began() -> None:
+    world = after_action(edition=3)
+    waived(world)
+    assert world.attempt(acts.Close(by="ana")) is None
+    assert owed(world.incident) == ()
+
+
+def test_a_process_is_attested_by_two_and_run_by_no_machine() -> None:
+    world = after_action(lock=PROCESS)
+    wanted = [world.incident.lock_wanted]
+    world.draft()
+    wanted.append(world.incident.lock_wanted)
+    assert wanted == [True, False]
+    refusal = world.attempt(acts.Prove(by="ana"))
+    assert refusal
+    assert "no machine runs" in refusal.missing
+    for _ in range(5):
+        move_forward(world)
+    assert world.incident.ended == "closed"
+    (lock,) = owed(world.incident)
+    assert isinstance(lock, WallLock)
+    assert (lock.how, lock.lock, lock.by) == ("attested", "process", ("ana", "ben"))
+
+
+RUNS = st.lists(
+    st.builds(
+        Run,
+        against=st.sampled_from(["frozen", "live", "control"]),
+        outcome=st.sampled_from(["failed", "passed", "error"]),
+        detail=st.just("ran"),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(runs=RUNS, kind=st.sampled_from(["eval", "guardrail"]))
+def test_a_guardrail_is_proved_only_when_the_harmless_still_passes(runs: list[Run], kind: Any) -> None:
+    proof = LockProof(
+        lock=artifact("lock"),
+        evidence="a" * 64,
+        report=artifact("report"),
+        runs=tuple(runs),
+        at=wall_lock().at,
+        kind=kind,
+    )
+    wanted = {"frozen": "failed", "live": "passed"} | ({"control": "passed"} if kind == "guardrail" else {})
+    seen = {each.against for each in runs}
+    assert proof.proved == (
+        seen == set(wanted) and all(each.outcome == wanted[each.against] for each in runs)
+    )
+
+
+# What comes back ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("severity", "many"), [*product(Severity, range(3))])
+def test_a_broken_lock_weighs_one_step_heavier_and_never_less(severity: Severity, many: int) -> None:
+    locks = tuple(wall_lock(incident=f"refund-agent-{number}") for number in range(many))
+    before = Proposal(severity=severity, reasons=("harm 1: annoyance",))
+    after = heavier(before, locks)
+    assert not before.severity.graver_than(after.severity)
+    steps = list(Severity)
+    assert steps.index(before.severity) - steps.index(after.severity) == (
+        1 if many and severity is not Severity.SEV1 else 0
+    )
+    assert after.reasons[:1] == before.reasons
+    assert len(after.reasons) == 1 + bool(many)
+
+
+HOW = st.sampled_from(["proved", "attested", "waived"])
+STRANGE = st.fixed_dictionaries(
+    {
+        "how": HOW,
+        "system": st.sampled_from(["refund-agent", "search"]),
+        "pattern": st.sampled_from(["reranker-regression", "cost-runaway"]),
+        "incident": st.sampled_from(["refund-agent-1a2b3c4d", "refund-agent-5e6f7a8b"]),
+        "own_run": st.booleans(),
+    }
+)
+
+
+@settings(deadline=None)
+@given(found=st.lists(STRANGE, max_size=4), grades=st.integers(0, 3))
+def test_only_a_lock_of_this_system_and_class_and_of_another_incident_is_broken(
+    found: list[dict[str, Any]], grades: int
+) -> None:
+    world = World()
+    locks = []
+    for each in found:
+        own = each.pop("own_run")
+        mark = world.incident.run if own else "0198b7d2-0000-7000-8000-000000000009"
+        locks.append(wall_lock(**each, mark=mark, until=world.now + DAY, by=("ana", "ben")))
+    world.attempt(acts.Assess(by="ana", harm=grades, spread=grades, reason="seen"))
+    before = world.incident.proposal.severity
+    world.recall(*locks)
+    expected = [
+        lock
+        for lock in locks
+        if lock.how != "waived"
+        and (lock.system, lock.pattern) == ("refund-agent", "reranker-regression")
+        and lock.ours != (world.incident.id, world.incident.run)
+    ]
+    assert list(broken(world.incident)) == expected
+    assert not before.graver_than(world.incident.proposal.severity)
+    assert fold(tuple(world.record)) == world.incident
+
+
+def test_a_broken_lock_is_told_on_every_page() -> None:
+    world = World(severity=runbook().severity.changed(harm=1, spread=1))
+    before = world.incident.weight
+    world.recall(wall_lock())
+    line = "lock broken: A refund after the window is denied, proved 2026-10-24 after refund-agent-5e6f7a8b"
+    seen = picture(world.incident, tuple(world.record))
+    assert seen.recalled == (line,)
+    assert line in seen.timeline[-1].text
+    assert any(line in each for each in briefing(seen).happened)
+    assert line in page_text(world.incident, 2)
+    assert any(line in reason for reason in world.incident.proposal.reasons)
+    assert world.incident.weight.graver_than(before)
+    assert any(line in each.message.title for each in world.incident.outbox)
+    # The captain still declares, and an assessment does not make it forget.
+    world.attempt(acts.Acknowledge(by="ana"))
+    world.attempt(acts.Assess(by="ana", harm=1, reason="as it was"))
+    assert any(line in reason for reason in world.incident.proposal.reasons)
+    assert world.attempt(acts.Declare(by="ana", severity=Severity.SEV4, reason="I know it")) is None
+    assert world.incident.weight is Severity.SEV4
+
+
+def test_deadlines_follow_the_heavier_weight() -> None:
+    world = World(
+        severity=runbook().severity.changed(harm=1, spread=1, reversibility=1),
+        cadence_at={Severity.SEV2: timedelta(minutes=3), Severity.SEV3: timedelta(minutes=50)},
+    )
+    assert (world.incident.weight, world.incident.cadence) == (Severity.SEV3, timedelta(minutes=50))
+    world.recall(wall_lock())
+    assert (world.incident.weight, world.incident.cadence) == (Severity.SEV2, timedelta(minutes=3))
+
+
+def test_a_recall_cannot_move_a_lever_by_itself() -> None:
+    """A word written for a graver severity is not brought into force by the wall; one for a milder is taken away."""
+    step = runbook().firebreaks[0]
+    mild = runbook().severity.changed(harm=1, spread=1, reversibility=1)
+    for words in ((Severity.SEV2,), (Severity.SEV3,)):
+        world = World(severity=mild, firebreaks=(step.changed(preauthorized=words),))
+        world.recall(wall_lock())
+        world.baseline()
+        world.seal()
+        (firebreak,) = world.incident.firebreaks
+        assert firebreak.authority is None
+
+
+def test_a_lock_that_was_waived_is_told_and_weighs_nothing() -> None:
+    world = World()
+    before = world.incident.proposal
+    world.recall(wall_lock(how="waived", until=world.now + DAY, by=("ana", "ben")))
+    (line,) = picture(world.incident, ()).recalled
+    assert "was waived until 2026-11-24, by ana and ben, after refund-agent-5e6f7a8b" in line
+    assert world.incident.proposal == before
+
+
+def test_another_class_is_asked_for_anew() -> None:
+    other = runbook(runbook="other", title="Another page", pattern="cost-runaway")
+    world = World()
+    world.incident = world.incident.changed(brief=world.incident.brief.changed(alternatives=(other,)))
+    world.recall(wall_lock())
+    heavy = world.incident.proposal
+    world.attempt(acts.Acknowledge(by="ana"))
+    assert world.attempt(acts.Switch(by="ana", to="other", reason="it is the cost")) is None
+    assert (broken(world.incident), len(world.incident.proposal.reasons)) == ((), len(heavy.reasons) - 1)
+    world.recall(wall_lock(pattern="cost-runaway"))
+    assert len(broken(world.incident)) == 1
+
+
+def test_what_broke_hangs_once_it_is_a_fire_and_is_taken_back_when_it_was_none() -> None:
+    world = World()
+    world.recall(wall_lock())
+    assert owed(world.incident) == ()
+    world.attempt(acts.Acknowledge(by="ana"))
+    world.attempt(acts.Declare(by="ana", severity=Severity.SEV2, reason="again"))
+    (entry,) = owed(world.incident)
+    assert isinstance(entry, WallBreak)
+    assert (entry.of, entry.holds) == ("refund-agent-5e6f7a8b", True)
+    world.hang()
+    assert owed(world.incident) == ()
+    world.attempt(acts.Stop(by="ana", reason="no fire"))
+    for lever in ("tool", "reranker"):
+        while world.work(lever):
+            pass
+    assert world.attempt(acts.Dismiss(by="ana", reason="a load test")) is None
+    (back,) = owed(world.incident)
+    assert isinstance(back, WallBreak)
+    assert (back.holds, names(back)[0] == names(entry)[0]) == (False, False)
+
+
+def test_a_wall_that_does_not_answer_is_told() -> None:
+    world = World()
+    world.recall(trouble="the store is away")
+    seen = picture(world.incident, tuple(world.record))
+    assert any("the wall of locks to answer (the store is away)" in each.what for each in seen.waiting)
+    assert any("whether a lock broke" in each for each in briefing(seen).unknown)
+    assert isinstance(world.record[-1], record.NotRecalled)
+    world.recall()
+    assert world.incident.recall_trouble is None
+
+
+def test_everybody_on_the_roster_has_the_roles_that_these_tests_take_for_granted() -> None:
+    roles = {each.id: set(each.roles) for each in World().incident.brief.roster.people}
+    assert {name for name, held in roles.items() if held & {Role.CAPTAIN, Role.APPROVER}} == {"ana", "ben"}

@@ -1,0 +1,114 @@
+"""The wall of locks: ask it when an incident opens, hang on it what broke, and at the end the lock that it became.
+
+The last entry is hung when the incident has ended and before its workflow completes, so that whoever says `close` does
+not wait for the store. When the store is away the incident does not wait either, for the next alarm of the same fire
+needs its id: a workflow of its own, which nothing waits for, goes on trying for as long as it takes.
+"""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from firestation import record, recurrence
+from firestation.orders import HangOrder, RecallOrder
+from firestation.wall import Entry, Hanging, Recall, names
+from workflows.house import House, why
+from workflows.options import OPTIONS
+
+HANGER = "LockHanger"
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
+
+
+async def recall_the_locks(house: House) -> None:
+    """Ask at once, side by side with everything else, and again when the captain goes on by another class's runbook.
+
+    A wall that does not answer is asked again, less and less often, and holds nobody.
+    """
+    pause = FIRST_PAUSE
+    while await house.until(lambda: recurrence.recall_is_owed(house.incident)):
+        await house.whilst(lambda: True, _recall(house))
+        if recurrence.recall_is_owed(house.incident) and house.incident.recall_trouble:
+            pattern = house.incident.brief.runbook.pattern
+            await house.until_or_after(
+                lambda pattern=pattern: house.incident.brief.runbook.pattern != pattern,  # type: ignore[misc]
+                pause.total_seconds(),
+            )
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            pause = FIRST_PAUSE
+
+
+async def _recall(house: House) -> None:
+    incident, brief = house.incident, house.incident.brief
+    order = RecallOrder(
+        system=brief.system.system,
+        pattern=brief.runbook.pattern,
+        incident=incident.id,
+        mark=incident.run,
+    )
+    summary = f"recall the locks of the class {order.pattern}"
+    try:
+        recall = await house.do("recall_locks", order, Recall, summary)
+        house.happen(record.Recalled(at=workflow.now(), recall=recall))
+    except ActivityError as error:
+        house.happen(record.NotRecalled(at=workflow.now(), detail=why(error)))
+
+
+async def keep_the_wall(house: House) -> None:
+    """Hang each lock that broke, as soon as it is declared a fire."""
+    pause = FIRST_PAUSE
+    while await house.until(lambda: bool(recurrence.owed(house.incident))):
+        if await _hang(house, recurrence.owed(house.incident)[0]):
+            pause = FIRST_PAUSE
+            continue
+        await house.until_or_after(lambda: False, pause.total_seconds())
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def leave_the_lock(house: House) -> None:
+    """Hang what the ended incident still owes; what cannot be hung now is left to a workflow of its own."""
+    while left := recurrence.owed(house.incident):
+        if not await _hang(house, left[0]):
+            break
+    for entry in left:
+        await workflow.start_child_workflow(
+            HANGER,
+            HangOrder(entry=entry),
+            id=f"wall/{names(entry)[0]}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"hang {names(entry)[0]}"[:200],
+        )
+
+
+async def _hang(house: House, entry: Entry) -> bool:
+    try:
+        hanging = await house.do("hang_lock", HangOrder(entry=entry), Hanging, f"hang {names(entry)[0]}")
+    except ActivityError as error:
+        house.happen(record.NotHung(at=workflow.now(), detail=why(error)))
+        return False
+    house.happen(record.Hung(at=workflow.now(), hanging=hanging))
+    return True
+
+
+@workflow.defn(name=HANGER)
+class LockHanger:
+    """Hangs one entry, for as long as it takes."""
+
+    @workflow.run
+    async def run(self, order: HangOrder) -> Hanging:
+        """Try, wait longer and longer, and try again: a store that is away comes back, and a wrong key is put right."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                hanging: Hanging = await workflow.execute_activity(
+                    "hang_lock", order, result_type=Hanging, **OPTIONS["hang_lock"]
+                )
+            except ActivityError as error:
+                workflow.logger.warning("%s does not hang yet: %s", names(order.entry)[0], why(error))
+            else:
+                return hanging
+            await workflow.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(order)
