@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from firestation import orders, record
-from firestation.acts import ACTS
+from firestation.acts import ACTS, Close
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.alarm import Alarms
 from firestation.board import Receipt
@@ -53,6 +53,9 @@ DERIVED = frozenset(
 READINGS = frozenset({"measure", "probe", "soak"})
 """Activities that only look, and are done again by the next run when this one ends before it has taken the answer."""
 
+NONSENSE = (LookupError, TypeError, AttributeError, StopIteration, ValueError)
+"""What the fold raises on what no live incident can come to: only a history that was made up holds such a thing."""
+
 
 class Finding(Model):
     """Something that the audit found: a break of a rule, or a breach that stands honestly on the record."""
@@ -89,12 +92,21 @@ def audit(histories: list[dict[str, Any]]) -> Report:
 
     Raises `InvalidInput` when the histories are not whole, or not those of one incident.
     """
+    return recomputed(histories).report()
+
+
+def recomputed(histories: list[dict[str, Any]]) -> "Auditor":
+    """The auditor after it has read all runs: the record made again, its last state, and what was found so far.
+
+    Raises `InvalidInput` as `audit` does.
+    """
     runs = [read_run(history) for history in histories]
     _whole(runs)
-    auditor = Auditor(runs[0])
+    auditor = Auditor(runs)
     for run, following in zip_longest(runs, runs[1:]):
         auditor.read(run, following)
-    return auditor.report(runs)
+    auditor.close(runs[-1])
+    return auditor
 
 
 def _whole(runs: list[Run]) -> None:
@@ -117,7 +129,8 @@ def _whole(runs: list[Run]) -> None:
 class Auditor:
     """Reads the runs of one incident and keeps what it finds."""
 
-    def __init__(self, first: Run) -> None:
+    def __init__(self, runs: list[Run]) -> None:
+        first, self.runs = runs[0], runs
         start = first.start or {}
         try:
             brief = Brief.model_validate(start.get("brief"))
@@ -151,6 +164,26 @@ class Auditor:
             self.incident, self.record, self.findings = after
             self._find("broken", 10, f"the record that was handed on is not that of this run: {difference}")
 
+    def close(self, last: Run) -> None:
+        """Compare how the workflow ended with how the incident did."""
+        if last.ended is None:
+            return
+        outcome = last.result.get("outcome") if isinstance(last.result, dict) else None
+        incident = self.incident
+        if last.ended == "COMPLETED" and outcome != incident.ended:
+            by = incident.captain or (incident.tenures[-1].person if incident.tenures else "nobody")
+            closing = record.Acted(at=self.step.at, act=Close(by=by))
+            rule = next((each.rule for each in objections(incident, closing)), 0)
+            what = f"the workflow ended as {outcome}, and by its history the incident is {incident.phase}"
+            self._find("broken", rule, what)
+        elif last.ended != "COMPLETED" and not incident.ended:
+            held = ", ".join(each.action.lever for each in incident.holding)
+            what = f"the workflow was {last.ended.lower()} while the incident was {incident.phase}"
+            if held:
+                self._find("broken", 6, f"{what}, and nobody put back {held}")
+            else:
+                self._find("on the record", 0, what)
+
     def _follow_all(self, steps: Iterable[Step]) -> None:
         for step in steps:
             self.step = step
@@ -158,6 +191,9 @@ class Auditor:
                 self._follow(step)
             except ValidationError as error:
                 self._find("broken", 10, f"{step.kind} {step.name} cannot be read: {error}"[:4000])
+            except NONSENSE as error:
+                what = f"nothing can follow from {step.kind} {step.name}: {type(error).__name__}: {error}"
+                self._find("broken", 10, what)
 
     def _handed_on_wrongly(self, following: Run | None) -> str | None:
         """How the record in the next run's start differs from ours; None when it does not."""
@@ -219,6 +255,9 @@ class Auditor:
                 self._keep(acted)
                 return
             missing, rule = refusal.missing, refusal.rule
+            if refused and self.incident.since(4) and step.answer["rule"] != rule:
+                theirs = f"{act.kind} by {act.by} was refused by rule {step.answer['rule']}"
+                self._find("broken", rule, f"{theirs}, and what forbids it is: {missing}")
             self._keep(record.TurnedAway(at=step.at, by=act.by, act=act.kind, rule=rule, missing=missing))
             return
         if refused:
@@ -263,7 +302,7 @@ class Auditor:
         )
         self.findings.append(finding)
 
-    def report(self, runs: list[Run]) -> Report:
+    def report(self) -> Report:
         """The verdict, with the breaches that stand on the record."""
         for waiver in self.incident.waivers:
             rule = 1 if waiver.what == "snapshot" else 9
@@ -276,9 +315,9 @@ class Auditor:
         return Report(
             incident=self.incident.id,
             phase=self.incident.phase,
-            runs=len(runs),
-            events=sum(run.events for run in runs),
-            bytes=sum(run.size for run in runs),
+            runs=len(self.runs),
+            events=sum(run.events for run in self.runs),
+            bytes=sum(run.size for run in self.runs),
             first_at=self.incident.opened_at,
             last_at=self.step.at,
             rules=tuple(f"{rule.number} {rule.title}" for rule in RULES),
@@ -362,8 +401,13 @@ def _soaked(step: Step, incident: Incident) -> Event | None:
     if not awaits_soak(incident):
         return None
     soaked = record.Soaked(at=step.at, report=SoakReport.model_validate(step.answer))
-    doubts = objections(incident, soaked)
-    return record.Failed(at=step.at, step="soak", detail=str(doubts[0])) if doubts else soaked
+    then, _ = settled(
+        incident, step.at
+    )  # as the workflow does: what is due comes first, and may make the soak void
+    doubts = objections(then, soaked)
+    if not doubts:
+        return soaked
+    return record.Failed(at=step.at, step="soak", detail=str(doubts[0])) if awaits_soak(then) else None
 
 
 def _not_soaked(step: Step, incident: Incident) -> Event | None:

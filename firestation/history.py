@@ -45,7 +45,10 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a workflow: its first and last event, and the steps between."""
+    """One run of a workflow: its first and last event, and the steps between.
+
+    `ended` is how (COMPLETED, TERMINATED and so on; None while it goes on), `result` what it returned.
+    """
 
     run_id: str
     first_run_id: str
@@ -53,6 +56,7 @@ class Run(NamedTuple):
     start: Any
     steps: tuple[Step, ...]
     ended: str | None
+    result: Any
     next_run_id: str | None
     events: int
     size: int
@@ -61,8 +65,16 @@ class Run(NamedTuple):
 def read_run(history: dict[str, Any]) -> Run:
     """Read one run.
 
-    Raises `InvalidInput` when events are missing, out of order, or not those of a workflow.
+    Raises `InvalidInput` when events are missing, out of order, or not those of a workflow, or cannot be read.
     """
+    try:
+        return _read_run(history)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"an event cannot be read ({type(error).__name__}: {error})"
+        raise InvalidInput("events", what[:1000], "export the whole history again, decoded") from None
+
+
+def _read_run(history: dict[str, Any]) -> Run:
     events: list[dict[str, Any]] = history.get("events") or []
     for number, event in enumerate(events, start=1):
         if int(event.get("eventId", 0)) != number:
@@ -84,6 +96,7 @@ def read_run(history: dict[str, Any]) -> Run:
         start=_only(started.get("input")),
         steps=tuple(_steps(events, tasks)),
         ended=ended if over else None,
+        result=_only(closing.get("result")) if ended == "COMPLETED" else None,
         next_run_id=closing.get("newExecutionRunId") or None,
         events=len(events),
         size=len(json.dumps(history)),
