@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import acts, bell, decisions, evidence, files, law, people, runbooks, station, tokens, watch
+from cli import acts, audits, bell, decisions, evidence, files, law, people, runbooks, station, tokens, watch
 from cli.demo import demo
 from cli.desk import Options
 from cli.errors import EXIT_CODES, StationGroup
@@ -84,6 +84,7 @@ teach(app, "up", station.up, RUN)
 teach(app, "demo", demo, RUN)
 teach(app, "ring", bell.ring, RUN)
 teach(app, "replay", station.replay, RUN)
+app.add_typer(audits.audit, name="audit", rich_help_panel=RUN)
 app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
 app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)

@@ -11,33 +11,22 @@ import sys
 from pathlib import Path
 
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.logging import set_up
 from firestation.model import count, show_duration
-from worker.history import as_json, fetch_chain
-from worker.wiring import workflow_runner
+from worker.repeat import Repeater
 from workflows.client import connect, forward_logs
-from workflows.incident import IncidentWorkflow
+from workflows.histories import as_json, fetch_chain
 
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
 async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
-    replayer = Replayer(
-        workflows=[IncidentWorkflow],
-        data_converter=pydantic_data_converter,
-        workflow_runner=workflow_runner(),
-    )
-    for history in histories:
-        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        if result.replay_failure is not None:
-            return f"run {history.run_id}: {result.replay_failure}"
-    return None
+    async with Repeater() as repeater:
+        return await repeater.difference(histories)
 
 
 def load(files: list[Path]) -> list[WorkflowHistory]:

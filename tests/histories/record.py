@@ -22,7 +22,7 @@ from firestation.state import Phase
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
-from worker.history import as_json, fetch_chain
+from workflows.histories import as_json, fetch_chain
 
 FOLDER = Path(__file__).parent
 

@@ -141,8 +141,13 @@ class Recorded(World):
     def histories(self) -> list[Attributes]:
         """What the server has."""
         if self.incident.ended and self.server.task:
-            end = {"outcome": self.incident.phase, "ended_at": self.incident.ended_at}
-            closing = Closing(incident=self.incident.id, merged_into=self.incident.merged_into, **end)
+            assert self.incident.ended_at
+            closing = Closing(
+                incident=self.incident.id,
+                outcome=self.incident.phase,
+                ended_at=self.incident.ended_at,
+                merged_into=self.incident.merged_into,
+            )
             self.server.ends("WORKFLOW_EXECUTION_COMPLETED", closing)
         return self.server.histories()
 
@@ -209,60 +214,66 @@ class Recorded(World):
 
     def activity(self, event: Any) -> tuple[str, Model]:
         """Which activity this is the end of, and what it was given."""
-        incident, system = self.incident, self.incident.brief.system
+        incident = self.incident
+        system: Any = incident.brief.system
         match event:
             case record.Measured():
                 return "measure", orders.MeasureOrder(check=system.check(event.reading.check), since=self.now)
             case record.SealedUp():
-                snapshot = Snapshot(
-                    incident=incident.id,
-                    run=incident.run,
-                    system=system.system,
-                    system_digest="d" * 64,
-                    runbook="stale-policy",
-                    runbook_digest="e" * 64,
-                    collected=(),
-                    levers=event.sealed.levers,
-                )
-                return "seal", orders.SealOrder(snapshot=snapshot)
+                return "seal", self._seal(event)
             case record.LeverRead():
                 purpose: Any = "freed" if event.lever in incident.freed else "waived"
-                order = orders.ReadOrder(
-                    lever=system.lever(event.lever), purpose=purpose, action=event.action
-                )
-                return "read_lever", order
+                fitting = system.lever(event.lever)
+                return "read_lever", orders.ReadOrder(lever=fitting, purpose=purpose, action=event.action)
             case record.Leased():
                 return "take_lease", orders.LeaseOrder(**self._ours(event.lever, event.action))
             case record.Released():
                 action = incident.leased[event.lever]
                 return "release_lease", orders.ReleaseOrder(**self._ours(event.lever, action))
             case record.Probed():
-                firebreak = incident.firebreak(event.action)
-                assert firebreak is not None
-                probe, moved = firebreak.step.probe, firebreak.moved_at or self.now
-                order = orders.ProbeOrder(
-                    action=event.action,
-                    check=system.check(probe.check),
-                    moved_at=moved,
-                    deadline=moved + probe.deadline,
-                    every=probe.every,
-                )
-                return "probe", order
+                return "probe", self._probe(event)
             case record.Soaked():
-                plan, check = incident.brief.runbook.recovery, system.check("golden")
-                order = orders.SoakOrder(
-                    checks=(check,), soak=plan.soak, every=plan.every, patience=plan.soak
+                plan, checks = incident.brief.runbook.recovery, (system.check("golden"),)
+                return "soak", orders.SoakOrder(
+                    checks=checks, soak=plan.soak, every=plan.every, patience=plan.soak
                 )
-                return "soak", order
             case record.Sent() | record.Unsent():
                 return "send", self._letter(event)
             case record.LockTried():
-                plan = incident.brief.runbook.lock
-                check = system.check(plan.check)
+                lock = incident.brief.runbook.lock
+                check = system.check(lock.check)
                 return "prove_lock", orders.LockOrder(
-                    incident=incident.id, plan=plan, check=check, evidence=()
+                    incident=incident.id, plan=lock, check=check, evidence=()
                 )
         raise TypeError(event.kind)
+
+    def _seal(self, event: record.SealedUp) -> orders.SealOrder:
+        brief = self.incident.brief
+        snapshot = Snapshot(
+            incident=self.incident.id,
+            run=self.incident.run,
+            system=brief.system.system,
+            system_digest=brief.system.sha256(),
+            runbook=brief.runbook.runbook,
+            runbook_digest=brief.runbook.sha256(),
+            collected=(),
+            levers=event.sealed.levers,
+        )
+        return orders.SealOrder(snapshot=snapshot)
+
+    def _probe(self, event: record.Probed) -> orders.ProbeOrder:
+        firebreak = self.incident.firebreak(event.action)
+        assert firebreak
+        probe, moved = firebreak.step.probe, firebreak.moved_at or self.now
+        check = self.incident.brief.system.check(probe.check)
+        assert check
+        return orders.ProbeOrder(
+            action=event.action,
+            check=check,
+            moved_at=moved,
+            deadline=moved + probe.deadline,
+            every=probe.every,
+        )
 
     def answer(self, event: Any) -> Any:
         """What the activity answered."""

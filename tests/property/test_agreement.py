@@ -38,7 +38,7 @@ class Honest(House):
     world: Recorded
 
     @initialize(seed=st.integers(0, 2**32))
-    def open(self, seed: int) -> None:  # type: ignore[override]
+    def open(self, seed: int) -> None:
         self.world = lived(seed)
 
     @rule(data=st.data(), away=SPANS)

@@ -125,13 +125,13 @@ class _Writer:
         self.noise, self.events = noise, list[Attributes]()
 
     def add(self, kind: str, at: datetime, attributes: Attributes) -> int:
-        first, *rest = kind.title().replace("_", "")
+        name = kind.title().replace("_", "")
         number = len(self.events) + 1
         event = {
             "eventId": str(number),
             "eventTime": at.strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z",
             "eventType": f"EVENT_TYPE_{kind}",
-            f"{first.lower()}{''.join(rest)}EventAttributes": attributes,
+            f"{name[0].lower()}{name[1:]}EventAttributes": attributes,
         }
         self.events.append(event)
         return number

@@ -57,11 +57,11 @@ from firestation.testing import (
     MemoryTracker,
 )
 from tests.property import worlds
-from worker.history import as_json, fetch_chain
 from worker.replay import replay
 from worker.wiring import PASSED_THROUGH, incident_worker
 from workflows import messages, search
 from workflows.client import TASK_QUEUE, ensure_search_attributes
+from workflows.histories import as_json, fetch_chain
 
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0

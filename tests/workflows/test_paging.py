@@ -20,8 +20,8 @@ from firestation.pagers import Pager
 from firestation.picture import Picture
 from firestation.testing import MemoryChannel
 from tests.workflows.stage import ACK, LINK_KEY, Stage
-from worker.history import as_json, fetch_chain
 from workflows import search
+from workflows.histories import as_json, fetch_chain
 
 EVERY = timedelta(minutes=2)
 
