@@ -1,6 +1,5 @@
 """An incident's whole history: every run of its chain, the oldest first, in Temporal's standard JSON."""
 
-import json
 from typing import Any
 
 from temporalio.client import Client, WorkflowHistory
@@ -33,5 +32,4 @@ async def fetch_chain(client: Client, incident: str, run_id: str | None = None) 
 
 def as_json(history: WorkflowHistory) -> dict[str, Any]:
     """One run in the standard JSON form, as `temporal workflow show --output json` prints it."""
-    found: dict[str, Any] = json.loads(history.to_json())
-    return found
+    return history.to_json_dict()

@@ -14,7 +14,7 @@ from firestation.board import Receipt
 from firestation.due import settled, spoken_by
 from firestation.errors import Refused
 from firestation.evidence import LeverState, Snapshot
-from firestation.firebreak import MoveOutcome
+from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import follow
 from firestation.incident import advance, awaits_soak, believed, next_job
 from firestation.model import Model
@@ -130,13 +130,27 @@ class Recorded(World):
         """Continue as new, with all of the record."""
         if self.incident.ended:
             return
-        self.server.signal(self.turn(SIGNALS), TURN_PAGE, None)
+        task = self.turn(SIGNALS)
+        self.server.signal(task, TURN_PAGE, None)
+        self._leave_readings(task)
         self.server.ends("WORKFLOW_EXECUTION_CONTINUED_AS_NEW")
         self.run += 1
         opened, *rest = self.record
         start = IncidentStart(brief=opened.brief, opened_at=opened.at, record=tuple(rest))  # type: ignore[union-attr]
         self.server.begin(f"{RUN[:-1]}{self.run}", start)
         self.turn(SIGNALS)
+
+    def _leave_readings(self, task: Task) -> None:
+        """A probe ends in the task that turns the page: this run leaves it, and the next one probes again."""
+        jobs = [job for lever in self.levers if (job := next_job(self.incident, lever)) and job[0] == "probe"]
+        for _, firebreak in jobs if len(self.server.tasks) > 1 and self.noise.random() < 0.5 else ():
+            assert firebreak
+            check = firebreak.step.probe.check
+            reading = Reading(check=check, verdict="passed", detail="seen too late", at=self.now)
+            seen = record.Probed(at=self.now, action=firebreak.digest, reading=reading)
+            activity = Activity(*self.activity(seen))
+            self.server.tasks[-2].ordered.append(activity)
+            self.server.result(task, activity, reading)
 
     def histories(self) -> list[Attributes]:
         """What the server has."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -50,6 +50,9 @@ class Task:
     owed: frozenset[Any] = frozenset()
     owed_before_results: frozenset[Any] = frozenset()
 
+
+A_MOMENT = timedelta(milliseconds=20)
+"""A workflow's clock shows when its task began: what arrived was there before, what came of it is written after."""
 
 SIGNALS, UPDATES, ORDERS, RESULTS, LATER_ORDERS = range(5)
 
@@ -161,19 +164,19 @@ class _Writer:
                 scheduled = {"scheduledEventId": str(activity.event_id)}
                 started = self.add("ACTIVITY_TASK_STARTED", task.at, {"attempt": 1, **scheduled})
                 attributes = {**told, **scheduled, "startedEventId": str(started)}
-            self.add(kind, task.at, attributes)
+            self.add(kind, task.at - A_MOMENT, attributes)
         if self.noise.random() < 0.1:  # a worker that died with the task: it is done again
             self.add("WORKFLOW_TASK_SCHEDULED", task.at, {})
-            self.add("WORKFLOW_TASK_STARTED", task.at, {})
+            self.add("WORKFLOW_TASK_STARTED", task.at - A_MOMENT, {})
             self.add(self.noise.choice(["WORKFLOW_TASK_FAILED", "WORKFLOW_TASK_TIMED_OUT"]), task.at, {})
         self.add("WORKFLOW_TASK_SCHEDULED", task.at, {})
         self.add("WORKFLOW_TASK_STARTED", task.at, {})
-        self.add("WORKFLOW_TASK_COMPLETED", task.at, {})
+        self.add("WORKFLOW_TASK_COMPLETED", task.at + A_MOMENT, {})
         for name, given, answer in task.updates:
             self.update(task, name, given, answer)
         for activity in task.ordered:
             ordered = {"activityType": {"name": activity.name}, "input": payloads(activity.given)}
-            activity.event_id = self.add("ACTIVITY_TASK_SCHEDULED", task.at, ordered)
+            activity.event_id = self.add("ACTIVITY_TASK_SCHEDULED", task.at + A_MOMENT, ordered)
 
     def update(self, task: Task, name: str, given: BaseModel, answer: Any) -> None:
         protocol = f"update-{len(self.events)}"
