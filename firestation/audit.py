@@ -131,16 +131,7 @@ class Auditor:
 
     def __init__(self, runs: list[Run]) -> None:
         first, self.runs = runs[0], runs
-        start = first.start or {}
-        try:
-            brief = Brief.model_validate(start.get("brief"))
-        except ValidationError as error:
-            raise InvalidInput(
-                "events[0].input", str(error), "this is not the history of an incident"
-            ) from None
-        opened = record.Opened(
-            at=first.started_at, brief=brief, run=first.first_run_id, predecessor=start.get("predecessor")
-        )
+        self.opened = opened = _opening(first)
         self.incident: Incident = begin(opened)
         self.record: list[Event] = [opened]
         self.findings: list[Finding] = []
@@ -199,6 +190,8 @@ class Auditor:
         """How the record in the next run's start differs from ours; None when it does not."""
         if following is None:
             return None
+        if _opening(following).changed(at=self.opened.at) != self.opened:
+            return "it is pinned to another brief than the incident was opened with"
         carried = _essence([_by_todays_model(event) for event in (following.start or {}).get("record") or []])
         ours = _essence([event.model_dump(mode="json") for event in self.record[1:]])
         for number, (theirs, made) in enumerate(zip_longest(carried, ours)):
@@ -323,6 +316,18 @@ class Auditor:
             rules=tuple(f"{rule.number} {rule.title}" for rule in RULES),
             findings=tuple(self.findings),
         )
+
+
+def _opening(run: Run) -> record.Opened:
+    """The opening as this run was told of it. Raises `InvalidInput` when it was told of none."""
+    start = run.start if isinstance(run.start, dict) else {}
+    try:
+        brief = Brief.model_validate(start.get("brief"))
+    except ValidationError as error:
+        raise InvalidInput("events[0].input", str(error), "this is not the history of an incident") from None
+    return record.Opened(
+        at=run.started_at, brief=brief, run=run.first_run_id, predecessor=start.get("predecessor")
+    )
 
 
 def _by_todays_model(event: dict[str, Any]) -> dict[str, Any]:

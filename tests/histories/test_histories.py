@@ -225,6 +225,16 @@ def test_a_record_altered_between_two_runs_is_found_out() -> None:
     assert 10 in broken(audit(chain))
 
 
+def test_a_run_that_goes_on_by_another_runbook_is_found_out() -> None:
+    """From one run to the next a second person is asked no more."""
+    chain = latest("continued")
+    payloads = chain[2]["events"][0]["workflowExecutionStartedEventAttributes"]["input"]
+    start = _value(payloads)
+    start["brief"]["runbook"]["firebreaks"][1]["approvals"] = 1
+    payloads["payloads"] = [_payload(start)]
+    assert 10 in broken(audit(chain))
+
+
 def _signals(history: History) -> list[History]:
     told = "workflowExecutionSignaledEventAttributes"
     return [event[told] for event in history["events"] if told in event]

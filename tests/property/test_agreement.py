@@ -5,6 +5,7 @@ honest life has no broken rule and gives the same record; a life in which the li
 out, by the rule that live enforcement names.
 """
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -173,6 +174,21 @@ def test_the_audit_names_the_rule_that_live_enforcement_names(number: int, data:
     agrees(world)
 
 
+@pytest.mark.parametrize("number", [0, *sorted(LIES)])
+def test_a_refusal_that_no_rule_asks_for_is_found_out(number: int) -> None:
+    """Somebody may say it, at any moment, and is turned away in the name of a rule that says nothing of it."""
+    for moment in range(0, 30, 3):
+        world = lived(number + moment)
+        for _ in itertools.islice(walk(world), moment):
+            continue
+        if not world.incident.ended:
+            world.deny(acts.Note(by="ben", text="the reranker was switched off"), number)
+            assert world.named == number
+            for _ in walk(world):
+                continue
+            agrees(world)
+
+
 def named(world: Recorded, event: Event) -> int | None:
     refusal = world.forbids(event)
     return refusal.rule if refusal else None
@@ -324,4 +340,17 @@ def test_a_refusal_by_another_rule_than_the_one_that_forbids_it_is_found_out() -
     world = Recorded(1)
     world.deny(acts.Close(by="ana"), 9)  # nobody is the captain yet: rule 2
     assert world.named == 2
+    agrees(world)
+
+
+def test_a_captain_who_is_just_being_heard_is_not_relieved_however_late_the_worker_is() -> None:
+    world = Recorded(1)
+    world.baseline()
+    world.seal()
+    world.attempt(acts.Acknowledge(by="ana"))
+    assert world.incident.pending
+    world.away(timedelta(hours=5))
+    world.attempt(acts.Note(by="ana", text="the reranker was switched off"))
+    assert world.incident.captain == "ana"
+    assert not [event for event in world.record if isinstance(event, record.Silent)]
     agrees(world)
