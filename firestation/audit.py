@@ -406,9 +406,8 @@ def _soaked(step: Step, incident: Incident) -> Event | None:
     if not awaits_soak(incident):
         return None
     soaked = record.Soaked(at=step.at, report=SoakReport.model_validate(step.answer))
-    then, _ = settled(
-        incident, step.at
-    )  # as the workflow does: what is due comes first, and may make the soak void
+    # As in the workflow: what is due comes first, and may make the soak void.
+    then, _ = settled(incident, step.at)
     doubts = objections(then, soaked)
     if not doubts:
         return soaked

@@ -175,10 +175,9 @@ class Recorded(World):
 
     @property
     def owed(self) -> frozenset[Any]:
-        """What the workflow owes the outside world now."""
+        """What the workflow owes its levers now."""
         jobs = ((lever, next_job(self.incident, lever)) for lever in self.levers)
-        found = {(lever, job[0], job[1].digest if job[1] else None) for lever, job in jobs if job}
-        return frozenset(found | {parcel.key for parcel in self.incident.outbox})
+        return frozenset((lever, job[0], job[1].digest if job[1] else None) for lever, job in jobs if job)
 
     def write(self, event: Event) -> None:
         """What the history holds of this event."""

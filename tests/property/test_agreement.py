@@ -18,7 +18,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from firestation import acts, record
 from firestation.after_action import SoakReport
 from firestation.audit import Auditor, recomputed
-from firestation.firebreak import Lease, MoveOutcome, order_move
+from firestation.board import Receipt
+from firestation.firebreak import Lease, MoveOutcome, effect_key, order_move
 from firestation.fold import follow
 from firestation.incident import next_job
 from firestation.record import Event
@@ -353,4 +354,15 @@ def test_a_captain_who_is_just_being_heard_is_not_relieved_however_late_the_work
     world.attempt(acts.Note(by="ana", text="the reranker was switched off"))
     assert world.incident.captain == "ana"
     assert not [event for event in world.record if isinstance(event, record.Silent)]
+    agrees(world)
+
+
+def test_a_message_that_nothing_called_for_is_found_out() -> None:
+    """No rule forbids it by its key: only the record made again shows that nobody owed it."""
+    world = Recorded(1)
+    parcel = world.incident.outbox[0]
+    key = effect_key(world.incident.id, world.incident.mark, "nobody-asked")
+    receipt = Receipt(channel=parcel.channel, reference="taken")
+    world.happen(record.Sent(at=world.now, message=parcel.message, key=key, receipt=receipt))
+    world.named = 10
     agrees(world)
