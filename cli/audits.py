@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from cli.audit_run import run
 from cli.client import Gateway
 from cli.desk import As, Desk, Incident, Json
 from cli.errors import ExitCode
@@ -43,7 +44,8 @@ REPLAY_SECONDS = 1800
 MEGABYTE = 1_000_000
 
 audit = typer.Typer(
-    no_args_is_help=True, help="One incident in one file, and its verification without a station."
+    no_args_is_help=True,
+    help="One incident in one file, its verification without a station, and many at once.",
 )
 
 
@@ -337,3 +339,4 @@ def progress(what: str) -> Iterator[Callable[[str], None]]:
 
 teach(audit, "export", export)
 teach(audit, "verify", verify)
+teach(audit, "run", run)

@@ -5,31 +5,26 @@ that were ordered and ended, and what time made due is derived again from the pi
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise, zip_longest
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from firestation import orders, record
-from firestation.acts import ACTS
-from firestation.after_action import LockProof, SoakReport, Ticket
+from firestation.acts import ACTS, Close
 from firestation.alarm import Alarms
-from firestation.board import Receipt
 from firestation.due import settled
 from firestation.errors import InvalidInput, Refused
-from firestation.evidence import ArtifactRef, LeverState, Sealed
-from firestation.firebreak import MoveOutcome, Reading
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import ORDER, advance, awaits_probe, awaits_soak, believed, next_job
-from firestation.leases import leased, reading
+from firestation.incident import ORDER, advance, next_job
 from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text, Time, without
 from firestation.record import Brief, Event
 from firestation.rules import RULES, objections
 from firestation.state import Incident, Phase
-from firestation.wall import Hanging, Recall
+from firestation.translated import DONE, FAILED
 
 DERIVED = frozenset(
     [
@@ -53,6 +48,9 @@ DERIVED = frozenset(
 
 READINGS = frozenset({"measure", "probe", "soak", "recall_locks"})
 """Activities that only look, and are done again by the next run when this one ends before it has taken the answer."""
+
+NONSENSE = (LookupError, TypeError, AttributeError, StopIteration, ValueError)
+"""What the fold raises on what no live incident can come to: only a history that was made up holds such a thing."""
 
 
 class Finding(Model):
@@ -90,12 +88,21 @@ def audit(histories: list[dict[str, Any]]) -> Report:
 
     Raises `InvalidInput` when the histories are not whole, or not those of one incident.
     """
+    return recomputed(histories).report()
+
+
+def recomputed(histories: list[dict[str, Any]]) -> "Auditor":
+    """The auditor after it has read all runs: the record made again, its last state, and what was found so far.
+
+    Raises `InvalidInput` as `audit` does.
+    """
     runs = [read_run(history) for history in histories]
     whole(runs)
-    auditor = Auditor(runs[0])
+    auditor = Auditor(runs)
     for run, following in zip_longest(runs, runs[1:]):
         auditor.read(run, following)
-    return auditor.report(runs)
+    auditor.close(runs[-1])
+    return auditor
 
 
 def whole(runs: list[Run]) -> None:
@@ -119,17 +126,9 @@ def whole(runs: list[Run]) -> None:
 class Auditor:
     """Reads the runs of one incident and keeps what it finds."""
 
-    def __init__(self, first: Run) -> None:
-        start = first.start or {}
-        try:
-            brief = Brief.model_validate(start.get("brief"))
-        except ValidationError as error:
-            raise InvalidInput(
-                "events[0].input", str(error), "this is not the history of an incident"
-            ) from None
-        opened = record.Opened(
-            at=first.started_at, brief=brief, run=first.first_run_id, predecessor=start.get("predecessor")
-        )
+    def __init__(self, runs: list[Run]) -> None:
+        first, self.runs = runs[0], runs
+        self.opened = opened = _opening(first)
         self.incident: Incident = begin(opened)
         self.record: list[Event] = [opened]
         self.findings: list[Finding] = []
@@ -153,6 +152,26 @@ class Auditor:
             self.incident, self.record, self.findings = after
             self._find("broken", 10, f"the record that was handed on is not that of this run: {difference}")
 
+    def close(self, last: Run) -> None:
+        """Compare how the workflow ended with how the incident did."""
+        if last.ended is None:
+            return
+        outcome = last.result.get("outcome") if isinstance(last.result, dict) else None
+        incident = self.incident
+        if last.ended == "COMPLETED" and outcome != incident.ended:
+            by = incident.captain or (incident.tenures[-1].person if incident.tenures else "nobody")
+            closing = record.Acted(at=self.step.at, act=Close(by=by))
+            rule = next((each.rule for each in objections(incident, closing)), 0)
+            what = f"the workflow ended as {outcome}, and by its history the incident is {incident.phase}"
+            self._find("broken", rule, what)
+        elif last.ended != "COMPLETED" and not incident.ended:
+            held = ", ".join(each.action.lever for each in incident.holding)
+            what = f"the workflow was {last.ended.lower()} while the incident was {incident.phase}"
+            if held:
+                self._find("broken", 6, f"{what}, and nobody put back {held}")
+            else:
+                self._find("on the record", 0, what)
+
     def _follow_all(self, steps: Iterable[Step]) -> None:
         for step in steps:
             self.step = step
@@ -160,11 +179,16 @@ class Auditor:
                 self._follow(step)
             except ValidationError as error:
                 self._find("broken", 10, f"{step.kind} {step.name} cannot be read: {error}"[:4000])
+            except NONSENSE as error:
+                what = f"nothing can follow from {step.kind} {step.name}: {type(error).__name__}: {error}"
+                self._find("broken", 10, what)
 
     def _handed_on_wrongly(self, following: Run | None) -> str | None:
         """How the record in the next run's start differs from ours; None when it does not."""
         if following is None:
             return None
+        if _opening(following).changed(at=self.opened.at) != self.opened:
+            return "it is pinned to another brief than the incident was opened with"
         carried = _essence([_by_todays_model(event) for event in (following.start or {}).get("record") or []])
         ours = _essence([event.model_dump(mode="json") for event in self.record[1:]])
         for number, (theirs, made) in enumerate(zip_longest(carried, ours)):
@@ -221,6 +245,9 @@ class Auditor:
                 self._keep(acted)
                 return
             missing, rule = refusal.missing, refusal.rule
+            if refused and self.incident.since(4) and step.answer["rule"] != rule:
+                theirs = f"{act.kind} by {act.by} was refused by rule {step.answer['rule']}"
+                self._find("broken", rule, f"{theirs}, and what forbids it is: {missing}")
             self._keep(record.TurnedAway(at=step.at, by=act.by, act=act.kind, rule=rule, missing=missing))
             return
         if refused:
@@ -265,7 +292,7 @@ class Auditor:
         )
         self.findings.append(finding)
 
-    def report(self, runs: list[Run]) -> Report:
+    def report(self) -> Report:
         """The verdict, with the breaches that stand on the record."""
         for waiver in self.incident.waivers:
             rule = 1 if waiver.what == "snapshot" else 9
@@ -289,14 +316,26 @@ class Auditor:
         return Report(
             incident=self.incident.id,
             phase=self.incident.phase,
-            runs=len(runs),
-            events=sum(run.events for run in runs),
-            bytes=sum(run.size for run in runs),
+            runs=len(self.runs),
+            events=sum(run.events for run in self.runs),
+            bytes=sum(run.size for run in self.runs),
             first_at=self.incident.opened_at,
             last_at=self.step.at,
             rules=tuple(f"{rule.number} {rule.title}" for rule in RULES),
             findings=tuple(self.findings),
         )
+
+
+def _opening(run: Run) -> record.Opened:
+    """The opening as this run was told of it. Raises `InvalidInput` when it was told of none."""
+    start = run.start if isinstance(run.start, dict) else {}
+    try:
+        brief = Brief.model_validate(start.get("brief"))
+    except ValidationError as error:
+        raise InvalidInput("events[0].input", str(error), "this is not the history of an incident") from None
+    return record.Opened(
+        at=run.started_at, brief=brief, run=run.first_run_id, predecessor=start.get("predecessor")
+    )
 
 
 def _by_todays_model(event: dict[str, Any]) -> dict[str, Any]:
@@ -325,156 +364,3 @@ def _timeless(value: Any) -> Any:
             return [_timeless(each) for each in value]
         case _:
             return value
-
-
-Translate = Callable[[Step, Incident], Event | None]
-
-
-def _measured(step: Step, incident: Incident) -> Event | None:
-    if incident.ended:
-        return None
-    return record.Measured(at=step.at, reading=Reading.model_validate(step.answer))
-
-
-def _not_measured(step: Step, incident: Incident) -> Event | None:
-    if incident.ended:
-        return None
-    check = orders.MeasureOrder.model_validate(step.given).check.id
-    return record.Measured(at=step.at, reading=_no_reading(check, step))
-
-
-def _read(step: Step, incident: Incident) -> Event | None:
-    del incident
-    order = orders.ReadOrder.model_validate(step.given)
-    if order.purpose == "snapshot":
-        return None
-    position = LeverState.model_validate(step.answer).position if step.kind == "done" else None
-    return reading(step.at, order, position)
-
-
-def _moved(step: Step, incident: Incident) -> Event | None:
-    order = orders.LeverOrder.model_validate(step.given).order
-    if step.kind == "done":
-        outcome = MoveOutcome.model_validate(step.answer)
-    else:
-        outcome = MoveOutcome(result="uncertain", found=None, detail=step.answer)
-    return believed(incident, record.Moved(at=step.at, order=order, outcome=outcome))
-
-
-def _probed(step: Step, incident: Incident) -> Event | None:
-    order = orders.ProbeOrder.model_validate(step.given)
-    if not awaits_probe(incident, order.action):
-        return None
-    reading = (
-        Reading.model_validate(step.answer) if step.kind == "done" else _no_reading(order.check.id, step)
-    )
-    return believed(incident, record.Probed(at=step.at, action=order.action, reading=reading))
-
-
-def _soaked(step: Step, incident: Incident) -> Event | None:
-    if not awaits_soak(incident):
-        return None
-    soaked = record.Soaked(at=step.at, report=SoakReport.model_validate(step.answer))
-    doubts = objections(incident, soaked)
-    return record.Failed(at=step.at, step="soak", detail=str(doubts[0])) if doubts else soaked
-
-
-def _not_soaked(step: Step, incident: Incident) -> Event | None:
-    return record.Failed(at=step.at, step="soak", detail=step.answer) if awaits_soak(incident) else None
-
-
-def _no_reading(check: str, step: Step) -> Reading:
-    return Reading(check=check, verdict="inconclusive", detail=step.answer, at=step.at)
-
-
-def _sent(step: Step, incident: Incident) -> Event | None:
-    del incident
-    order = orders.SendOrder.model_validate(step.given)
-    if step.kind == "failed":
-        return record.Unsent(at=step.at, message=order.message, key=order.key, detail=step.answer)
-    return record.Sent(
-        at=step.at, message=order.message, key=order.key, receipt=Receipt.model_validate(step.answer)
-    )
-
-
-def _failing(name: Literal["draft", "task", "lock"]) -> Translate:
-    def translate(step: Step, incident: Incident) -> Event | None:
-        del incident
-        return record.Failed(at=step.at, step=name, detail=step.answer)
-
-    return translate
-
-
-def _sealed(step: Step, _: Incident) -> Event:
-    sealed = Sealed.model_validate(step.answer)
-    if sealed.supplements:
-        return record.Supplemented(at=step.at, sealed=sealed)
-    return record.SealedUp(at=step.at, sealed=sealed)
-
-
-def _leased(step: Step, _: Incident) -> Event:
-    order = orders.LeaseOrder.model_validate(step.given)
-    answer = orders.LeaseAnswer.model_validate(step.answer)
-    return leased(step.at, order, answer)
-
-
-def _opened(step: Step, _: Incident) -> Event:
-    name = orders.TaskOrder.model_validate(step.given).task.name
-    return record.TaskOpened(at=step.at, ticket=Ticket.model_validate(step.answer).changed(name=name))
-
-
-def _released(step: Step, _: Incident) -> Event:
-    return record.Released(at=step.at, lever=orders.ReleaseOrder.model_validate(step.given).lever)
-
-
-def _drafted(step: Step, _: Incident) -> Event:
-    return record.Drafted(at=step.at, artifact=ArtifactRef.model_validate(step.answer))
-
-
-def _recalled(step: Step, incident: Incident) -> Event | None:
-    if incident.ended:
-        return None
-    if step.kind == "failed":
-        return record.NotRecalled(at=step.at, detail=step.answer)
-    return record.Recalled(at=step.at, recall=Recall.model_validate(step.answer))
-
-
-def _hung(step: Step, _: Incident) -> Event:
-    if step.kind == "failed":
-        return record.NotHung(at=step.at, detail=step.answer)
-    return record.Hung(at=step.at, hanging=Hanging.model_validate(step.answer))
-
-
-DONE: dict[str, Translate] = {
-    "take_lease": _leased,
-    "release_lease": _released,
-    "measure": _measured,
-    "read_lever": _read,
-    "seal": _sealed,
-    "move_lever": _moved,
-    "probe": _probed,
-    "soak": _soaked,
-    "send": _sent,
-    "open_task": _opened,
-    "prove_lock": lambda step, _: record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer)),
-    "recall_locks": _recalled,
-    "hang_lock": _hung,
-    "keep": _drafted,
-    "draft": _drafted,
-}
-
-FAILED: dict[str, Translate] = {
-    "measure": _not_measured,
-    "read_lever": _read,
-    "seal": lambda step, _: record.NotSealed(at=step.at, detail=step.answer),
-    "move_lever": _moved,
-    "probe": _probed,
-    "soak": _not_soaked,
-    "send": _sent,
-    "open_task": _failing("task"),
-    "prove_lock": _failing("lock"),
-    "keep": _failing("draft"),
-    "draft": _failing("draft"),
-    "recall_locks": _recalled,
-    "hang_lock": _hung,
-}

@@ -45,9 +45,9 @@ class Judged(NamedTuple):
 class _Recorder(Auditor):
     """An auditor that remembers where each entry of its record is from."""
 
-    def __init__(self, first: Run) -> None:
-        super().__init__(first)
-        self.places: list[tuple[str, int]] = [(first.run_id, 1)]
+    def __init__(self, runs: list[Run]) -> None:
+        super().__init__(runs)
+        self.places: list[tuple[str, int]] = [(runs[0].run_id, 1)]
 
     def _follow(self, step: Step) -> None:
         del self.places[len(self.record) :]  # the auditor may go back, and follow a run once more
@@ -61,10 +61,11 @@ def judge(histories: list[dict[str, Any]]) -> Judged:
     """Judge an incident by all its runs, the oldest first. Raises as `audit` does."""
     runs = [read_run(history) for history in histories]
     whole(runs)
-    recorder = _Recorder(runs[0])
+    recorder = _Recorder(runs)
     for run, following in zip_longest(runs, runs[1:]):
         recorder.read(run, following)
-    report = recorder.report(runs)
+    recorder.close(runs[-1])
+    report = recorder.report()
     entries = zip(recorder.places, recorder.record, strict=True)
     record = tuple(Numbered(number, *place, event) for number, (place, event) in enumerate(entries, start=1))
     return Judged(report, record, recorder.incident)

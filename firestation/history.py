@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from firestation.errors import InvalidInput
 
 LONGEST_REASON = 4000  # of what the workflow puts on the record
-
+PLAIN = "json/plain"
 TASK_STARTED, TASK_COMPLETED = "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"
 TASK_EVENTS = frozenset(
     {
@@ -47,7 +47,10 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a workflow: its first and last event, and the steps between."""
+    """One run of a workflow: its first and last event, and the steps between.
+
+    `ended` is how (COMPLETED, TERMINATED and so on; None while it goes on), `result` what it returned.
+    """
 
     run_id: str
     first_run_id: str
@@ -55,6 +58,7 @@ class Run(NamedTuple):
     start: Any
     steps: tuple[Step, ...]
     ended: str | None
+    result: Any
     next_run_id: str | None
     events: int
     size: int
@@ -63,8 +67,16 @@ class Run(NamedTuple):
 def read_run(history: dict[str, Any]) -> Run:
     """Read one run.
 
-    Raises `InvalidInput` when events are missing, out of order, or not those of a workflow.
+    Raises `InvalidInput` when events are missing, out of order, or not those of a workflow, or cannot be read.
     """
+    try:
+        return _read_run(history)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"an event cannot be read ({type(error).__name__}: {error})"
+        raise InvalidInput("events", what[:1000], "export the whole history again, decoded") from None
+
+
+def _read_run(history: dict[str, Any]) -> Run:
     events: list[dict[str, Any]] = history.get("events") or []
     for number, event in enumerate(events, start=1):
         if int(event.get("eventId", 0)) != number:
@@ -86,6 +98,7 @@ def read_run(history: dict[str, Any]) -> Run:
         start=_only(started.get("input")),
         steps=tuple(_steps(events, tasks)),
         ended=ended if over else None,
+        result=_only(closing.get("result")) if ended == "COMPLETED" else None,
         next_run_id=closing.get("newExecutionRunId") or None,
         events=len(events),
         size=len(json.dumps(history)),
@@ -266,7 +279,7 @@ def _arrived(event: dict[str, Any], scheduled: dict[int, Step]) -> Step | None:
     kind, attributes = _type(event), _attributes(event)
     number, at = int(event["eventId"]), _time(event)
     if kind == "WORKFLOW_EXECUTION_SIGNALED":
-        return Step(number, at, "signal", attributes["signalName"], _only(attributes.get("input")))
+        return Step(number, at, "signal", attributes["signalName"], _if_readable(attributes.get("input")))
     if kind == "TIMER_FIRED":
         return Step(number, at, "timer", "")
     if kind not in {"ACTIVITY_TASK_COMPLETED", "ACTIVITY_TASK_FAILED", "ACTIVITY_TASK_TIMED_OUT"}:
@@ -345,8 +358,23 @@ def _only(payloads: dict[str, Any] | None) -> Any:
     encoding = base64.b64decode(found[0].get("metadata", {}).get("encoding", "")).decode()
     if encoding in {"binary/null", "binary/plain"}:
         return None
-    if encoding != "json/plain":
+    if encoding != PLAIN:
         raise InvalidInput(
             "payload.metadata.encoding", f"{encoding!r} is not json/plain", "decode the history first"
         )
     return json.loads(base64.b64decode(found[0].get("data", "")))
+
+
+def _if_readable(payloads: dict[str, Any] | None) -> Any:
+    """The same for a signal: anybody may send bytes that nobody can read, and the workflow drops them.
+
+    Raises `InvalidInput` for one that is encrypted.
+    """
+    try:
+        return _only(payloads)
+    except InvalidInput as error:
+        if "encrypted" in error.problem:
+            raise
+    except ValueError:
+        pass
+    return None

@@ -13,7 +13,7 @@ from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
 from firestation.fold import follow
 from firestation.fold_acts import POSTS
 from firestation.record import Acted, Event
-from firestation.rules import CLOCK_SKEW, objections
+from firestation.rules import CLOCK_SKEW, READ_BACK, objections
 from firestation.state import Incident, Phase
 
 ORDER = "the order of things"
@@ -41,9 +41,12 @@ def believed(incident: Incident, event: record.Probed | record.Moved) -> record.
     """What came from the outside world, as far as the rules believe it.
 
     A reading from the wrong time is inconclusive, and a lever that does not show what it should is uncertain:
-    a lying target must not stop the engine, nor be taken at its word.
+    a lying target must not stop the engine, nor be taken at its word. That something else is overdue is no doubt about
+    what was seen; until edition 4 it was taken for one when the answer was heard late.
     """
     doubts = objections(incident, event)
+    if incident.since(4):
+        doubts = tuple(each for each in doubts if each.rule == READ_BACK)
     if not doubts:
         return event
     if isinstance(event, record.Probed):

@@ -49,6 +49,9 @@ MEASURING = timedelta(seconds=30)
 
 FEWEST_READINGS = 2
 
+READ_BACK = 5
+"""The number of the rule by which an answer from outside is doubted."""
+
 
 class Rule(Model):
     """One rule: its number in DESIGN.md §3, its title, and the predicate."""
@@ -235,7 +238,8 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
     said = isinstance(event, record.Missed | record.Said) or (
         isinstance(event, Acted) and isinstance(event.act, acts.Update)
     )
-    if deadline.met_at is None and not deadline.missed and event.at > deadline.due and not said:
+    open_still = deadline.met_at is None and not deadline.missed and not incident.ended
+    if open_still and event.at > deadline.due and not said:
         return "the first update is overdue and the breach is not on the record"
     if not isinstance(event, Acted):
         return None
@@ -366,7 +370,7 @@ RULES: tuple[Rule, ...] = (
     Rule(number=2, title="one captain", objection=one_captain),
     Rule(number=3, title="no move without authority", objection=authority),
     Rule(number=4, title="what was approved is what was applied", objection=approved_is_applied),
-    Rule(number=5, title="read back, then probe", objection=read_back_then_probe),
+    Rule(number=READ_BACK, title="read back, then probe", objection=read_back_then_probe),
     Rule(number=6, title="every firebreak ends", objection=every_firebreak_ends),
     Rule(number=7, title="communicate before certainty", objection=communicate_before_certainty),
     Rule(number=8, title="recovery is measured", objection=recovery_is_measured),

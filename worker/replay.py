@@ -8,13 +8,11 @@ ones need the keys: FIRESTATION_HISTORY_KEYS.
 import argparse
 import asyncio
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
 
 from firestation.audit import Report, audit
 from firestation.bundle_verify import Difference, Replayed
@@ -24,7 +22,7 @@ from firestation.logging import set_up
 from firestation.model import count, show_duration
 from firestation.settings import Settings
 from firestation.version import build
-from worker.wiring import WORKFLOWS, workflow_runner
+from worker.repeat import Repeater
 from workflows.client import connect, forward_logs
 from workflows.codec import converter
 from workflows.histories import as_json, fetch_chain
@@ -33,54 +31,29 @@ from workflows.reading import decoded
 WRONG_INPUT, NO_SUCH_INCIDENT = 2, 4
 
 
-SAID = re.compile(r'message: "((?:[^"\\]|\\.)+)"')
-"""What the Replayer says within its account of how it failed."""
-
-
 async def replay(histories: list[WorkflowHistory]) -> str | None:
     """Replay each run; the first difference between then and now in words, or None."""
-    found = await first_difference(histories)
-    return f"run {histories[found[0]].run_id}: {found[1]}" if found else None
-
-
-async def first_difference(histories: list[WorkflowHistory]) -> tuple[int, str] | None:
-    """Replay each run, whichever of our workflows it is of: the index of the first that differs, and how; or None."""
-    for index, history in enumerate(histories):
-        what = await _difference(history)
-        if what is not None:
-            return index, what
-    return None
-
-
-async def _difference(history: WorkflowHistory) -> str | None:
-    replayer = Replayer(
-        workflows=WORKFLOWS,
-        data_converter=converter(),
-        workflow_runner=workflow_runner(),
-    )
-    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-    if result.replay_failure is None:
-        return None
-    told = str(result.replay_failure)
-    said = SAID.search(told)
-    return said[1] if said else told
+    async with Repeater() as repeater:
+        return await repeater.difference(histories)
 
 
 async def only_replay(files: list[Path]) -> Replayed:
     """What a replay of these runs comes to, for whoever verifies a bundle. Raises `InvalidInput`."""
     histories = load(files)
-    found = await first_difference(histories)
-    difference = None
-    if found:
-        index, what = found
-        history = histories[index]
-        difference = Difference(
-            run=history.run_id, file=files[index].name, what=what[:2000], event_id=await _first_event(history)
-        )
+    async with Repeater() as repeater:
+        found = await repeater.first(histories)
+        difference = None
+        if found:
+            index, what = found
+            history = histories[index]
+            event_id = await _first_event(repeater, history)
+            difference = Difference(
+                run=history.run_id, file=files[index].name, what=what[:2000], event_id=event_id
+            )
     return Replayed(build=build(), runs=len(histories), difference=difference)
 
 
-async def _first_event(history: WorkflowHistory) -> int:
+async def _first_event(repeater: Repeater, history: WorkflowHistory) -> int:
     """The workflow task by which today's code decides otherwise: the first whose history, cut after it, differs."""
     data = as_json(history)
     events = data["events"]
@@ -89,7 +62,7 @@ async def _first_event(history: WorkflowHistory) -> int:
     while low < high:
         middle = (low + high) // 2
         cut = {**data, "events": events[: _end_of(events, tasks[middle])]}
-        if await _difference(WorkflowHistory.from_json(history.run_id, cut)) is None:
+        if await repeater.first([WorkflowHistory.from_json(history.run_id, cut)]) is None:
             low = middle + 1
         else:
             high = middle

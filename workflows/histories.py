@@ -3,7 +3,6 @@
 This is the only place that fetches them; they come decrypted.
 """
 
-import json
 from typing import Any
 
 from temporalio.client import Client, WorkflowHistory
@@ -16,18 +15,18 @@ from workflows.reading import decoded
 History = dict[str, Any]
 
 
-async def fetch_chain(client: Client, incident: str) -> list[WorkflowHistory]:
-    """The runs of the incident's latest chain, the oldest first, decrypted.
+async def fetch_chain(client: Client, incident: str, run_id: str | None = None) -> list[WorkflowHistory]:
+    """The runs of the incident's chain that ends with this run, or of its latest chain; the oldest first, decrypted.
 
-    Raises `Gone` when there is no such incident, and as `decoded` when the client has not the keys of its history.
+    Raises `Gone` when there is no such incident or Temporal has a run of it no more, and as `decoded` when the client
+    has not the keys of its history.
     """
-    latest = await _fetch(
-        client, incident, None, f"there is no incident {incident!r}; see: firestation incidents"
-    )
-    chain = [latest]
-    while run_id := _attributes(chain[0]).continued_execution_run_id:
-        missing = f"the run {run_id} of {incident!r} is gone: the namespace kept it for a shorter time"
+    chain: list[WorkflowHistory] = []
+    missing = f"there is no incident {incident!r}; see: firestation incidents"
+    while run_id or not chain:
         chain.insert(0, await _fetch(client, incident, run_id, missing))
+        run_id = chain[0].events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+        missing = f"Temporal has the run {run_id} of {incident!r} no more: its retention is over"
     return chain
 
 
@@ -49,7 +48,7 @@ async def _forward(client: Client, workflow: str, run_id: str) -> list[History]:
     """A chain from its first run on."""
     chain, following = list[History](), run_id or None
     while following:
-        missing = f"the run {following} of {workflow!r} is gone: the namespace kept it for a shorter time"
+        missing = f"Temporal has the run {following} of {workflow!r} no more: its retention is over"
         chain.append(as_json(await _fetch(client, workflow, following, missing)))
         following = continued_to(chain[-1])
     return chain
@@ -65,11 +64,6 @@ async def _fetch(client: Client, workflow: str, run_id: str | None, missing: str
     return await decoded(history, client.data_converter)
 
 
-def _attributes(history: WorkflowHistory) -> Any:
-    return history.events[0].workflow_execution_started_event_attributes
-
-
 def as_json(history: WorkflowHistory) -> History:
     """One run in the standard JSON form, as `temporal workflow show --output json` prints it."""
-    found: History = json.loads(history.to_json())
-    return found
+    return history.to_json_dict()

@@ -145,10 +145,11 @@ async def _as_the_document_says(stage: Stage, url: str, token: str, folder: Path
         (here / name).symlink_to(ROOT / name)
     (here / "station.pub").symlink_to(folder / "station.key.pub")
     more = {"PATH": f"{BIN}:{os.environ['PATH']}", "FIRESTATION_URL": url, "FIRESTATION_TOKEN": token}
+    more["TEMPORAL_ADDRESS"] = stage.environment.client.service_client.config.target_host
     told = commands(ROOT / "docs/audit.md")
-    assert len(told) == 7
+    assert len(told) == 9
     for each in told:
-        assert "INCIDENT" in each or "unpacked" in each
+        assert "INCIDENT" in each or "unpacked" in each or "audit run" in each
         await command("sh", "-c", each.replace("INCIDENT", stage.brief.incident), cwd=here, more=more)
     assert "PASSED: every rule was kept." in (here / "report.html").read_text()
     assert json.loads((here / "findings.sarif").read_text())["runs"][0]["results"] == []

@@ -233,3 +233,59 @@ def test_a_record_altered_between_two_runs_is_found_out() -> None:
     acted["act"]["by"] = "ben"
     payloads["payloads"] = [_payload(start)]
     assert 10 in broken(audit(chain))
+
+
+def test_a_run_that_goes_on_by_another_runbook_is_found_out() -> None:
+    """From one run to the next a second person is asked no more."""
+    chain = latest("continued")
+    payloads = chain[2]["events"][0]["workflowExecutionStartedEventAttributes"]["input"]
+    start = _value(payloads)
+    start["brief"]["runbook"]["firebreaks"][1]["approvals"] = 1
+    payloads["payloads"] = [_payload(start)]
+    assert 10 in broken(audit(chain))
+
+
+def _signals(history: History) -> list[History]:
+    told = "workflowExecutionSignaledEventAttributes"
+    return [event[told] for event in history["events"] if told in event]
+
+
+def test_a_signal_that_nobody_can_read_is_dropped_as_the_workflow_dropped_it() -> None:
+    """Anybody may send bytes: they make no incident unreadable."""
+    (history,) = latest("refused")
+    signal = _signals(history)[-1]
+    assert audit([history]).passed
+    signal["input"]["payloads"][0]["data"] = base64.b64encode(b'{"by": "an').decode()
+    assert audit([history]).passed
+
+
+def test_what_is_encrypted_is_decoded_first_and_never_passed() -> None:
+    for place in ("signal", "update", "start"):
+        (history,) = latest("refused")
+        given = {
+            "signal": lambda history: _signals(history)[-1]["input"],
+            "update": lambda history: _updates(history, "approve")[0]["args"],
+            "start": lambda history: history["events"][0]["workflowExecutionStartedEventAttributes"]["input"],
+        }[place](history)
+        given["payloads"][0]["metadata"]["encoding"] = base64.b64encode(b"binary/encrypted").decode()
+        with pytest.raises(InvalidInput, match="decode the history first"):
+            audit([history])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "WORKFLOW_EXECUTION_STARTED",
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED",
+        "ACTIVITY_TASK_SCHEDULED",
+        "ACTIVITY_TASK_COMPLETED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ],
+)
+def test_an_event_that_cannot_be_read_is_bad_input_and_no_crash(kind: str) -> None:
+    (history,) = latest("closed")
+    event = next(each for each in history["events"] if _is(each, kind))
+    for key in [key for key in event if key.endswith("Attributes")]:
+        event[key] = ["nonsense"]
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        audit([history])

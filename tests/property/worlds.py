@@ -24,8 +24,10 @@ from firestation.evidence import ArtifactRef, LeverState, Sealed
 from firestation.firebreak import MoveOutcome, Reading, order_lift, order_move
 from firestation.fold import begin
 from firestation.incident import advance, believed, next_job
+from firestation.leases import reading
 from firestation.legal import Legal, LegalClock, clocks
 from firestation.lock_plan import LockPlan
+from firestation.orders import ReadOrder
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.recurrence import owed
 from firestation.runbook import Match, Recovery, Runbook
@@ -311,10 +313,11 @@ class World:
             case "read", waiting:
                 position = None if fault == "dead" else Position(value=self.levers[lever])
                 action = waiting.digest if waiting else None
-                read = record.LeverRead(
-                    at=self.now, lever=lever, position=position, detail="read", action=action
-                )
-                self.happen(read)
+                fitting = self.incident.brief.system.lever(lever)
+                assert fitting is not None
+                purpose: Any = "freed" if lever in self.incident.freed else "waived"
+                order = ReadOrder(lever=fitting, purpose=purpose, action=action)
+                self.happen(reading(self.now, order, position))
             case "lease", firebreak:
                 assert firebreak is not None
                 other = "refund-agent-00000000" if fault == "taken" else self.leases.get(lever)
@@ -339,22 +342,24 @@ class World:
                 assert firebreak is not None
                 step = firebreak.step
                 verdict = "passed" if fault == "none" else "failed"
-                reading = Reading.model_validate(
+                seen = Reading.model_validate(
                     {"check": step.probe.check, "verdict": verdict, "detail": "probed", "at": self.now}
                 )
-                probed = record.Probed(at=self.now, action=firebreak.digest, reading=reading)
-                self.happen(believed(self.incident, probed))
+                self.answered(record.Probed(at=self.now, action=firebreak.digest, reading=seen))
             case kind, firebreak:
                 assert firebreak is not None
                 if kind == "move":
-                    order = order_move(firebreak, firebreak.authority or "captain")
+                    wanted = order_move(firebreak, firebreak.authority or "captain")
                 else:
-                    order = order_lift(firebreak)
-                self.happen(record.Ordered(at=self.now, order=order))
-                outcome = self._outcome(lever, order, fault)
-                moved = record.Moved(at=self.now, order=order, outcome=outcome)
-                self.happen(believed(self.incident, moved))
+                    wanted = order_lift(firebreak)
+                self.happen(record.Ordered(at=self.now, order=wanted))
+                outcome = self._outcome(lever, wanted, fault)
+                self.answered(record.Moved(at=self.now, order=wanted, outcome=outcome))
         return True
+
+    def answered(self, event: record.Moved | record.Probed) -> None:
+        """The outside world has answered: it is believed as far as the rules allow."""
+        self.happen(believed(self.incident, event))
 
     def _outcome(self, lever: str, order: Any, fault: str) -> MoveOutcome:
         if fault == "dead":
@@ -399,6 +404,10 @@ class World:
             checks=("golden",),
             detail="soaked",
         )
+        self.soaked(report)
+
+    def soaked(self, report: SoakReport) -> None:
+        """A soak has ended. Raises `Refused` when it cannot show a recovery."""
         self.happen(record.Soaked(at=self.now, report=report))
 
     def recall(self, *locks: WallLock, trouble: str | None = None) -> None:
