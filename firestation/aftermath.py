@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from firestation.after_action import Task, TaskKind
+from firestation.after_action import Attestation, Task, TaskKind
 from firestation.follow_up import Course, Handed, LockWaiver, TaskCourse
 from firestation.model import show_duration
 from firestation.state import Incident
+
+LOOK_AGAIN = "look-again"
+"""The task by which an attested process is looked at again."""
 
 
 def tasks(incident: Incident) -> Iterator[Task]:
@@ -55,14 +58,32 @@ def course(incident: Incident) -> Course:
 
 def handed(incident: Incident) -> Handed:
     """What the incident tells whoever follows its tasks: their tickets, and in the end how it ended."""
-    waiver, proof = incident.lock_waiver, incident.lock
+    waiver, proof, said = incident.lock_waiver, incident.lock, incident.attestation
     kept = set(LockWaiver.model_fields)
     return Handed(
         tickets=incident.tickets,
         captain=_captain(incident),
         ended=incident.ended,
         waiver=LockWaiver(**waiver.model_dump(include=kept)) if waiver and waiver.until else None,
-        lock_proved=proof is not None and proof.proved,
+        lock_proved=(proof is not None and proof.proved)
+        or (said is not None and said.seconded_by is not None),
+        more=(_look_again(incident, said),)
+        if said and said.seconded_by and incident.ended == "closed"
+        else (),
+    )
+
+
+def _look_again(incident: Incident, said: Attestation) -> Task:
+    """An attested process is looked at again on its day: whether people still do it so."""
+    text = f"{said.by} and {said.seconded_by} stand for it: {said.change} ({said.reference}). Is it still done so?"
+    return Task(
+        incident=incident.id,
+        kind="follow-up",
+        title=f"Look again at the process: {incident.brief.runbook.lock.title}"[:300],
+        text=text[:4000],
+        name=LOOK_AGAIN,
+        owner=said.by,
+        due=said.verify_by,
     )
 
 

@@ -100,13 +100,18 @@ class Note(Model):
 
 
 class Handed(Model):
-    """What the incident hands over: the tickets, who is captain, and in the end how it ended."""
+    """What the incident hands over: the tickets, who is captain, and in the end how it ended.
+
+    `lock_proved`: a proof, or the word of two people for a process, stands for the lock. `more`: what else is left to
+    people, of which no tracker knows.
+    """
 
     tickets: tuple[Ticket, ...]
     captain: Id
     ended: Literal["closed", "dismissed", "merged"] | None = None
     waiver: LockWaiver | None = None
     lock_proved: bool = False
+    more: tuple[Task, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
 class Finish(Model):
@@ -175,7 +180,9 @@ class Course(Model):
             for each in self.tasks
         )
         given = {name: getattr(news, name) for name in ("captain", "ended", "waiver", "lock_proved")}
-        return self.changed(tasks=tasks, **given)
+        known = {each.name for each in tasks}
+        more = (TaskCourse(task=each, asked=False) for each in news.more)
+        return self.changed(tasks=(*tasks, *(each for each in more if each.name not in known)), **given)
 
 
 # What is due -------------------------------------------------------------------------------------------------

@@ -128,9 +128,9 @@ def _of_waiver(course: Course) -> str:
 
 
 def _ticket(task: TaskCourse) -> str:
-    return (
-        task.ticket.reference if task.ticket else "none, the tracker could not be reached when it was opened"
-    )
+    if task.ticket:
+        return task.ticket.reference
+    return "none, the tracker could not be reached when it was opened" if task.asked else "none"
 
 
 def _on(moment: datetime) -> str:

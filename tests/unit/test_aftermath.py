@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from firestation.aftermath import course, handed, is_left, tasks
+from firestation.after_action import Attestation
+from firestation.aftermath import LOOK_AGAIN, course, handed, is_left, tasks
 from firestation.fold import begin
 from firestation.lock_plan import LOCK_WITHIN
 from firestation.record import Opened
@@ -61,3 +62,22 @@ def test_every_task_has_a_name_of_its_own_and_nobody_s_key_goes_along() -> None:
     assert not any(person.signers for person in found.roster.people)
     assert {each.audience for each in found.channels} == {"pager", "internal"}
     assert handed(incident()).ended is None
+
+
+def test_a_process_that_two_people_stand_for_is_looked_at_again_on_its_day() -> None:
+    said = Attestation(
+        by="ana", change="two sign", reference="4.2", verify_by=START + timedelta(days=90), at=START
+    )
+    alone = incident().changed(attestations=(said,), ended="closed")
+    assert not handed(alone).lock_proved
+    assert handed(alone).more == ()
+    both = alone.changed(attestations=(said.changed(seconded_by="ben", seconded_at=START),))
+    assert handed(both).lock_proved
+    assert handed(both.changed(ended="dismissed")).more == ()
+    (task,) = handed(both).more
+    assert (task.name, task.owner, task.due) == (LOOK_AGAIN, "ana", said.verify_by)
+    followed = course(incident()).told(handed(both))
+    last = followed.tasks[-1]
+    assert (last.name, last.ticket, last.asked) == (LOOK_AGAIN, None, False)
+    assert not followed.over
+    assert followed.told(handed(both)) == followed, "told twice it is there once"

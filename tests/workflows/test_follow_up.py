@@ -297,6 +297,7 @@ async def test_those_who_waived_the_lock_are_reminded_until_there_is_one(stage: 
     seen = await stage.until("the lock to fail", lambda seen: "lock" in seen.trouble)
     run, until = seen.run, seen.as_of + 2 * DAYS
     await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ours", until=until))
+    await stage.do(acts.Second(by="ben", reason="it is asked for"))
     await stage.do(acts.Close(by="ana"))
     await stage.ended()
     await stage.proved()
