@@ -19,11 +19,10 @@ from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
 from firestation.model import show_duration
 from firestation.picture import Picture, Waiting
-from firestation.state import Phase
+from firestation.state import ENDS
 from firestation.timeline import Moment
 
 TAIL = 12
-ENDED = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})
 GOOD, BAD, ASK, DIM = "green", "bold red", "bold yellow", "dim"
 STATES = {
     Lease.EFFECTIVE: GOOD,
@@ -73,7 +72,7 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
 
 def waiting(console: Console, seen: Picture) -> None:
     """What the incident waits for, each with the command to type; or that it has ended."""
-    if seen.phase in ENDED:
+    if seen.phase in ENDS:
         into = f" into {plain(seen.merged_into)}" if seen.merged_into else ""
         say(console, Text(f"The incident is {seen.phase}{into}. Nothing is waited for.", style=GOOD))
         return
@@ -139,7 +138,7 @@ def _head(console: Console, seen: Picture) -> None:
     )
     for line in seen.recalled:
         say(console, Text(plain(line, 600), style=BAD))
-    if seen.severity is None and seen.guidance and seen.phase not in ENDED:
+    if seen.severity is None and seen.guidance and seen.phase not in ENDS:
         say(console, Text.assemble(("how bad? ", ASK), plain(seen.guidance, 600)))
     for rung in seen.alarms:
         times = f" ({rung.times} times)" if rung.times > 1 else ""
@@ -193,7 +192,7 @@ def _milestone(each: Deadline, seen: Picture) -> Text:
         )
     if each.missed:
         return Text.assemble(("MISSED  ", BAD), f"{each.milestone}, due {clock(each.due, seen.as_of)}")
-    if seen.phase in ENDED:
+    if seen.phase in ENDS:
         return Text(f"not met {each.milestone}", style=DIM)
     return Text(f"due     {each.milestone}, {towards(each.due, seen.as_of)}")
 
@@ -262,7 +261,7 @@ def _words(seen: Picture) -> Iterator[Text]:
         if last.doing:
             yield Text(f"  being done: {plain(last.doing, 600)}")
         due = seen.next_word if audience == "internal" else last.next_due
-        if due and seen.phase not in ENDED:
+        if due and seen.phase not in ENDS:
             yield Text(f"  next word {towards(due, seen.as_of)}")
 
 

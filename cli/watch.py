@@ -13,10 +13,11 @@ from cli.client import Gateway
 from cli.clockface import clock
 from cli.desk import As, Desk, Incident, Json
 from cli.plain import SHORT, plain
-from cli.show import ENDED, command, moment, say, show, waiting
+from cli.show import command, moment, say, show, waiting
 from firestation.briefing import briefing
 from firestation.errors import Unreachable
 from firestation.picture import Picture
+from firestation.state import ENDS
 
 POLL_SECONDS = 0.5
 LOUD = 30
@@ -145,7 +146,7 @@ def pictures(desk: Desk, gateway: Gateway, seen: Picture) -> Iterator[Picture]:
     silent = 0
     while True:
         yield seen
-        if seen.phase in ENDED:
+        if seen.phase in ENDS:
             return
         time.sleep(POLL_SECONDS)  # the pace of polling; nothing is assumed to have happened by then
         try:

@@ -41,6 +41,10 @@ class Phase(StrEnum):
     MERGED = "merged"
 
 
+ENDS = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})
+"""The phases in which an incident is over."""
+
+
 class Rung(Model):
     """One alarm on the record, with its last status and how often it joined."""
 

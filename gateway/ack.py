@@ -15,7 +15,7 @@ from firestation.acts import Acknowledge, Act
 from firestation.errors import LinkAltered, LinkExpired, Refused
 from firestation.links import Link
 from firestation.picture import Picture
-from firestation.state import Phase
+from firestation.state import ENDS
 from gateway.auth import Doorkeeper, address_of
 from gateway.pages import page_router, render
 from gateway.problems import Problem
@@ -23,7 +23,6 @@ from workflows.messages import Answer
 
 log = structlog.get_logger()
 
-ENDED = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})
 NOT_OURS, CONFLICT, OVER = 403, 409, 410
 HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 
@@ -116,7 +115,7 @@ def _refusal(link: Link, seen: Picture) -> str | None:
     page = seen.paging[link.page - 1] if link.page <= len(seen.paging) else None
     if links.mark_of(seen.run) != link.mark:
         return "that incident has ended; what burns now is another one, with pages of its own"
-    if seen.phase in ENDED:
+    if seen.phase in ENDS:
         return f"the incident is {seen.phase}"
     if page is None or page.person != link.person:
         return f"no page {link.page} was sent to {link.person}"

@@ -34,7 +34,7 @@ from firestation.model import Id, Line, Model, Time
 from firestation.picture import Picture
 from firestation.record import Brief
 from firestation.severity import propose
-from firestation.state import Phase
+from firestation.state import ENDS, Phase
 from gateway.batches import Batches
 from gateway.book import Books
 from gateway.tasks import TaskDesk, TaskList
@@ -199,9 +199,13 @@ class Desk:
         """
         await self._check(incident)
         try:
-            return await _in_time(self._act(incident, act, key))
+            answer = await _in_time(self._act(incident, act, key))
         except WorkflowUpdateFailedError as error:
             raise _refused(error) from error
+        if answer.phase in ENDS:  # what rings again from now on is another fire, and no repeat
+            for delivery in [each for each in self.answered if each.startswith(f"{incident}/")]:
+                del self.answered[delivery]
+        return answer
 
     async def _act(self, incident: str, act: Act, key: str | None) -> messages.Answer:
         """Do it in the run that is open. Raises `Gone` and, when the last run has ended, `Refused`."""

@@ -14,13 +14,37 @@ def contained(station: Station, incident: str) -> None:
     station.until(incident, "the refund tool to be off", stands("refund_tool", Lease.EFFECTIVE))
 
 
-def test_nothing_dies(agent: Agent, station: Station) -> None:
+def test_nothing_dies_and_what_comes_back_says_that_its_lock_broke(agent: Agent, station: Station) -> None:
     agent.fault("stale_policy")
     incident = agent.ring(station)
+    first = station.picture(incident)
     take(station, incident)
     contained(station, incident)
     approve(station, incident)
-    finish(station, incident, agent)
+    closed = finish(station, incident, agent)
+    assert first.recalled == ()
+    assert closed.lock
+    wall = wait_for("the lock on the wall", lambda: station.as_person("ana").locks("refund-agent")["locks"])
+    assert [(each["lock"]["how"], each["lock"]["artifact"]) for each in wall] == [
+        ("proved", closed.lock.lock.digest)
+    ]
+    assert wall[0]["broken"] == []
+
+    agent.fault("stale_policy")
+    again = agent.ring(station)
+    seen = station.until(again, "the wall to answer", lambda seen: seen.recalled)
+    assert seen.run != closed.run
+    assert seen.recalled[0].startswith("lock broken: ")
+    assert seen.recalled[0].endswith(f" after {incident}")
+    assert seen.proposal.severity.graver_than(first.proposal.severity)
+    assert any("lock broken: " in reason for reason in seen.proposal.reasons)
+    take(station, again)
+
+    def broken() -> list[str]:
+        (lock,) = station.as_person("ana").locks("refund-agent")["locks"]
+        return [each["incident"] for each in lock["broken"]]
+
+    assert wait_for("the wall to say so", broken) == [again]
 
 
 def test_the_worker_dies_during_the_snapshot(agent: Agent, station: Station) -> None:

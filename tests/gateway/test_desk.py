@@ -220,6 +220,17 @@ async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: St
         await desk.act(incident, acts.Note(by="ana", text="too late"))
 
 
+async def test_what_rings_after_the_end_is_another_fire_however_soon(stage: Stage) -> None:
+    desk = a_desk(stage)
+    first = await desk.ring(alarm("k1"))
+    assert first.incident
+    assert (await desk.ring(alarm("k1"))).coalesced
+    await stage_dismissed(desk, first.incident)
+    again = await desk.ring(alarm("k1"))
+    assert (again.incident, again.new, again.coalesced) == (first.incident, True, False)
+    assert again.run != first.run
+
+
 async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage) -> None:
     desk = a_desk(stage)
     incident = (await desk.ring(alarm("k1"))).incident

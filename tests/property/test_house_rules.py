@@ -19,7 +19,7 @@ from firestation.postmortem import draft
 from firestation.record import Record
 from firestation.recurrence import owed
 from firestation.severity import propose
-from firestation.state import Incident, Phase
+from firestation.state import ENDS, Incident, Phase
 from firestation.timeline import moments, tell
 from tests.property.worlds import GRAVER, World, alarm, more_at_sev1, move_forward, tries, wall_lock
 
@@ -32,7 +32,6 @@ ARROWS = {
     Phase.AFTER_ACTION: {Phase.CLOSED, Phase.CONTAINED, Phase.DECLARED, Phase.RECOVERING, Phase.RESTORED},
 }
 FAULTS = ["none", "dead", "lost", "stolen", "taken", "liar", "no effect"]
-ENDS = {Phase.CLOSED, Phase.DISMISSED, Phase.MERGED}
 
 
 class House(RuleBasedStateMachine):
