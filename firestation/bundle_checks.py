@@ -34,7 +34,7 @@ from firestation.history import children, disorder, read_run
 from firestation.sshsig import verify
 from firestation.verdict import CheckName, Found
 
-LONGEST = 2000
+LONGEST, LONGEST_NAME = 2000, 300
 
 
 def broken(
@@ -54,10 +54,15 @@ def broken(
         rule=rule,
         title=title or check,
         what=what[:LONGEST],
-        file=file,
-        run=run,
+        file=_line(file),
+        run=_line(run),
         event_id=event_id,
     )
+
+
+def _line(text: str | None) -> str | None:
+    """A name as a finding has it; a forger's may be blank, or longer than any line."""
+    return text[:LONGEST_NAME].strip() or None if text else None
 
 
 def completeness(archive: Archive, said: dict[str, Any]) -> Iterator[Found]:

@@ -315,6 +315,11 @@ def a_name_that_climbs_out(content: bytes) -> bytes:
 
 
 @scribe("may lead out of the folder")
+def a_name_of_blanks(content: bytes) -> bytes:
+    return _append(content, _tar(" "))
+
+
+@scribe("may lead out of the folder")
 def a_name_from_the_root(content: bytes) -> bytes:
     return _append(content, _tar("/etc/passwd"))
 
@@ -400,6 +405,11 @@ def a_size_that_is_not_there(content: bytes) -> bytes:
 @scribe("its header is not the one that a bundle has")
 def a_size_beyond_all_bounds(content: bytes) -> bytes:
     return _append(content, _tar("z", size=1 << 60))
+
+
+@scribe("its header is not the one that a bundle has")
+def a_size_below_nothing(content: bytes) -> bytes:
+    return _append(content, _tar("z", size=-1))
 
 
 # Insiders: the bundle contradicts the histories in it --------------------------------------------------------
