@@ -33,7 +33,9 @@ UNREADABLE = (InvalidInput, LookupError, TypeError, ValueError, AttributeError, 
 OTHER_VERSION = (
     "Whether another version makes another record: verify it with firestation {} too, which wrote it."
 )
-OTHER_WORDS = "What README.txt tells people to type: firestation {} wrote it, and it was not compared. Read it first."
+OTHER_WORDS = (
+    "What README.txt tells people to type: firestation {} wrote it, and it was not compared. Read it first."
+)
 NO_KEY = "Give the public key that you have from the station itself: --key station.pub"
 
 
