@@ -108,7 +108,7 @@ def fetch(
 
     try:
         with gateway.bundle(incident, digests_only=digests_only) as (size, pieces):
-            made = create_whole(target, passing(pieces, size))
+            made = create_whole(target, passing(pieces, size), 0o600)  # decrypted, and everything is in it
     except OSError as error:
         raise NotConfigured(f"{target} cannot be written: {error.strerror}") from error
     if not made:

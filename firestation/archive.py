@@ -160,6 +160,6 @@ def _named(block: bytes) -> tuple[str, int]:
         raise Forged(shown, f"it is {kinds.get(info.type, 'no regular file')}, and a bundle has only files")
     if not NAME.fullmatch(info.name) or len(info.name) > LONGEST_NAME:
         raise Forged(shown, "its name is not one that a bundle has; it may lead out of the folder")
-    if info.size > LARGEST_FILE or block != header(info.name, info.size):
+    if not 0 <= info.size <= LARGEST_FILE or block != header(info.name, info.size):
         raise Forged(shown, "its header is not the one that a bundle has: mode, time, owner or size differ")
     return info.name, info.size

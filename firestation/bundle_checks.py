@@ -27,6 +27,7 @@ from firestation.bundle import (
 )
 from firestation.bundle_files import Derived, History
 from firestation.bundle_make import seal_files
+from firestation.bundle_readme import readme
 from firestation.bundle_record import first_difference
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.evidence import Sealed
@@ -34,7 +35,7 @@ from firestation.history import children, disorder, read_run
 from firestation.sshsig import verify
 from firestation.verdict import CheckName, Found
 
-LONGEST = 2000
+LONGEST, LONGEST_NAME = 2000, 300
 
 
 def broken(
@@ -54,10 +55,15 @@ def broken(
         rule=rule,
         title=title or check,
         what=what[:LONGEST],
-        file=file,
-        run=run,
+        file=_line(file),
+        run=_line(run),
         event_id=event_id,
     )
+
+
+def _line(text: str | None) -> str | None:
+    """A name as a finding has it; a forger's may be blank, or longer than any line."""
+    return text[:LONGEST_NAME].strip() or None if text else None
 
 
 def completeness(archive: Archive, said: dict[str, Any]) -> Iterator[Found]:
@@ -150,13 +156,28 @@ def _place(error: InvalidInput) -> int | None:
     return int(digits) + 1 if digits.isdigit() else None
 
 
+def enclosed(
+    archive: Archive, told: Contents, found: Derived, signer: signing.PublicKey, verified_by: str
+) -> Iterator[Found]:
+    """The key beside the statement is the one that signed it, and what a person reads first, and types, is ours."""
+    if told.made_by == verified_by and not _is(archive, README, readme(found, told)):
+        yield broken("record", "it is not what an export writes here: do not type what it says", file=README)
+    if not _is(archive, STATION_KEY, signing.public_pem(signer)):
+        yield broken("record", "it is another key than the one that signed the statement", file=STATION_KEY)
+
+
+def _is(archive: Archive, name: str, content: bytes) -> bool:
+    member = archive.members.get(name)
+    return member is not None and member.digest == hashlib.sha256(content).hexdigest()
+
+
 def record(
     archive: Archive, told: Contents, found: Derived, make: Callable[..., Contents]
 ) -> Iterator[Found]:
     """Record, counts and every other file that follows from the histories is what the bundle says."""
     yield from _counts(told, make(found, told.made_by, digests_only=told.digests_only))
     written = archive.read(RECORD, MOST_BYTES) if RECORD in archive.members else b""
-    different = first_difference(written, found.judged.record)
+    different = first_difference(written, told.incident, found.judged.record)
     if different:
         what, entry = different
         run, event_id = (entry.run, entry.event_id) if entry else (None, None)

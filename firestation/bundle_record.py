@@ -73,24 +73,36 @@ def judge(histories: list[dict[str, Any]]) -> Judged:
 
 def write_record(incident: str, record: tuple[Numbered, ...]) -> bytes:
     """`record.json`: one entry a line, so that two of them can be compared by eye."""
-    lines = ",\n".join(json.dumps(each.data(), sort_keys=True, ensure_ascii=False) for each in record)
+    return _written(incident, [each.data() for each in record])
+
+
+def _written(incident: str, entries: list[dict[str, Any]]) -> bytes:
+    lines = ",\n".join(json.dumps(each, sort_keys=True, ensure_ascii=False) for each in entries)
     return f'{{"incident": {json.dumps(incident)}, "record": [\n{lines}\n]}}\n'.encode()
 
 
-def first_difference(written: bytes, record: tuple[Numbered, ...]) -> tuple[str, Numbered | None] | None:
+def first_difference(
+    written: bytes, incident: str, record: tuple[Numbered, ...]
+) -> tuple[str, Numbered | None] | None:
     """Where a `record.json` says something else than this record: in words, and our entry; None when nowhere.
 
-    Its entries are read by today's model, so that a field which is new since it was written says nothing.
+    Its entries are read by today's model, so that a field which is new since it was written says nothing. Its bytes are
+    in one form, in which a member that is there twice, for one, cannot say something else to another reader.
     """
     try:
-        said = json.loads(written)["record"]
+        read = json.loads(written)
+        said, whose = read["record"], str(read["incident"])
+        if _written(whose, said) != written:
+            return "its bytes are not in the one form of a record in a bundle", None
+        if whose != incident:
+            return f"it is that of {whose[:80]!r}, and the bundle of {incident!r}", None
         theirs = [{**each, "event": _todays(each["event"])} for each in said]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         return f"it cannot be read: {type(error).__name__} {error}"[:300], None
     for their, our in zip_longest(theirs, record):
         if our is None:
             return f"it has {len(theirs)} entries, and the history makes {len(record)}", None
-        if their != our.data():
+        if json.dumps(their, sort_keys=True) != json.dumps(our.data(), sort_keys=True):  # True is no 1 here
             shown = "nothing" if their is None else json.dumps(their, sort_keys=True)[:300]
             wanted = json.dumps(our.data(), sort_keys=True)[:300]
             return f"entry {our.number} is {shown}, and the history makes {wanted}", our

@@ -33,6 +33,9 @@ UNREADABLE = (InvalidInput, LookupError, TypeError, ValueError, AttributeError, 
 OTHER_VERSION = (
     "Whether another version makes another record: verify it with firestation {} too, which wrote it."
 )
+OTHER_WORDS = (
+    "What README.txt tells people to type: firestation {} wrote it, and it was not compared. Read it first."
+)
 NO_KEY = "Give the public key that you have from the station itself: --key station.pub"
 
 
@@ -105,6 +108,7 @@ class _Examiner:
         tell: Callable[[str], None],
     ) -> None:
         self.keys, self.signers, self.tell = keys, signers, tell
+        self.signer = keys[0]  # until it is known which of them has signed
         self.verdict = Verdict(bundle=name, verified_by=verified_by)
 
     def examine(self, file: BinaryIO, reading: Tell | None) -> Examined:
@@ -117,6 +121,8 @@ class _Examiner:
         found = self._derive(family)
         self.verdict = self.verdict.changed(ran=found.builds)
         self._broke("record", bundle_checks.record(archive, told, found, contents))
+        by = self.verdict.verified_by
+        self._broke("record", bundle_checks.enclosed(archive, told, found, self.signer, by))
         if self.verdict.broken and told.made_by != self.verdict.verified_by:
             self.verdict = self.verdict.changed(unchecked=(OTHER_VERSION.format(told.made_by),))
         held = f"{told.counts.record} entries made again from {told.counts.events} raw events"
@@ -135,6 +141,8 @@ class _Examiner:
         self._hold("rules", f"{count(len(found.judged.report.rules), 'rule')} over every event")
         unchecked = tuple(bundle_checks.unchecked(told, found))
         unchecked = (*self.verdict.unchecked, *unchecked)
+        if told.made_by != self.verdict.verified_by:
+            unchecked = (*unchecked, OTHER_WORDS.format(told.made_by))
         return Examined(self.verdict.changed(unchecked=unchecked), family, told)
 
     def stopped(self, found: tuple[Found, ...]) -> Examined:
@@ -165,7 +173,7 @@ class _Examiner:
         if said.get("_type") != STATEMENT_TYPE or said.get("predicateType") != BUNDLE_TYPE:
             what = f"what is signed is no statement over a bundle, but {said.get('predicateType')!r}"[:300]
             raise _Stop(_broken("signature", what, file=STATEMENT))
-        fingerprint = signing.fingerprint(signer)
+        self.signer, fingerprint = signer, signing.fingerprint(signer)
         self.verdict = self.verdict.changed(key=fingerprint)
         self._hold("signature", f"the key {fingerprint[:16]}")
         self._complete(archive, said)

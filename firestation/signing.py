@@ -123,6 +123,10 @@ def verify(envelope: bytes, public_keys: Sequence[PublicKey]) -> dict[str, Any]:
     if read.payload_type != PAYLOAD_TYPE:
         problem = f"it holds {read.payload_type!r}, not {PAYLOAD_TYPE}"
         raise InvalidInput("envelope.payloadType", problem, "Give a sealed manifest")
+    if len(read.signatures) > 1:
+        # Another one could be added by anybody, and what was sealed would have two byte forms.
+        problem = f"it has {len(read.signatures)} signatures, and what a station seals has one"
+        raise InvalidInput("envelope.signatures", problem, "Give the file as it was sealed")
     _check_signature(read, public_keys)
     try:
         statement = json.loads(read.payload)

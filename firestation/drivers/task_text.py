@@ -15,6 +15,9 @@ FACT = re.compile(r"^(?P<before>[\W_]*(?:state|owner|due|incident)[\W_]*?):", re
 BLOCK = re.compile(r"^(?P<indent>\s*)(?P<sign>[#/>=|]|-{2,}|~{2,}|`{2,})")
 CALLED = re.compile(r"@(?=\w)")
 APART = "@\u2060"  # a word joiner: it looks the same and calls nobody
+LINK = re.compile(
+    r"\](?=[(:\[])"
+)  # apart from what follows, it ends no link, no picture and no definition of one
 TITLE_LENGTH = 250
 
 
@@ -63,7 +66,9 @@ def plain(text: str) -> str:
 def _quoted(line: str) -> str:
     line = BLOCK.sub(r"\g<indent>\\\g<sign>", line)
     line = FACT.sub(r"\g<before>\\:", line)
-    return CALLED.sub(APART, line.replace("<", "&lt;"))
+    # `&#64;ana` is `@ana` once it is shown, and the picture in `![](URL)` is fetched by everybody who looks.
+    line = LINK.sub("]\u2060", line.replace("&", "&amp;").replace("<", "&lt;"))
+    return CALLED.sub(APART, line)
 
 
 def _shown(text: str) -> str:

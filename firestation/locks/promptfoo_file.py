@@ -34,7 +34,9 @@ const GOOD = JSON.parse({good});
 REST = r"""const MISSING = Symbol("missing");
 
 async function call(url, method, body, headers) {
-  const response = await fetch(url, { method, body: body ?? undefined, headers, signal: AbortSignal.timeout(60_000) });
+  const signal = AbortSignal.timeout(60_000);
+  // What another place answers is no answer of the system.
+  const response = await fetch(url, { method, body: body ?? undefined, headers, signal, redirect: "error" });
   if (!response.ok) throw new Error(`HTTP ${response.status} from ${url}: ${(await response.text()).slice(0, 300)}`);
   return JSON.parse(await response.text());
 }

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from securesystemslib.signer import (  # type: ignore[attr-defined] # exported, but not by __all__
+    CryptoSigner,
+)
 
 from activities.checks import CheckActivities
 from activities.leases import LeaseActivities
@@ -22,14 +25,14 @@ from activities.postmortem import PostmortemActivities
 from activities.snapshot import SnapshotActivities
 from activities.words import WordActivities
 from firestation import archive
-from firestation.bundle import STATEMENT, peek
+from firestation.bundle import README, STATEMENT, peek
 from firestation.bundle_files import ANSWERS, derive
 from firestation.bundle_make import prepare, write
 from firestation.bundle_verify import Difference, Examined, Replayed, conclude, examine
 from firestation.errors import InvalidInput, Nonsense
 from firestation.evidence import ArtifactRef
 from firestation.model import Model
-from firestation.signing import KeySigner, PublicKey
+from firestation.signing import PublicKey, seal
 from firestation.testing import MemoryEvidence, MemoryShelf
 from firestation.verdict import CHECKS, sarif
 from firestation.verdict_page import page
@@ -189,12 +192,12 @@ def _names_artifacts(kind: Any) -> bool:
 
 
 class Wavering:
-    """A signer like those of key services: it signs the same statement differently every time."""
+    """A signer like those of key services: ECDSA, which signs the same statement differently every time."""
 
     repeatable = False
 
-    def __init__(self, signer: KeySigner) -> None:
-        self.signer, self.times = signer, 0
+    def __init__(self) -> None:
+        self.signer, self.times = CryptoSigner.generate_ecdsa(), 0
 
     @property
     def public_key(self) -> PublicKey:
@@ -202,15 +205,11 @@ class Wavering:
 
     def seal(self, statement: dict[str, Any]) -> bytes:
         self.times += 1
-        envelope = json.loads(self.signer.seal(statement))
-        envelope["signatures"][0]["sig"] = envelope["signatures"][0]["sig"]
-        spare = {"keyid": f"spare-{self.times}", "sig": envelope["signatures"][0]["sig"]}
-        envelope["signatures"].append(spare)
-        return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+        return seal(statement, self)
 
 
 async def test_what_a_key_service_has_signed_is_kept_on_the_shelf_and_used_again() -> None:
-    signer, shelf = Wavering(key("trusted")), MemoryShelf()
+    signer, shelf = Wavering(), MemoryShelf()
     assert signer.seal({"a": 1}) != signer.seal({"a": 1})
     before, made = signer.times, list[bytes]()
     for _ in range(2):
@@ -220,11 +219,11 @@ async def test_what_a_key_service_has_signed_is_kept_on_the_shelf_and_used_again
     assert made[0] == made[1]
     assert signer.times == before + 1
     assert len(shelf.kept) == 1
-    assert verify(made[0]).passed
+    assert verify(made[0], [*trusted(), signer.public_key]).passed
 
 
 async def test_what_somebody_put_on_the_shelf_is_not_sent_out() -> None:
-    signer, shelf, given = Wavering(key("trusted")), MemoryShelf(), case("closed")
+    signer, shelf, given = Wavering(), MemoryShelf(), case("closed")
     await prepare(given.family, given.store, signer, shelf, BUILD)
     ((name, (_, at)),) = shelf.kept.items()
     shelf.kept[name] = key("stranger").seal({"made": "up"}), at
@@ -412,6 +411,14 @@ def test_a_record_that_differs_may_be_that_of_another_version_and_it_is_said() -
     content = pack(resign(files, contents=told(files).changed(made_by="0.0.9+other")))
     assert any("0.0.9+other too" in each for each in verify(content).unchecked)
     assert not any("too, which wrote it" in each for each in verify(pack(resign(files))).unchecked)
+
+
+def test_the_words_of_another_versions_readme_are_nobodys_here_and_it_is_said() -> None:
+    files = unpack(base("closed"))
+    files[README] = b"In other words."
+    verdict = verify(pack(resign(files, contents=told(files).changed(made_by="0.0.9+other"))))
+    assert verdict.passed
+    assert any("0.0.9+other wrote it" in each for each in verdict.unchecked)
 
 
 def test_the_statement_can_be_shown_without_being_believed() -> None:

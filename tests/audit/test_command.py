@@ -143,6 +143,7 @@ def test_it_is_written_once_under_the_incidents_name(
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert (tmp_path / said["bundle"]).read_bytes() == base("closed")
+    assert (tmp_path / said["bundle"]).stat().st_mode & 0o777 == 0o600  # decrypted, and everything is in it
     assert (said["bundle"], said["standing"]) == (f"{incident}.tar", "ended: closed")
     assert run(*words).exit_code == 2
     assert (tmp_path / said["bundle"]).read_bytes() == base("closed")

