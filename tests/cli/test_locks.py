@@ -81,7 +81,8 @@ def test_every_command_of_the_document_is_one(run: Run, station: Any, tmp_path: 
         asked.append(kind)
 
     station.act = heard
-    for line in commands(ROOT / "docs/locks.md"):
+    ours = [line for line in commands(ROOT / "docs/locks.md") if line.startswith("firestation ")]
+    for line in ours:  # the tools' own are run in tests/e2e/test_locks.py
         words = [NAME if word == "INCIDENT" else word for word in shlex.split(line)]
         words = [str(handbook) if word == handbook.name else word for word in words]
         if "--as" in words:

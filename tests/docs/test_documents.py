@@ -308,12 +308,15 @@ def test_every_lever_is_taught_with_a_configuration_that_its_driver_takes(tmp_pa
 
 def test_the_locks_that_it_teaches_can_be_read_and_the_tools_are_those_that_there_are() -> None:
     taught = [yaml.safe_load(block)["lock"] for block in blocks(LOCKS, "yaml")]
-    plain, judged = (LockPlan.model_validate(lock) for lock in taught)
+    plain, judged, guardrail = (LockPlan.model_validate(lock) for lock in taught)
     assert judged.judge
-    assert set(LockPlan.model_fields) == {*taught[0], *taught[1]}
+    assert guardrail.control
+    in_authoring = {"owner", "within"}
+    assert set(LockPlan.model_fields) - in_authoring == {name for lock in taught for name in lock}
     assert set(Judge.model_fields) == set(taught[1]["judge"])
     assert plain.ask
-    rows = re.findall(r"^\| `(\w+)` \| ", LOCKS.read_text(), re.MULTILINE)
+    tools = LOCKS.read_text().partition("## What is proved")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ", tools, re.MULTILINE)
     assert tuple(rows) == get_args(LockTool)
     best = [lower_bound(right, judged.judge.repetitions, judged.judge.confidence) for right in (20, 19)]
     assert [f"{100 * bound:.0f} %" in LOCKS.read_text() for bound in best] == [True, True]

@@ -54,6 +54,7 @@ def _built(model: type[M]) -> st.SearchStrategy[M]:
     fields = {
         name: _of(hints[name], tuple(info.metadata)) | _default(info)
         for name, info in model.model_fields.items()
+        if not info.exclude  # what is never written is not read again
     }
 
     @st.composite

@@ -79,9 +79,14 @@ async def test_a_guardrail_that_stops_it_and_lets_the_harmless_pass_is_proved(tm
     found, (asked, text, digest) = await proof(tmp_path, keeps)
     assert found.proved, found.verdict
     assert (found.kind, found.evidence) == ("guardrail", digest)
-    assert asked == [ATTACK, "when do you open?"] * 3
-    assert [each.against for each in found.runs] == ["frozen", *["live", "control"] * 3]
+    assert asked == [ATTACK] * 3 + ["when do you open?"] * 6, (
+        "the harmless is asked twice: it passes, and is not stopped"
+    )
+    assert [each.against for each in found.runs] == ["frozen", *["live"] * 3, *["control"] * 3]
     assert "firestation" not in text
+    assert found.control
+    assert found.statement
+    assert found.frozen_statement
     assert found.verdict.endswith("with the harmless control input: passed, passed, passed")
 
 
@@ -110,11 +115,21 @@ async def test_a_guardrail_that_stops_it_now_and_then_is_not_proved(tmp_path: Pa
 
     def moody(text: str) -> Any:
         seen.append(text)
-        return {"verdict": "passed"} if len(seen) == 3 else keeps(text)
+        return {"verdict": "passed"} if len(seen) == 2 else keeps(text)
 
     found, _ = await proof(tmp_path, moody)
     assert [each.outcome for each in found.runs if each.against == "live"] == ["passed", "failed", "passed"]
     assert not found.proved
+
+
+async def test_a_control_that_expects_too_little_does_not_let_a_guardrail_pass_that_stops_everything(
+    tmp_path: Path,
+) -> None:
+    little = Control(input="when do you open?", expect=(Expectation(path="$.verdict", op="present"),))
+    plan = PLAN.changed(runs=1, control=little)
+    found, _ = await proof(tmp_path, lambda _: {"verdict": "stopped"}, plan=plan)
+    assert not found.proved
+    assert found.runs[-1].detail.endswith("this guardrail stops everything")
 
 
 async def test_evidence_of_an_input_that_was_stopped_then_proves_nothing(tmp_path: Path) -> None:
