@@ -3,11 +3,14 @@
 import asyncio
 import os
 import re
+import resource
 import shutil
 import signal
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from firestation.errors import NotConfigured
 from firestation.locks.case import Case
@@ -18,7 +21,9 @@ MOST_OUTPUT = 256 * 1024
 """Bytes of the beginning of a run's output that are kept, and as many of its end."""
 MOST_REPORT = 64 * 1024 * 1024
 VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
-PIECE = 64 * 1024
+LARGEST_FILE = 2**30
+"""Bytes of a file that a tool may write, its output too."""
+ROUNDS = 20
 
 
 class Toolbox:
@@ -76,40 +81,63 @@ def _read(tool: Tool, case: Case, folder: Path) -> Result:
 async def run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
 ) -> tuple[int | None, str]:
-    """The exit code, None when it had to be stopped, and the output; whatever it started is stopped with it."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env=dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    said = asyncio.create_task(_said(process.stdout))
-    code: int | None = None
+    """The exit code, None when it had to be stopped, and the output; whatever it started is stopped with it.
+
+    What it says goes into a file, and not through a pipe: a child of it could hold that open for as long as it likes.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+        code: int | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                code = await process.wait()
+        except TimeoutError:
+            pass
+        finally:
+            # Also after a good end: nothing that it started may outlive the run.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            await asyncio.to_thread(_end_all, folder)
+        return code, await asyncio.to_thread(_said, output)
+
+
+def _end_all(folder: Path) -> None:
+    """End what left its group, too: it has the home that this run was given, and nobody else has."""
+    home = os.fsencode(f"HOME={folder}")
+    for _ in range(ROUNDS):  # one that is found may just be starting another
+        found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _has(path, home)]
+        for pid in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _has(environ: Path, variable: bytes) -> bool:
     try:
-        async with asyncio.timeout(seconds):
-            code = await process.wait()
-    except TimeoutError:
-        pass
-    finally:
-        # The whole group, also after a good end: nothing that it started may outlive the run.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return code, await said
+        return variable in environ.read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is another user's
+        return False
 
 
-async def _said(stream: asyncio.StreamReader) -> str:
-    """The beginning and the end of what is said there, in bounded memory."""
-    first, last, size = b"", b"", 0
-    while piece := await stream.read(PIECE):
-        size += len(piece)
-        room = MOST_OUTPUT - len(first)
-        first += piece[:room]
-        last = (last + piece[room:])[-MOST_OUTPUT:]
+def _said(output: IO[bytes]) -> str:
+    """The beginning and the end of what was said, in bounded memory."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(0)
+    first = output.read(MOST_OUTPUT)
+    output.seek(max(size - MOST_OUTPUT, len(first)))
+    last = output.read(MOST_OUTPUT)
     left_out = size - len(first) - len(last)
-    middle = f"\n… {left_out} bytes left out …\n" if left_out else ""
+    middle = f"\n… {left_out} bytes left out …\n" if left_out > 0 else ""
     return first.decode(errors="replace") + middle + last.decode(errors="replace")

@@ -31,7 +31,7 @@ from firestation.bundle_verify import Examined, Replayed, code_of, conclude, exa
 from firestation.errors import InvalidInput, Nonsense, NotConfigured
 from firestation.files import create_whole
 from firestation.model import count
-from firestation.signing import PublicKey, load_public_key
+from firestation.signing import PublicKey, fingerprint, load_public_key
 from firestation.verdict import CHECKS, Found, Verdict, sarif
 from firestation.verdict_page import page
 from firestation.version import build
@@ -139,7 +139,8 @@ def _say_exported(desk: Desk, target: Path, told: Contents, digest: str) -> None
     say(desk.console, Text(f"{count(counts.artifacts, 'artifact')} {evidence}; SHA-256 {digest}"), indent=6)
     for each in told.absent:
         say(desk.console, Text(f"absent: {plain(each.name)}: {plain(each.why)}", style=BAD), indent=6)
-    command(desk.console, f"firestation audit verify {target}")
+    key = desk.options.state / "keys" / "station.pub"
+    command(desk.console, f"firestation audit verify {target} --key {key if key.exists() else 'station.pub'}")
 
 
 def verify(
@@ -151,8 +152,16 @@ def verify(
         typer.Option(
             "--key",
             metavar="FILE",
-            help="A public key that you have from the station itself; may be said again, when keys were changed. "
-            "Otherwise keys/station.pub of the state.",
+            help="The public key that you have from the station itself. Otherwise that of the state folder, if you "
+            "have named one by --state or FIRESTATION_STATE.",
+        ),
+    ] = None,
+    former_key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--former-key",
+            metavar="FILE",
+            help="A key that the station had before: it may have sealed manifests, and no bundle. May be repeated.",
         ),
     ] = None,
     signers: Annotated[
@@ -187,8 +196,9 @@ def verify(
     desk = Desk.of(ctx, as_json=as_json)
     with progress("opening it") as tell:
         known = read_allowed_signers(_text(signers)) if signers else None
-        keys, pinned = _keys(desk, key), against is Against.PINNED
-        verdict, replayed = judged(bundle, keys, tell, signers=known, pinned=pinned)
+        former = [load_public_key(each) for each in former_key or ()]
+        keys, pinned = _keys(ctx, desk, key), against is Against.PINNED
+        verdict, replayed = judged(bundle, keys, tell, former=former, signers=known, pinned=pinned)
     for path, text in ((html, page(verdict)), (sarif_file, json.dumps(sarif(verdict), indent=2) + "\n")):
         if path:
             _write(path, text)
@@ -205,6 +215,7 @@ def judged(
     keys: list[PublicKey],
     tell: Callable[[str], None],
     *,
+    former: Sequence[PublicKey] = (),
     signers: Sequence[AllowedSigner] | None = None,
     pinned: bool = False,
 ) -> tuple[Verdict, Replayed]:
@@ -212,7 +223,7 @@ def judged(
 
     Raises `InvalidInput` when it is no bundle, and, with `pinned`, when other code ran the incident than is here.
     """
-    examined = _examined(bundle, keys, signers, tell)
+    examined = _examined(bundle, keys, former, signers, tell)
     ran = examined.verdict.ran
     if pinned and examined.contents and ran != (build(),):
         told = ", ".join(ran) or "code that did not say what it is"
@@ -222,17 +233,23 @@ def judged(
     return conclude(examined, replayed), replayed
 
 
-def _keys(desk: Desk, given: list[Path] | None) -> list[PublicKey]:
-    """The keys that are trusted. Raises `InvalidInput` when there is none, and what to do then."""
+def _keys(ctx: typer.Context, desk: Desk, given: list[Path] | None) -> list[PublicKey]:
+    """The keys that are trusted. Raises `InvalidInput` when there is none, and what to do then.
+
+    A state folder counts only where it was named: one that lies beside the bundle may have come with it.
+    """
     own = desk.options.state / "keys" / "station.pub"
-    if not given and not own.exists():
-        problem = f"there is no key to trust: {own} is not there"
-        raise InvalidInput(
-            "--key",
-            problem,
-            "Get station.pub from the station itself, not from the bundle, and name it: --key FILE",
-        )
-    return [load_public_key(each) for each in given or [own]]
+    source = ctx.find_root().get_parameter_source("state")
+    named = source is not None and source.name != "DEFAULT"
+    if not given and not (named and own.exists()):
+        problem = f"there is no key to trust: {own} is not there" if named else "no key was named to trust"
+        fix = "Get station.pub from the station itself, not from the bundle, and name it: --key FILE"
+        raise InvalidInput("--key", problem, fix)
+    keys = given or [own]
+    for each in keys:
+        found = fingerprint(load_public_key(each))
+        say(Console(stderr=True), Text(f"trusted: {plain(each)} ({found[:16]})", style=DIM))
+    return [load_public_key(each) for each in keys]
 
 
 def _text(path: Path) -> str:
@@ -245,6 +262,7 @@ def _text(path: Path) -> str:
 def _examined(
     bundle: Path,
     keys: list[PublicKey],
+    former: Sequence[PublicKey],
     signers: Sequence[AllowedSigner] | None,
     tell: Callable[[str], None],
 ) -> Examined:
@@ -253,7 +271,16 @@ def _examined(
 
     try:
         with bundle.open("rb") as file:
-            return examine(bundle.name, file, keys, build(), signers=signers, tell=tell, reading=reading)
+            return examine(
+                bundle.name,
+                file,
+                keys,
+                build(),
+                former=former,
+                signers=signers,
+                tell=tell,
+                reading=reading,
+            )
     except OSError as error:
         raise InvalidInput("FILE", f"{bundle} cannot be read: {error.strerror}", "Name a bundle") from error
 

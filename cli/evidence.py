@@ -326,7 +326,7 @@ def export(
         (folder / name).mkdir(exist_ok=True)
         files |= {f"{name}manifest.json": seal.manifest, f"{name}envelope.json": seal.envelope}
     for name, digest in files.items():
-        create_whole(folder / name, room.read(digest), 0o644)
+        create_whole(folder / name, room.read(digest), 0o600)
     if room.desk.json:
         room.desk.answer({"folder": str(folder), "files": sorted(files)})
         return

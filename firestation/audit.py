@@ -169,7 +169,9 @@ class Auditor:
             what = f"the workflow was {last.ended.lower()} while the incident was {incident.phase}"
             if held:
                 self._find("broken", 6, f"{what}, and nobody put back {held}")
-            else:
+            elif incident.rung:
+                self._find("broken", 9, f"{what}: nobody has closed, dismissed or merged it by name")
+            else:  # the update that should have brought its alarm was refused, so it never was an incident
                 self._find("on the record", 0, what)
 
     def _follow_all(self, steps: Iterable[Step]) -> None:

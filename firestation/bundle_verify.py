@@ -77,19 +77,28 @@ def examine(
     keys: Sequence[signing.PublicKey],
     verified_by: str,
     *,
+    former: Sequence[signing.PublicKey] = (),
     signers: Sequence[AllowedSigner] | None = None,
     tell: Callable[[str], None] | None = None,
     reading: Tell | None = None,
 ) -> Examined:
     """Every check but the replay. `tell` is told what is looked at next, `reading` how much of the file is read.
 
+    One of `keys` has signed the bundle; with `former` a station sealed manifests before its key was changed.
     `signers` are keys of people that the verifier has from elsewhere: by them, too, every signed decision must hold.
 
     Raises `InvalidInput` when the file is no bundle, or when there is no key to verify with.
     """
     if not keys:
         raise InvalidInput("--key", "there is no key that you trust", NO_KEY)
-    examiner = _Examiner(name, keys, signers, verified_by, tell or (lambda _: None))
+    examiner = _Examiner(
+        name,
+        keys=keys,
+        sealing=(*keys, *former),
+        signers=signers,
+        verified_by=verified_by,
+        tell=tell or (lambda _: None),
+    )
     try:
         return examiner.examine(file, reading)
     except _Stop as stop:
@@ -102,12 +111,14 @@ class _Examiner:
     def __init__(
         self,
         name: str,
+        *,
         keys: Sequence[signing.PublicKey],
+        sealing: Sequence[signing.PublicKey],
         signers: Sequence[AllowedSigner] | None,
         verified_by: str,
         tell: Callable[[str], None],
     ) -> None:
-        self.keys, self.signers, self.tell = keys, signers, tell
+        self.keys, self.sealing, self.signers, self.tell = keys, sealing, signers, tell
         self.signer = keys[0]  # until it is known which of them has signed
         self.verdict = Verdict(bundle=name, verified_by=verified_by)
 
@@ -128,7 +139,7 @@ class _Examiner:
         held = f"{told.counts.record} entries made again from {told.counts.events} raw events"
         self._hold("record", held)
         self.tell("verifying manifests, evidence and decisions")
-        self._broke("evidence", bundle_checks.evidence(archive, told, found, self.keys))
+        self._broke("evidence", bundle_checks.evidence(archive, told, found, self.sealing))
         artifacts = "named, not enclosed" if told.digests_only else "read through"
         manifests = count(told.counts.manifests, "signed manifest")
         self._hold("evidence", f"{manifests}, {count(told.counts.artifacts, 'artifact')} {artifacts}")

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from firestation.after_action import Task, Ticket, TicketState
-from firestation.authority import Roster
+from firestation.authority import Role, Roster
 from firestation.clock import NEVER
 from firestation.credentials import holds_credential
 from firestation.model import Id, Line, Model, Text, Time
@@ -388,8 +388,11 @@ def cannot_finish(course: Course, finish: Finish) -> str | None:
     secret = secret_in(finish)
     if secret:
         return secret
-    if course.roster.person(finish.by) is None:
+    person = course.roster.person(finish.by)
+    if person is None:
         return f"{finish.by} is not one of the people of the station {course.roster.station}"
+    if set(person.roles) == {Role.AUDITOR}:
+        return "an auditor reads and does not write"
     task = course.named(finish.task)
     if task is None:
         return f"there is no task {finish.task!r}; there is {', '.join(each.name for each in course.tasks)}"

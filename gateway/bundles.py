@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from firestation.authority import Role
 from firestation.bundle_make import BundleSigner, prepare, write
@@ -70,20 +71,42 @@ def bundles(
         person = _may(door, caller)
         if sealing is None:
             raise NotConfigured("this gateway has no key to sign a bundle with")
-        async with places:
+        if places.locked():
+            raise Problem(503, "busy", f"{AT_ONCE} bundles are being written; ask again in a minute")
+        await places.acquire()  # until the last byte is sent: so long its histories are in memory
+        try:
             family = await desk.family(incident)
             made = await prepare(
                 family, store, sealing.signer(), sealing.shelf, build(), digests_only=digests_only
             )
+        except BaseException:
+            places.release()
+            raise
         log.info("bundle exported", incident=incident, by=person, bytes=made.size, digests_only=digests_only)
         headers = {
             "Content-Disposition": f'attachment; filename="{made.incident}.tar"',
             "Content-Length": str(made.size),
             "Cache-Control": "no-store",
         }
-        return StreamingResponse(_whole(write(made, store)), media_type=TAR, headers=headers)
+        return _Sending(_whole(write(made, store)), places.release, headers)
 
     return router
+
+
+class _Sending(StreamingResponse):
+    """An archive on its way. `over` is called once it has ended, also when whoever asked for it has gone."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], over: Callable[[], None], headers: dict[str, str]
+    ) -> None:
+        super().__init__(pieces, media_type=TAR, headers=headers)
+        self._over = over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._over()
 
 
 def _may(door: Doorkeeper, caller: Caller) -> str:

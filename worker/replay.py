@@ -17,6 +17,7 @@ from temporalio.client import WorkflowHistory
 from firestation.audit import Report, audit
 from firestation.bundle_verify import Difference, Replayed
 from firestation.errors import FirestationError, Gone, InvalidInput
+from firestation.files import create_whole, make_folder
 from firestation.history import TASK_COMPLETED
 from firestation.logging import set_up
 from firestation.model import count, show_duration
@@ -119,10 +120,11 @@ async def run(arguments: argparse.Namespace) -> int:
         client = await connect(arguments.address, history_keys=keys)
         histories = await fetch_chain(client, arguments.incident)
     if arguments.save:
-        arguments.save.mkdir(parents=True, exist_ok=True)
+        make_folder(arguments.save)
         for number, history in enumerate(histories, start=1):
             target = arguments.save / f"{arguments.incident}-{number}.json"
-            target.write_text(json.dumps(as_json(history), indent=1) + "\n")
+            target.unlink(missing_ok=True)
+            create_whole(target, json.dumps(as_json(history), indent=1).encode() + b"\n", 0o600)
     difference = await replay(histories)
     report = audit([as_json(history) for history in histories])
     seconds = asyncio.get_running_loop().time() - began

@@ -103,7 +103,7 @@ class Documents:
             at=at,
             base=latest.number,
             conflicts=0,
-            text=checked(text),
+            text=await asyncio.to_thread(checked, text),  # megabytes of patterns
             drafted=None,
         )
         if made.text == latest.text:
