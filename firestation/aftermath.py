@@ -87,6 +87,12 @@ def _look_again(incident: Incident, said: Attestation) -> Task:
     )
 
 
+def asked_for(incident: Incident) -> bool:
+    """Whether each of its tasks was put to a tracker, or could not be."""
+    there = {(each.kind, each.name) for each in incident.tickets}
+    return "task" in incident.trouble or all((each.kind, each.name) in there for each in tasks(incident))
+
+
 def is_left(incident: Incident) -> bool:
     """Whether its tasks were put to a tracker, so that somebody follows them up."""
     return incident.since(4) and bool(incident.tickets or incident.postmortem or "task" in incident.trouble)
