@@ -108,11 +108,19 @@ async def _prove(house: House) -> None:
         return
     evidence = tuple(each for each in incident.artifacts if each.source == plan.source)
     order = LockOrder(incident=incident.id, plan=plan, check=check, evidence=evidence)
+    proving = _run(house, order)
+    await (house.unless_ended(proving) if incident.since(4) else proving)
+
+
+async def _run(house: House, order: LockOrder) -> None:
+    event: record.LockTried | record.Failed
     try:
-        proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {plan.title}")
-        house.happen(record.LockTried(at=workflow.now(), proof=proof))
+        proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {order.plan.title}")
+        event = record.LockTried(at=workflow.now(), proof=proof)
     except ActivityError as error:
-        house.happen(record.Failed(at=workflow.now(), step="lock", detail=why(error)))
+        event = record.Failed(at=workflow.now(), step="lock", detail=why(error))
+    if not (house.incident.ended and house.incident.since(4)):  # it keeps the lock that it closed with
+        house.happen(event)
 
 
 async def _draft(house: House) -> None:

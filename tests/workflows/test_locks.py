@@ -28,6 +28,19 @@ def told(seen: Picture, kind: str) -> list[str]:
     return [each.text for each in seen.timeline if each.kind == kind]
 
 
+async def test_a_close_during_a_prove_keeps_the_lock_that_it_closed_with(stage: Stage) -> None:
+    """A run that the end overtakes, and that would fail, takes no lock from the wall."""
+    await live(stage, until=Phase.AFTER_ACTION)
+    await stage.until("the lock", lambda seen: seen.lock_proved and seen.postmortem)
+    stage.town.reranker.moved_by_other("off")
+    await stage.do(acts.Prove(by="ana"))
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    assert (await stage.picture()).lock_proved
+    assert [name for name in stage.town.shelf.kept if name.startswith("locks/")]
+    assert (await stage.proved()).phase is Phase.CLOSED
+
+
 async def waived(stage: Stage) -> None:
     until = (await stage.picture()).as_of + MONTH
     await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ready", until=until))
