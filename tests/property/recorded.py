@@ -225,7 +225,7 @@ class Recorded(World):
             case _:
                 self.server.result(task, activity, self.answer(event))
 
-    def activity(self, event: Any) -> tuple[str, Model]:  # noqa: C901, PLR0911 - a case an event
+    def activity(self, event: Any) -> tuple[str, Model]:  # noqa: C901 - a case an event
         """Which activity this is the end of, and what it was given."""
         incident = self.incident
         system: Any = incident.brief.system
@@ -299,7 +299,7 @@ class Recorded(World):
             every=probe.every,
         )
 
-    def answer(self, event: Any) -> Any:
+    def answer(self, event: Any) -> Any:  # noqa: C901 - a case an event
         """What the activity answered."""
         match event:
             case record.Measured() | record.Probed():
