@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from firestation import seconding
 from firestation.after_action import Attestation, Task, TaskKind
 from firestation.follow_up import Course, Handed, LockWaiver, TaskCourse
 from firestation.model import show_duration
@@ -58,17 +59,17 @@ def course(incident: Incident) -> Course:
 
 def handed(incident: Incident) -> Handed:
     """What the incident tells whoever follows its tasks: their tickets, and in the end how it ended."""
-    waiver, proof, said = incident.lock_waiver, incident.lock, incident.attestation
+    waiver, proof = incident.lock_waiver, incident.lock
+    stands = seconding.good(incident, incident.ended_at or incident.now)
     kept = set(LockWaiver.model_fields)
     return Handed(
         tickets=incident.tickets,
         captain=_captain(incident),
         ended=incident.ended,
         waiver=LockWaiver(**waiver.model_dump(include=kept)) if waiver and waiver.until else None,
-        lock_proved=(proof is not None and proof.proved)
-        or (said is not None and said.seconded_by is not None),
-        more=(_look_again(incident, said),)
-        if said and said.seconded_by and incident.ended == "closed"
+        lock_proved=(proof is not None and proof.proved) or isinstance(stands, Attestation),
+        more=(_look_again(incident, stands),)
+        if isinstance(stands, Attestation) and incident.ended == "closed"
         else (),
     )
 
@@ -85,6 +86,12 @@ def _look_again(incident: Incident, said: Attestation) -> Task:
         owner=said.by,
         due=said.verify_by,
     )
+
+
+def asked_for(incident: Incident) -> bool:
+    """Whether each of its tasks was put to a tracker, or could not be."""
+    there = {(each.kind, each.name) for each in incident.tickets}
+    return "task" in incident.trouble or all((each.kind, each.name) in there for each in tasks(incident))
 
 
 def is_left(incident: Incident) -> bool:

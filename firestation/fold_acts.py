@@ -225,6 +225,10 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
         if firebreak.state is Lease.PROPOSED:
             why = f"{act.by} went on by the runbook {act.to}"
             incident = lease(incident, firebreak.digest, state=Lease.REFUSED, trouble=why)
+    if (
+        incident.since(4) and brief.runbook.lock != runbook.lock
+    ):  # another lock is demanded, and is still to be made
+        incident = incident.changed(lock=None, attestations=(), lock_wanted=True)
     return incident.changed(
         wanted=(),
         skipped={},

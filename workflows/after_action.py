@@ -35,6 +35,8 @@ async def make_the_lock(house: House) -> None:
         await _prove(house)
         if not house.incident.since(4):
             await _draft(house)
+        else:  # what is left of a process is its draft, which is made in the other room
+            await house.until(lambda: not (due() and house.incident.brief.runbook.lock.kind == "process"))
 
 
 async def _open_task(house: House, task: Task) -> None:
@@ -106,11 +108,19 @@ async def _prove(house: House) -> None:
         return
     evidence = tuple(each for each in incident.artifacts if each.source == plan.source)
     order = LockOrder(incident=incident.id, plan=plan, check=check, evidence=evidence)
+    proving = _run(house, order)
+    await (house.unless_ended(proving) if incident.since(4) else proving)
+
+
+async def _run(house: House, order: LockOrder) -> None:
+    event: record.LockTried | record.Failed
     try:
-        proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {plan.title}")
-        house.happen(record.LockTried(at=workflow.now(), proof=proof))
+        proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {order.plan.title}")
+        event = record.LockTried(at=workflow.now(), proof=proof)
     except ActivityError as error:
-        house.happen(record.Failed(at=workflow.now(), step="lock", detail=why(error)))
+        event = record.Failed(at=workflow.now(), step="lock", detail=why(error))
+    if not (house.incident.ended and house.incident.since(4)):  # it keeps the lock that it closed with
+        house.happen(event)
 
 
 async def _draft(house: House) -> None:

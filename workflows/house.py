@@ -125,13 +125,21 @@ class House:
 
         Work that has something to put on the record does so itself: the record keeps the order in which answers came.
         """
-        task = asyncio.ensure_future(work)
-        await workflow.wait_condition(lambda: task.done() or self.leaving or not condition())
-        if task.done():
-            return await task
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return None
+        return await _unless(lambda: self.leaving or not condition(), work)
+
+    async def unless_ended(self, work: Awaitable[Result]) -> Result | None:
+        """The same for work that the end of the incident makes void, and that a page which turns waits for."""
+        return await _unless(lambda: self.incident.ended is not None, work)
+
+
+async def _unless(void: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
+    task = asyncio.ensure_future(work)
+    await workflow.wait_condition(lambda: task.done() or void())
+    if task.done():
+        return await task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return None
 
 
 def why(error: ActivityError) -> str:

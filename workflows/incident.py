@@ -60,11 +60,11 @@ class IncidentWorkflow:
             recall_the_locks(house),  # what comes back weighs heavier
             keep_the_wall(house),
         )
-        if house.incident.ended:
+        if house.incident.ended and not self._unsaid():
             await hand_over(house)  # what is left to people goes on without the incident
-        await write_its_end(house)
+            await write_its_end(house)
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if house.incident.ended is None or house.incident.ended_at is None:
+        if house.incident.ended is None or house.incident.ended_at is None or self._unsaid():
             opened, *rest = house.record
             workflow.continue_as_new(start.changed(opened_at=opened.at, record=tuple(rest)))
         await leave_the_lock(house)
@@ -74,6 +74,10 @@ class IncidentWorkflow:
             ended_at=house.incident.ended_at,
             merged_into=house.incident.merged_into,
         )
+
+    def _unsaid(self) -> bool:
+        """Whether something is still to be said: it ended while a page was turning, and the next run says it."""
+        return self.house.turning and bool(self.house.incident.outbox) and self.house.incident.since(4)
 
     def _say(self, purpose: Purpose) -> Awaitable[None]:
         """People are told by all ways at once; the board, and what began before edition 3, one word after the other."""

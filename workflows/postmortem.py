@@ -8,11 +8,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from firestation import record
+from firestation.aftermath import asked_for
 from firestation.evidence import ArtifactRef
 from firestation.orders import DraftOrder
 from firestation.postmortem import packed
 from firestation.record import Event
-from firestation.state import Phase
+from firestation.state import Incident, Phase
 from workflows.house import House, why
 
 QUIET_SECONDS = 300.0
@@ -27,12 +28,13 @@ async def write_the_postmortem(house: House) -> None:
 
     def news() -> list[Event]:
         due = house.incident.since(4) and house.incident.phase is Phase.AFTER_ACTION
-        if not due or house.incident.lock_wanted:
+        if not due or not _tried(house.incident):
             return []
         return [event for event in house.record[told:] if _tells(event)]
 
     def at_once() -> bool:
-        return any(isinstance(event, record.LockTried) or _failed(event, "lock") for event in news())
+        first = house.incident.lock_wanted  # of a process
+        return first or any(isinstance(each, record.LockTried) or _failed(each, "lock") for each in news())
 
     while await house.until(lambda: bool(news())):
         await house.until_or_after(at_once, QUIET_SECONDS)
@@ -40,6 +42,12 @@ async def write_the_postmortem(house: House) -> None:
             return
         told = len(house.record)
         await _draft(house)
+
+
+def _tried(incident: Incident) -> bool:
+    """Whether the lock was tried. No machine tries one that is a process: its draft comes once the tasks are opened."""
+    by_people = incident.brief.runbook.lock.kind == "process"
+    return asked_for(incident) if by_people and incident.lock_wanted else not incident.lock_wanted
 
 
 async def write_its_end(house: House) -> None:

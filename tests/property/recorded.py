@@ -212,7 +212,7 @@ class Recorded(World):
 
     def end(self, task: Task, activity: Activity, event: Any) -> None:
         match event:
-            case record.Unsent():
+            case record.Unsent() | record.NotRecalled():
                 self.server.failure(task, activity, event.detail)
             case record.Moved() if event.outcome.result == "uncertain" and event.outcome.found is None:
                 self.server.failure(task, activity, event.outcome.detail)
@@ -225,7 +225,7 @@ class Recorded(World):
             case _:
                 self.server.result(task, activity, self.answer(event))
 
-    def activity(self, event: Any) -> tuple[str, Model]:
+    def activity(self, event: Any) -> tuple[str, Model]:  # noqa: C901 - a case an event
         """Which activity this is the end of, and what it was given."""
         incident = self.incident
         system: Any = incident.brief.system
@@ -258,6 +258,17 @@ class Recorded(World):
                 return "prove_lock", orders.LockOrder(
                     incident=incident.id, plan=lock, check=check, evidence=()
                 )
+            case record.Recalled() | record.NotRecalled():
+                return "recall_locks", orders.RecallOrder(
+                    system=system.system,
+                    pattern=incident.brief.runbook.pattern,
+                    incident=incident.id,
+                    mark=incident.run,
+                )
+            case record.Hung():
+                return "hang_lock", orders.HangOrder(entry=event.hanging.entry)
+            case record.Drafted():
+                return "draft", orders.DraftOrder(incident=incident.id, packed="")
         raise TypeError(event.kind)
 
     def _seal(self, event: record.SealedUp) -> orders.SealOrder:
@@ -288,7 +299,7 @@ class Recorded(World):
             every=probe.every,
         )
 
-    def answer(self, event: Any) -> Any:
+    def answer(self, event: Any) -> Any:  # noqa: C901 - a case an event
         """What the activity answered."""
         match event:
             case record.Measured() | record.Probed():
@@ -309,6 +320,12 @@ class Recorded(World):
                 return event.receipt
             case record.LockTried():
                 return event.proof
+            case record.Recalled():
+                return event.recall
+            case record.Hung():
+                return event.hanging
+            case record.Drafted():
+                return event.artifact
         raise TypeError(event.kind)
 
     def _ours(self, lever: str, action: str) -> dict[str, str]:

@@ -366,3 +366,24 @@ def test_a_wall_that_does_not_answer_is_told() -> None:
 def test_everybody_on_the_roster_has_the_roles_that_these_tests_take_for_granted() -> None:
     roles = {each.id: set(each.roles) for each in World().incident.brief.roster.people}
     assert {name for name, held in roles.items() if held & {Role.CAPTAIN, Role.APPROVER}} == {"ana", "ben"}
+
+
+def test_another_runbook_demands_its_own_lock() -> None:
+    """What was proved or attested for the runbook before it does not close this one."""
+    world = World()
+    brief = world.incident.brief
+    other = brief.alternatives[0]
+    for lock in (other.lock.changed(title="Another lock"), PROCESS):
+        world = after_action()
+        world.lock()
+        brief = world.incident.brief.changed(alternatives=(other.changed(lock=lock),))
+        world.incident = world.incident.changed(brief=brief)
+        assert world.attempt(acts.Switch(by="ana", to="other", reason="it is the other class")) is None
+        assert world.incident.lock_wanted
+        for _ in range(60):
+            if world.incident.phase is Phase.AFTER_ACTION:
+                break
+            move_forward(world)
+        refusal = world.attempt(acts.Close(by="ana"))
+        assert refusal
+        assert refusal.rule == 9

@@ -5,10 +5,10 @@ from datetime import timedelta
 from firestation.after_action import Attestation
 from firestation.aftermath import LOOK_AGAIN, course, handed, is_left, tasks
 from firestation.fold import begin
-from firestation.lock_plan import LOCK_WITHIN
+from firestation.lock_plan import LOCK_WITHIN, LockPlan
 from firestation.record import Opened
 from firestation.runbook import FollowUp, PostmortemPlan
-from firestation.state import Incident
+from firestation.state import Incident, Waiver
 from tests.property.worlds import START, brief
 
 REVIEW = FollowUp(id="postmortem", title="Review it", owner="search team", within=timedelta(days=9))
@@ -68,7 +68,8 @@ def test_a_process_that_two_people_stand_for_is_looked_at_again_on_its_day() -> 
     said = Attestation(
         by="ana", change="two sign", reference="4.2", verify_by=START + timedelta(days=90), at=START
     )
-    alone = incident().changed(attestations=(said,), ended="closed")
+    process = LockPlan(title="Two people sign", kind="process")
+    alone = incident(lock=process).changed(attestations=(said,), ended="closed", ended_at=START)
     assert not handed(alone).lock_proved
     assert handed(alone).more == ()
     both = alone.changed(attestations=(said.changed(seconded_by="ben", seconded_at=START),))
@@ -81,3 +82,24 @@ def test_a_process_that_two_people_stand_for_is_looked_at_again_on_its_day() -> 
     assert (last.name, last.ticket, last.asked) == (LOOK_AGAIN, None, False)
     assert not followed.over
     assert followed.told(handed(both)) == followed, "told twice it is there once"
+
+
+def test_who_waived_is_reminded_though_people_stood_for_a_process_whose_day_had_come() -> None:
+    said = Attestation(
+        by="ana",
+        change="two sign",
+        reference="4.2",
+        verify_by=START + timedelta(days=9),
+        at=START,
+        seconded_by="ben",
+        seconded_at=START,
+    )
+    until, closed = START + timedelta(days=60), START + timedelta(days=30)
+    waiver = Waiver(what="lock", by="ana", reason="not yet", until=until, at=closed, seconded_by="ben")
+    process = LockPlan(title="Two people sign", kind="process")
+    found = incident(lock=process).changed(
+        attestations=(said,), waivers=(waiver,), ended="closed", ended_at=closed
+    )
+    assert not handed(found).lock_proved
+    assert course(found).waived
+    assert handed(found).more == ()

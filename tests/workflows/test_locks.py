@@ -14,6 +14,7 @@ from firestation.severity import Severity
 from firestation.state import Phase
 from tests.property import worlds
 from tests.workflows.stage import PATIENCE, Stage, live, short_brief, stands
+from workflows import messages
 
 MONTH = timedelta(days=30)
 
@@ -26,6 +27,33 @@ def next_fire(stage: Stage) -> Stage:
 
 def told(seen: Picture, kind: str) -> list[str]:
     return [each.text for each in seen.timeline if each.kind == kind]
+
+
+async def test_a_close_during_a_prove_keeps_the_lock_that_it_closed_with(stage: Stage) -> None:
+    """A run that the end overtakes, and that would fail, takes no lock from the wall."""
+    await live(stage, until=Phase.AFTER_ACTION)
+    await stage.until("the lock", lambda seen: seen.lock_proved and seen.postmortem)
+    stage.town.reranker.moved_by_other("off")
+    await stage.do(acts.Prove(by="ana"))
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    assert (await stage.picture()).lock_proved
+    assert [name for name in stage.town.shelf.kept if name.startswith("locks/")]
+    assert (await stage.proved()).phase is Phase.CLOSED
+
+
+async def test_a_close_while_a_page_turns_is_told_to_everybody(stage: Stage) -> None:
+    """The rooms that speak have gone home for the turn of the page; the next run says what is left to be said."""
+    await live(stage, until=Phase.AFTER_ACTION)
+    await stage.until("the lock", lambda seen: seen.lock_proved and seen.postmortem)
+    await stage.do(acts.Prove(by="ana"))
+    await stage.handle.signal(messages.TURN_PAGE)
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    town = stage.town
+    sent = [each.title for channel in (town.pager, town.room, town.page) for each in channel.sent.values()]
+    assert [title for title in sent if title.endswith(": closed")], sent
+    assert (await stage.proved()).phase is Phase.CLOSED
 
 
 async def waived(stage: Stage) -> None:
