@@ -10,6 +10,7 @@ from firestation.errors import Denied, InvalidInput
 from firestation.ports import Shelf, Signer
 from firestation.signing import PublicKey, load_public_key, verify
 from firestation.wall import (
+    LONGEST_NAME,
     MOST_RECALLED,
     WALL_TYPE,
     Doubt,
@@ -25,7 +26,8 @@ from firestation.wall import (
 
 ENTRY: TypeAdapter[WallLock | WallBreak] = TypeAdapter(Entry)
 FORMER = "former"
-LONGEST_NAME = 300
+AT_ONCE = 16
+"""How many documents are fetched at once."""
 
 
 def wall_keys(public: PublicKey, keys: Path) -> tuple[PublicKey, ...]:
@@ -71,22 +73,29 @@ def _believed(name: str, content: bytes, keys: Sequence[PublicKey]) -> WallLock 
     return entry if statement(entry) == made else "it is signed, and its subject is another one"
 
 
-async def read(
-    shelf: Shelf, keys: Sequence[PublicKey], system: str | None = None, pattern: str | None = None
-) -> Wall:
-    """The wall, of one system or class or of all. What is not believed is told; it harms nothing else."""
-    below = "".join(f"/{each}" for each in (system, pattern if system else None) if each)
+async def read(shelf: Shelf, keys: Sequence[PublicKey], system: str | None = None) -> Wall:
+    """The wall, of one system or of all. What is not believed is told; it harms nothing else."""
+    below = f"/{system}" if system else ""
+    return await _read(shelf, keys, [f"locks{below}", f"broken{below}"])
+
+
+async def _read(shelf: Shelf, keys: Sequence[PublicKey], folders: Sequence[str]) -> Wall:
     locks, broken, doubts = list[WallLock](), list[WallBreak](), list[Doubt]()
-    for folder in ("locks", "broken"):
-        for name in await shelf.names(f"{folder}{below}"):
-            content = await shelf.get(name)
-            entry = "it was there, and is gone" if content is None else _believed(name, content, keys)
-            if isinstance(entry, WallLock):
-                locks.append(entry)
-            elif isinstance(entry, WallBreak):
-                broken.append(entry)
-            else:
-                doubts.append(Doubt(name=name[:LONGEST_NAME], why=entry[:4000]))
+    listed = [name for folder in folders for name in await shelf.names(folder)]
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def fetched(name: str) -> bytes | None:
+        async with places:
+            return await shelf.get(name)
+
+    for name, content in zip(listed, await asyncio.gather(*map(fetched, listed)), strict=True):
+        entry = "it was there, and is gone" if content is None else _believed(name, content, keys)
+        if isinstance(entry, WallLock):
+            locks.append(entry)
+        elif isinstance(entry, WallBreak):
+            broken.append(entry)
+        else:
+            doubts.append(Doubt(name=name[:LONGEST_NAME], why=entry[:4000]))
     locks.sort(key=lambda each: (each.closed_at, each.incident, each.mark), reverse=True)
     locks.sort(key=lambda each: (each.system, each.pattern))
     return Wall(locks=_once(locks), broken=tuple(broken), doubts=tuple(doubts))
@@ -101,7 +110,7 @@ async def recall(
     shelf: Shelf, keys: Sequence[PublicKey], system: str, pattern: str, but: tuple[str, str]
 ) -> Recall:
     """What hangs for this system and class, but for the lock of the incident that asks."""
-    wall = await read(shelf, keys, system, pattern)
+    wall = await _read(shelf, keys, [f"locks/{system}/{pattern}"])
     locks = [each for each in wall.locks if each.ours != but]
     return Recall(
         pattern=pattern,

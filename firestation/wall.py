@@ -20,6 +20,10 @@ MOST_RECALLED = 20
 Mark = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
 """What tells two incidents of one fire apart: the run that one began with."""
 
+LONGEST_NAME = 600
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
+"""Of a document on the shelf: it holds five ids at most."""
+
 
 class _Entry(Model):
     system: Id
@@ -83,13 +87,13 @@ class Hanging(Model):
     """An entry, and the name under which it hangs."""
 
     entry: Entry
-    name: Line
+    name: Name
 
 
 class Doubt(Model):
     """Something on the shelf that is not believed, and why."""
 
-    name: Line
+    name: Name
     why: Text
 
 

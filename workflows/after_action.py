@@ -15,7 +15,7 @@ from firestation.aftermath import course, handed, is_left, tasks
 from firestation.evidence import ArtifactRef
 from firestation.firebreak import effect_key
 from firestation.orders import KeepOrder, LockOrder, TaskOrder
-from firestation.postmortem import draft
+from firestation.postmortem import draft, shortened
 from firestation.state import Phase
 from workflows import messages
 from workflows.house import House, why
@@ -125,7 +125,7 @@ async def _run(house: House, order: LockOrder) -> None:
 
 async def _draft(house: House) -> None:
     """The draft of before edition 4; since then there is `workflows/postmortem.py`."""
-    text = draft(house.incident, tuple(house.record))
+    text = shortened(draft(house.incident, tuple(house.record)))
     name = f"postmortem-{house.incident.id}.md"
     order = KeepOrder(name=name, media_type="text/markdown", text=text, source="after-action")
     try:

@@ -18,6 +18,9 @@ from firestation.state import Incident
 
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
+MOST_PLAIN = 1_500_000
+"""Bytes; Temporal takes two megabytes, of JSON."""
+
 Section = Callable[[Incident, Trail], Iterator[str]]
 
 SECTIONS: tuple[tuple[str, Section, str], ...] = (
@@ -60,6 +63,15 @@ def draft(incident: Incident, events: Record) -> str:
         anchor = '<a id="events"></a>\n\n' if write is proof.events else ""
         parts.append(f"{anchor}## {name}\n\n{lines or empty}")
     return "\n\n".join(parts) + "\n"
+
+
+def shortened(text: str) -> str:
+    """A document as it may go through a history as it is: whole lines of it, and a word about the rest."""
+    if len(text.encode()) <= MOST_PLAIN:
+        return text
+    kept = text.encode()[:MOST_PLAIN].decode(errors="ignore").rpartition("\n")[0]
+    left = text.count("\n", len(kept))
+    return f"{kept}\n\nThis document is longer than a history holds: {left} lines more are left out here.\n"
 
 
 def packed(events: Record) -> str:

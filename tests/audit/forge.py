@@ -41,11 +41,13 @@ def key(name: str) -> KeySigner:
 
 
 def trusted() -> list[PublicKey]:
-    """The keys that the verifier has from the stations themselves."""
-    return [
-        key("trusted").public_key,
-        *(load_public_key(each) for each in sorted(RECORDED.glob("*/station.pub"))),
-    ]
+    """The key that the verifier has from the station itself: it signs bundles."""
+    return [key("trusted").public_key]
+
+
+def former() -> list[PublicKey]:
+    """The keys that sealed the manifests: those of the stations that were recorded."""
+    return [load_public_key(each) for each in sorted(RECORDED.glob("*/station.pub"))]
 
 
 @dataclass
@@ -143,7 +145,7 @@ def resign(files: Files, *, signer: KeySigner | None = None, contents: Contents 
 
 def verify(content: bytes, keys: list[PublicKey] | None = None) -> Verdict:
     """Every check but the replay."""
-    return examine("forged.tar", io.BytesIO(content), keys or trusted(), BUILD).verdict
+    return examine("forged.tar", io.BytesIO(content), keys or trusted(), BUILD, former=former()).verdict
 
 
 # Histories -------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ from tests.audit.forge import (
     base,
     case,
     export,
+    former,
     key,
     ordered,
     pack,
@@ -266,7 +267,7 @@ async def test_a_big_artifact_is_never_in_memory_whole(tmp_path: Path) -> None:
             async for piece in write(prepared, store):
                 file.write(piece)
         with path.open("rb") as file:
-            verdict = examine("big.tar", file, trusted(), BUILD).verdict
+            verdict = examine("big.tar", file, trusted(), BUILD, former=former()).verdict
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -299,7 +300,7 @@ async def test_an_artifact_that_no_archive_can_hold_says_what_to_do() -> None:
 
 
 async def _replayed(content: bytes, folder: Path) -> tuple[Examined, Replayed]:
-    examined = examine("b.tar", io.BytesIO(content), trusted(), BUILD)
+    examined = examine("b.tar", io.BytesIO(content), trusted(), BUILD, former=former())
     files = []
     for name, text in unpack(content).items():
         if name.startswith("histories/"):
@@ -348,7 +349,7 @@ async def test_older_code_that_replays_differently_is_refused(forge: Any, tmp_pa
 
 
 def test_without_a_replay_nothing_passes() -> None:
-    examined = examine("b.tar", io.BytesIO(base("closed")), trusted(), BUILD)
+    examined = examine("b.tar", io.BytesIO(base("closed")), trusted(), BUILD, former=former())
     verdict = conclude(examined, Replayed(build=BUILD, why_not="there is no Replayer here"))
     assert not verdict.passed
     assert verdict.broken[0].what == "it could not be replayed: there is no Replayer here"
@@ -358,7 +359,7 @@ def test_without_a_replay_nothing_passes() -> None:
 def test_a_forged_bundle_is_not_replayed() -> None:
     files = unpack(base("closed"))
     files["record.json"] += b" "
-    examined = examine("b.tar", io.BytesIO(pack(files)), trusted(), BUILD)
+    examined = examine("b.tar", io.BytesIO(pack(files)), trusted(), BUILD, former=former())
     assert examined.contents is None
     difference = Difference(run="r", file="f", what="x")
     assert conclude(examined, Replayed(build=BUILD, difference=difference)) == examined.verdict

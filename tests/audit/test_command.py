@@ -32,8 +32,8 @@ def keys(tmp_path: Path) -> list[str]:
     """The options that name the keys of the stations."""
     own = tmp_path / "trusted.pub"
     own.write_bytes(public_pem(key("trusted").public_key))
-    files = [own, *sorted(RECORDED.glob("*/station.pub"))]
-    return [word for file in files for word in ("--key", str(file))]
+    former = (word for file in sorted(RECORDED.glob("*/station.pub")) for word in ("--former-key", str(file)))
+    return ["--key", str(own), *former]
 
 
 def write(folder: Path, content: bytes) -> str:
@@ -85,10 +85,15 @@ def test_a_key_must_be_named_and_the_states_own_is_taken(run: Run, tmp_path: Pat
     done = run("audit", "verify", bundle, "--json")
     assert done.exit_code == 2
     assert "not from the bundle" in json.loads(done.stdout)["fix"]
-    state = tmp_path / "state" / "keys"
-    state.mkdir(parents=True)
-    (state / "station.pub").write_bytes((RECORDED / "closed" / "station.pub").read_bytes())
+    for name in (".firestation", "state"):
+        (tmp_path / name / "keys").mkdir(parents=True)
+        known = (RECORDED / "closed" / "station.pub").read_bytes()
+        (tmp_path / name / "keys" / "station.pub").write_bytes(known)
+    done = run("audit", "verify", bundle, "--json")
+    assert done.exit_code == 2, "what lies beside a bundle may have come with it"
+    assert json.loads(done.stdout)["problem"] == "no key was named to trust"
     done = run("--state", "state", "audit", "verify", bundle, "--json")
+    assert "trusted: state/keys/station.pub (" in done.stderr
     assert done.exit_code == 1
     assert "cannot vouch for itself" in json.loads(done.stdout)["found"][0]["what"]
 

@@ -32,6 +32,7 @@ from tests.audit.forge import (
     briefly,
     case,
     export,
+    former,
     key,
     ordered,
     pack,
@@ -238,7 +239,7 @@ def the_statement_is_another_bundles(files: Files) -> None:
 @outsider("signature", "no statement over a bundle")
 def the_manifest_is_passed_off_as_the_statement(files: Files) -> None:
     """The station's key has signed it, for something else."""
-    files[STATEMENT] = files["evidence/envelope.json"]
+    files[STATEMENT] = key("trusted").seal(payload(files["evidence/envelope.json"]))
 
 
 @outsider("signature", "not a DSSE envelope")
@@ -852,7 +853,9 @@ def test_keys_that_the_verifier_has_from_elsewhere_find_what_the_bundle_cannot_s
 
     def examined(signers: str | None) -> Verdict:
         known = read_allowed_signers(signers) if signers is not None else None
-        return examine("b.tar", io.BytesIO(content), trusted(), "here", signers=known).verdict
+        return examine(
+            "b.tar", io.BytesIO(content), trusted(), "here", former=former(), signers=known
+        ).verdict
 
     assert not [each for each in examined(None).broken if each.check == "decisions"]
     found = [each for each in examined(pinned).broken if each.check == "decisions"]
@@ -873,6 +876,16 @@ def test_there_are_enough_of_them() -> None:
 def test_what_is_no_bundle_is_wrong_input(content: bytes) -> None:
     with pytest.raises(InvalidInput, match="no bundle"):
         verify(content)
+
+
+def test_a_key_of_before_vouches_for_manifests_and_for_no_bundle() -> None:
+    """Whoever has stolen a retired key may have sealed with it; what is exported today is signed by today's."""
+    stolen = export(case("closed"), signer=key("retired"))
+    known = [*former(), key("retired").public_key]
+    verdict = examine("b.tar", io.BytesIO(stolen), trusted(), "here", former=known).verdict
+    assert [each.check for each in verdict.found] == ["signature"]
+    alone = examine("b.tar", io.BytesIO(base("closed")), trusted(), "here").verdict
+    assert {each.check for each in alone.found} == {"evidence"}, "and a manifest needs a key that is known"
 
 
 def test_without_a_key_nobody_is_trusted() -> None:

@@ -14,7 +14,7 @@ from firestation.alarm import Alarm
 from firestation.evidence import Gap, Sealed
 from firestation.fold import fold
 from firestation.model import show_duration
-from firestation.postmortem import SECTIONS, draft, packed, unpacked
+from firestation.postmortem import MOST_PLAIN, SECTIONS, draft, packed, shortened, unpacked
 from firestation.postmortem.healthy import HERE, Frozen, comparable, differences, fill
 from firestation.postmortem.measures import measures
 from firestation.postmortem.trail import Trail, plain
@@ -288,3 +288,16 @@ def test_only_what_can_be_read_is_compared() -> None:
     bad, healthy = comparable(world.incident)
     assert (bad, healthy) == (("a" * 64,), ("4" * 64,))
     assert comparable(World().incident) == ((), ())
+
+
+@given(lines=st.lists(st.text(alphabet="aé漢🔥", max_size=8), max_size=6), much=st.booleans())
+def test_what_is_too_long_for_a_history_says_what_it_leaves_out(lines: list[str], much: bool) -> None:
+    text = "\n".join(["é" * 1000] * (800 if much else 0) + lines) + "\n"
+    short = shortened(text)
+    assert len(short.encode()) < MOST_PLAIN + 200
+    if not much:
+        assert short == text
+        return
+    kept, _, rest = short.partition("\n\nThis document")
+    assert text.startswith(kept + "\n")
+    assert f": {text.count(chr(10)) - kept.count(chr(10))} lines more" in rest

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import httpx
@@ -54,6 +55,17 @@ async def test_a_tool_that_hangs_is_stopped_with_all_that_it_started(
 
 async def test_nothing_that_a_tool_started_outlives_its_end(tmp_path: Path) -> None:
     _, said = await run(tmp_path, "sleep 1000 >/dev/null 2>&1 & echo $!")
+    wait_for("the end of what it started", lambda: not _lives(int(said)))
+
+
+async def test_a_child_that_leaves_its_group_neither_holds_the_run_up_nor_outlives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold the output open, and may have the token of the live system."""
+    monkeypatch.setattr(toolbox, "RUN_SECONDS", 60)
+    began = time.monotonic()
+    _, said = await run(tmp_path, "setsid sh -c 'echo $$; exec sleep 1000' &\nsleep 1")
+    assert time.monotonic() - began < 30
     wait_for("the end of what it started", lambda: not _lives(int(said)))
 
 
