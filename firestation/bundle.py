@@ -17,6 +17,8 @@ from firestation.model import Id, Line, Model, Sha256, Text
 
 BUNDLE_TYPE = "https://firestation.dev/audit-bundle/v1"
 STATEMENT, README = "STATEMENT.json", "README.txt"
+OPEN = "still open"
+"""How the standing of an incident begins that has not ended."""
 RECORD, CODE, SIGNERS, STATION_KEY = "record.json", "code.json", "allowed_signers", "station.pub"
 EVIDENCE, DECISIONS, HISTORIES, PINNED = "evidence/", "decisions/", "histories/", "pinned/"
 MOST_BYTES = 256 * 1024 * 1024

@@ -17,6 +17,7 @@ from firestation.bundle import (
     EVIDENCE,
     HISTORIES,
     MOST_BYTES,
+    OPEN,
     PINNED,
     README,
     RECORD,
@@ -327,7 +328,7 @@ def rules(found: Derived) -> Iterator[Found]:
 
 def unchecked(told: Contents, found: Derived) -> Iterator[str]:
     """What nobody can check here, in words."""
-    if told.standing.startswith("still open"):
+    if told.standing.startswith(OPEN):
         yield f"What comes after: the incident is {told.standing}."
     for each in told.chains[1:]:
         end = "has ended" if each.runs[-1].ended else f"goes on after event {each.runs[-1].last_event}"

@@ -18,6 +18,7 @@ from firestation.bundle import (
     ARTIFACTS,
     CODE,
     DECISIONS,
+    OPEN,
     PINNED,
     RECORD,
     SIGNERS,
@@ -111,7 +112,7 @@ def contents(found: Derived, made_by: str, *, digests_only: bool) -> Contents:
     """What the statement says of it, but for what is absent."""
     report, last = found.judged.report, found.chains[0].runs[-1]
     over = last.ended is not None
-    told = f"ended: {report.phase}" if over else f"still open at event {last.last_event} of run {last.run}"
+    told = f"ended: {report.phase}" if over else f"{OPEN} at event {last.last_event} of run {last.run}"
     runs = [run for chain in found.chains for run in chain.runs]
     acted = [each.event.act for each in found.judged.record if isinstance(each.event, record.Acted)]
     return Contents(

@@ -193,7 +193,11 @@ class _Examiner:
         except ValidationError as error:
             raise _Stop(_broken("signature", f"its predicate cannot be read: {error}", STATEMENT)) from None
         self.verdict = self.verdict.changed(
-            incident=told.incident, standing=told.standing, made_by=told.made_by, counts=told.counts
+            incident=told.incident,
+            standing=told.standing,
+            made_by=told.made_by,
+            counts=told.counts,
+            digests_only=told.digests_only,
         )
         return told
 

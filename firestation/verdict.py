@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from firestation.bundle import Counts
+from firestation.bundle import OPEN, Counts
 from firestation.model import Line, Model, Text
 from firestation.rules import RULES
 
@@ -72,6 +72,7 @@ class Verdict(Model):
     verified_by: Line
     ran: tuple[Line, ...] = ()
     counts: Counts | None = None
+    digests_only: bool = False
     held: tuple[Held, ...] = ()
     found: tuple[Found, ...] = ()
     unchecked: tuple[Text, ...] = ()
@@ -108,9 +109,10 @@ class Verdict(Model):
         """The verdict as one sentence."""
         if self.broken:
             return f"BROKEN: {self.broken[0].check}: {self.broken[0].what}"
-        if self.found:
-            return "PASSED: a rule was broken, and it stands on the record."
-        return "PASSED: every rule was kept."
+        limits = ["so far: the incident is open"] if (self.standing or "").startswith(OPEN) else []
+        limits += ["the evidence itself is not enclosed"] if self.digests_only else []
+        told = "a rule was broken, and it stands on the record" if self.found else "every rule was kept"
+        return f"PASSED: {told}{''.join(f', {each}' for each in limits)}."
 
 
 def sarif(verdict: Verdict) -> dict[str, Any]:

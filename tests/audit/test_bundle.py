@@ -432,3 +432,10 @@ def test_the_statement_can_be_shown_without_being_believed() -> None:
 def test_no_archive_is_written_with_a_name_that_is_not_safe(name: str) -> None:
     with pytest.raises(InvalidInput, match="no name"):
         archive.header(name, 1)
+
+
+def test_a_verdict_says_in_its_first_sentence_what_it_is_about() -> None:
+    assert verify(base("closed")).headline.startswith("PASSED: every rule was kept")
+    assert verify(base("burning")).headline.endswith(", so far: the incident is open.")
+    named = export(case("closed"), digests_only=True)
+    assert verify(named).headline.endswith(", the evidence itself is not enclosed.")
