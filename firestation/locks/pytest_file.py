@@ -66,8 +66,9 @@ def read(report: bytes, _: Case) -> Result:
     for kind in ("error", "skipped", "failure"):
         found = test.find(kind)
         if found is not None:
-            said = found.get("message") or (found.text or "").strip()[:300] or kind
-            return ("failed" if kind == "failure" else "error"), said
+            said = (found.get("message") or found.text or "").strip()[:2000] or kind
+            first = said.splitlines()[0].removeprefix("AssertionError: ")
+            return ("failed" if kind == "failure" else "error"), first or kind
     return "passed", "what is expected holds"
 
 
