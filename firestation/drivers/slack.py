@@ -24,7 +24,7 @@ from firestation.errors import Denied, Doubtful, DriverError, Gone, Nonsense, Un
 from firestation.model import Line, Model
 from firestation.system import ChannelFitting
 
-HEADER, SECTION, SECTIONS, FALLBACK = 150, 3000, 3, 3000
+HEADER, SECTION, SECTIONS, FALLBACK = 150, 3000, 2, 3000
 """Characters of a header and of a section, sections (all blocks together hold some 13,000), characters of the text."""
 NO_ONE = frozenset({"channel_not_found", "is_archived", "user_not_found", "no_such_channel"})
 LATER = frozenset({"ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"})

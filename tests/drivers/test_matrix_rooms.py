@@ -218,6 +218,20 @@ async def test_a_room_that_is_lost_has_a_successor(
         assert eve.texts(other) == []
 
 
+async def test_a_room_of_others_under_our_alias_gets_no_word(
+    channel: Channel, bot: User, ana: User, eve: User
+) -> None:
+    """We were never in it, so it may be a room that another worker makes just now: it is tried again."""
+    await channel.send(WORD, "refund-1/run-a/word-1/chat")
+    (room,) = bot.joined()
+    alias = alias_of(bot, room)
+    bot.ask("DELETE", f"/directory/room/{alias.replace('#', '%23')}")
+    theirs = eve.make_room(alias[1:].partition(":")[0])
+    with pytest.raises(Unreachable, match="we are not in the room"):
+        await channel.send(WORD.changed(text="Two"), "refund-1/run-a/word-2/chat")
+    assert eve.texts(theirs) == []
+
+
 Answered = tuple[int, Any]
 WHO, ROOM = {"user_id": "@bot:test.local"}, {"room_id": "!a:test.local"}
 LIES: list[dict[str, Any]] = [
