@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -10,6 +11,8 @@ from temporalio.exceptions import ApplicationError
 from firestation.errors import DriverError, FirestationError
 
 BEAT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+"""However long a product wants to be left alone: a message is tried for two minutes only."""
 
 
 @contextmanager
@@ -19,7 +22,22 @@ def as_failures() -> Iterator[None]:
         yield
     except FirestationError as error:
         retryable = isinstance(error, DriverError) and error.retryable
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=not retryable) from error
+        raise ApplicationError(
+            str(error),
+            type=type(error).__name__,
+            non_retryable=not retryable,
+            next_retry_delay=_wait(error) if retryable else None,
+        ) from error
+
+
+def _wait(error: FirestationError) -> timedelta | None:
+    """When to come again, where the product said so (429 with Retry-After); else as the retry policy has it."""
+    told = error.details.get("retry_after_s") if isinstance(error, DriverError) else None
+    return (
+        timedelta(seconds=min(told, LONGEST_WAIT_SECONDS))
+        if isinstance(told, float | int) and told > 0
+        else None
+    )
 
 
 @asynccontextmanager

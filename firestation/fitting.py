@@ -18,7 +18,15 @@ class Fitting(Model):
     )
 
 
-ONE_PLACE = {"email": "to", "matrix": "room", "webhook": "url"}
+ONE_PLACE = {
+    "email": "to",
+    "matrix": "room",
+    "webhook": "url",
+    "slack": "channel",
+    "teams": "url",
+    "pagerduty": "routing_key",
+    "statuspage": "page",
+}
 """By driver: the setting that sends everything to one place, whoever it is for."""
 
 
@@ -41,6 +49,15 @@ class Telling(Fitting):
         if self.driver == "http":
             return "{to}" not in str(self.config.get("send"))
         return self.config.get(ONE_PLACE.get(self.driver, "")) is not None
+
+    @property
+    def place(self) -> str | None:
+        """The one place where everything goes, as far as its settings name one; else None."""
+        if self.driver == "http":
+            return f"{self.config.get('base')} {self.config.get('send')}" if self.gathers else None
+        setting = "file" if self.driver == "file" else ONE_PLACE.get(self.driver, "")
+        found = self.config.get(setting)
+        return None if found is None else str(found)
 
     def brings_link(self, to: str | None) -> bool:
         """Whether the link of a page may be in what it sends to this address of the person; that may be a room, too."""

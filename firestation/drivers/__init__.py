@@ -29,6 +29,7 @@ from firestation.drivers.moving import MovingConfig
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.fitting import Fitting
 from firestation.model import Model
+from firestation.pagers import Pager
 from firestation.ports import Channel, Check, Claims, Lever, Secrets, Source, Tracker
 from firestation.system import (
     ChannelFitting,
@@ -105,6 +106,11 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "matrix": Entry("firestation.drivers.matrix:MatrixChannel"),
         "webhook": Entry("firestation.drivers.webhook:WebhookChannel"),
         "apprise": Entry("firestation.drivers.apprise:AppriseChannel", needs="firestation[apprise]"),
+        # Contract-tested only: against the published shapes, not against the product.
+        "slack": Entry("firestation.drivers.slack:SlackChannel"),
+        "teams": Entry("firestation.drivers.teams:TeamsChannel"),
+        "pagerduty": Entry("firestation.drivers.pagerduty:PagerdutyChannel"),
+        "statuspage": Entry("firestation.drivers.statuspage:StatuspageChannel"),
     },
     "tracker": {
         "http": Entry("firestation.drivers.http_tracker:HttpTracker"),
@@ -190,6 +196,7 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
     }
     for kind, each in fittings.items():
         found += _wrong_fittings(kind, each, f"{kind}s")
+    found += _mixed_places(system.channels)
     for index, source in enumerate(system.sources):
         for place, recipient in enumerate(source.privacy.encrypt_to):
             if not is_recipient(recipient):
@@ -197,6 +204,19 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
                 fix = "Copy the public key that age-keygen printed; one of its characters is wrong"
                 found.append(InvalidInput(field, f"{recipient} is no age recipient", fix))
     return tuple(found)
+
+
+def _mixed_places(channels: tuple[ChannelFitting, ...]) -> Iterator[InvalidInput]:
+    """Channels for the public and for our own people that end in one place: some would read what is not for them."""
+    for index, channel in enumerate(channels):
+        for other in channels[:index]:
+            same = channel.place is not None and (channel.driver, channel.place) == (
+                other.driver,
+                other.place,
+            )
+            if same and (channel.audience == "public") != (other.audience == "public"):
+                problem = f"it sends {channel.audience} words where {other.id} sends {other.audience} ones"
+                yield InvalidInput(f"channels[{index}].with", problem, "Name another place in one of them")
 
 
 def pager_problems(station: Station) -> tuple[InvalidInput, ...]:
@@ -256,8 +276,12 @@ def _import(where: str) -> Any:
 
 
 def _config(model: type[Model], fitting: Fitting) -> Model:
-    """The configuration; a source's promise is the context, so that its driver can hold it to that."""
-    context = {"provides": fitting.provides} if isinstance(fitting, SourceFitting) else {}
+    """The configuration. What a source promises, and whom a channel is for, are the context for its driver."""
+    context: dict[str, Any] = {}
+    if isinstance(fitting, SourceFitting):
+        context["provides"] = fitting.provides
+    elif isinstance(fitting, ChannelFitting | Pager):
+        context["audience"] = fitting.audience if isinstance(fitting, ChannelFitting) else "pager"
     return model.model_validate(fitting.config, context=context)
 
 

@@ -45,6 +45,7 @@ BY_STATUS: dict[int, type[DriverError]] = {
     404: Gone,
     410: Gone,
     408: Unreachable,
+    420: Unreachable,  # how Statuspage says 429
     425: Unreachable,
     429: Unreachable,
 }
@@ -181,8 +182,8 @@ async def ask(
     """Send the request, filled with `values`, and return its successful answer.
 
     Raises `Denied` (401, 403, or no credential), `Gone` (404, 410), `Unreachable` (no whole answer in time, a broken
-    connection, 408, 425, 429, a 403 that is a rate limit, 5xx) and `Nonsense` (everything else that is not 2xx, too
-    big, or torn).
+    connection, 408, 420, 425, 429, a 403 that is a rate limit, 5xx) and `Nonsense` (everything else that is not 2xx,
+    too big, or torn). An error has the `status`, and `retry_after_s` where the answer says when to come again.
     """
     url = full_url(request, link.base, values)
     asked = f"{request.method} {url.partition('?')[0]}"
@@ -346,7 +347,21 @@ async def _refusal(response: httpx.Response, asked: str, hidden: str) -> DriverE
     if kind is Denied and _is_a_limit(response.headers):
         kind = Unreachable
     excerpt = _excerpt(bytes(said[:EXCERPT_BYTES]), hidden)
-    return kind(f"{asked} answered {status}: {excerpt}", status=status)
+    wait = _seconds_to_wait(response.headers, bytes(said))
+    later = {} if wait is None else {"retry_after_s": wait}
+    return kind(f"{asked} answered {status}: {excerpt}", status=status, **later)
+
+
+def _seconds_to_wait(headers: httpx.Headers, said: bytes) -> float | None:
+    """How long it wants to be left alone, by the header, or as Matrix says it; None when it does not say."""
+    told = headers.get("retry-after", "").strip()
+    if told.isascii() and told.isdigit():
+        return float(told[:9])
+    try:
+        found = value_at(from_json(said), "$.retry_after_ms")
+    except ValueError:
+        return None
+    return found / 1000 if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
 
 def _is_a_limit(headers: httpx.Headers) -> bool:

@@ -1,4 +1,4 @@
-"""The Matrix channel: a message to a room, or to a person in a direct room, sent once by the homeserver's own promise.
+"""The Matrix channel: into one room, into a room for each incident, or to a person in a direct room, once a key.
 
 The transaction id is made from the idempotency key, so the homeserver answers a repeated send with the first event.
 A person's direct room has an alias made from the two user ids: it is found again, and two workers cannot make two. The
@@ -7,36 +7,34 @@ Rooms are not encrypted: the homeserver's operator can read a page.
 """
 
 import hashlib
-from typing import Annotated, Any, ClassVar, NoReturn
+from typing import Annotated, ClassVar, NoReturn, Self
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from firestation.address import Address
 from firestation.authority import SecretReference
 from firestation.board import Message, Receipt
-from firestation.drivers.exchange import Answer, Auth, Connection, ask
+from firestation.drivers.exchange import Auth, Connection
 from firestation.drivers.harvest import one_line
 from firestation.drivers.kit import Kit
-from firestation.drivers.template import Request, Values
+from firestation.drivers.matrix_api import (
+    API,
+    CLOSED,
+    INVITE,
+    JOIN,
+    Homeserver,
+    MatrixRequest,
+    State,
+    content_of,
+    named,
+)
+from firestation.drivers.matrix_rooms import IncidentRooms
 from firestation.errors import Denied, Gone, Nonsense, Unreachable
 from firestation.model import Duration, Line, Model
 from firestation.system import ChannelFitting
 
-API = "/_matrix/client/v3"
-WHO = Request(url=f"{API}/account/whoami")
-PRESENT = frozenset({"join", "invite"})
-CREATED, JOINING, MEMBER = "m.room.create", "m.room.join_rules", "m.room.member"
-
-
-class _Request(Request):
-    allowed: ClassVar[frozenset[str]] = frozenset({"room", "user", "key", "text", "alias", "name"})
-
-
-FIND = _Request(url=f"{API}/directory/room/{{room}}")
-JOIN = _Request(method="POST", url=f"{API}/join/{{room}}", body={})
-STATE = _Request(url=f"{API}/rooms/{{room}}/state")
-INVITE = _Request(method="POST", url=f"{API}/rooms/{{room}}/invite", body={"user_id": "{user}"})
-CREATE = _Request(
+PER_INCIDENT = "per-incident"
+CREATE = MatrixRequest(
     method="POST",
     url=f"{API}/createRoom",
     body={
@@ -48,57 +46,36 @@ CREATE = _Request(
         "invite": ["{user}"],
     },
 )
-SEND = _Request(
-    method="PUT",
-    url=f"{API}/rooms/{{room}}/send/m.room.message/{{key}}",
-    body={"msgtype": "m.text", "body": "{text}"},
-)
+Member = Annotated[Line, StringConstraints(pattern=r"^@[^:\s]+:\S+$")]
 
 
 class MatrixConfig(Model):
-    """`homeserver` and the access token of the user that speaks. `room`, an alias or an id, is where all goes."""
+    """`homeserver` and the access token of the user that speaks.
+
+    `room`, an alias or an id, is where all goes; `per-incident` makes a room for each incident and invites `people`.
+    """
 
     homeserver: Address
     token: SecretReference
-    room: Annotated[Line, StringConstraints(pattern=r"^[!#]\S+$")] | None = None
+    room: Annotated[Line, StringConstraints(pattern=rf"^([!#]\S+|{PER_INCIDENT})$")] | None = None
+    people: tuple[Member, ...] = ()
     timeout: Duration = Field(default="10s", validate_default=True)
+
+    @model_validator(mode="after")
+    def _for_somebody(self, info: ValidationInfo) -> Self:
+        if (self.room == PER_INCIDENT) != bool(self.people):
+            msg = (
+                f"room: {PER_INCIDENT} and people go together; name who is invited, like ['@ana:example.org']"
+            )
+            raise ValueError(msg)
+        if self.room == PER_INCIDENT and (info.context or {}).get("audience") == "public":
+            msg = f"room: {PER_INCIDENT} is a war room, and the audience is public; name one public room"
+            raise ValueError(msg)
+        return self
 
     def connection(self) -> Connection:
         """How the homeserver is asked."""
         return Connection(base=self.homeserver, auth=Auth(bearer=self.token), timeout=self.timeout)
-
-
-class _Event(BaseModel):
-    """What we read of an event of a room's state; the rest of it is the product's."""
-
-    type: str
-    sender: str
-    state_key: str = ""
-    content: dict[str, Any]
-
-
-class _State(BaseModel):
-    """Everything that holds in a room now."""
-
-    events: list[_Event]
-
-    @property
-    def present(self) -> frozenset[str]:
-        """Who is in it, or invited."""
-        members = (each for each in self.events if each.type == MEMBER)
-        return frozenset(each.state_key for each in members if each.content.get("membership") in PRESENT)
-
-    def trouble(self, me: str, user: str) -> str | None:
-        """Why what is said there is not for this user alone."""
-        makers = {each.sender for each in self.events if each.type == CREATED}
-        if makers != {me}:
-            return f"it was made by {one_line(', '.join(sorted(makers)) or 'nobody')}"
-        if others := sorted(self.present - {me, user}):
-            return f"{one_line(', '.join(others[:3]))} is in it, or invited"
-        # While another worker makes the room the rule may not stand there yet; then it is by invitation.
-        if any(each.content.get("join_rule") != "invite" for each in self.events if each.type == JOINING):
-            return "others can enter it without an invitation"
-        return None
 
 
 class MatrixChannel:
@@ -107,48 +84,53 @@ class MatrixChannel:
     config_model: ClassVar[type[Model]] = MatrixConfig
 
     def __init__(self, fitting: ChannelFitting, config: MatrixConfig, kit: Kit) -> None:
-        self.fitting, self.config, self.kit = fitting, config, kit
-        self._link = config.connection()
+        self.fitting, self.config = fitting, config
+        self._server = Homeserver(kit, config.connection())
 
     async def send(self, message: Message, key: str) -> Receipt:
-        """Into the room, or to the person."""
+        """Into the room, into the incident's room, or to the person."""
         to = self.config.room or message.to or ""
-        if to.startswith("@"):
-            room = await self._direct(to)
-        elif to.startswith(("!", "#")):
-            room = _room_in(await self._ask(JOIN, room=to))
+        if to == PER_INCIDENT:
+            event = await IncidentRooms(self._server, self.config.people).send(message, key)
         else:
+            room = await self._room(to)
+            event = await self._server.say(room, content_of(message), key)
+        return Receipt(channel=self.fitting.id, reference=one_line(event))
+
+    async def _room(self, to: str) -> str:
+        if to.startswith("@"):
+            return await self._direct(to)
+        if not to.startswith(("!", "#")):
             raise Gone(f"{to!r} is nobody on Matrix; write @user:server, or a room like #alerts:server")
-        answer = await self._ask(
-            SEND,
-            room=room,
-            key=hashlib.sha256(key.encode()).hexdigest(),
-            text=f"{message.title}\n{message.text}",
+        room = named(await self._server.ask(JOIN, room=to), "$.room_id", "!")
+        try:
+            closed = await self._server.ask(CLOSED, room=room)
+        except Gone:
+            return room
+        goes_on = one_line(State.replaced_by(closed) or "nothing")
+        raise Gone(
+            f"the room {to} was closed and goes on as {goes_on}; nobody reads it: name the room that goes on"
         )
-        return Receipt(channel=self.fitting.id, reference=one_line(answer.at("$.event_id")))
 
     async def _direct(self, user: str) -> str:
         """The room that we share with this user alone; made, or they invited to it anew, if need be."""
-        me = str((await self._ask(WHO)).at("$.user_id"))
+        me = await self._server.me()
         alias = f"firestation-{hashlib.sha256(f'{me} {user}'.encode()).hexdigest()[:20]}"
         whole = f"#{alias}:{me.partition(':')[2]}"
-        try:
-            room = _room_in(await self._ask(FIND, room=whole))
-        except Gone:
-            try:
-                return _room_in(await self._ask(CREATE, alias=alias, name="Firestation", user=user))
-            except Nonsense as error:
-                await self._made_by_another(whole, error)
-        else:
+        room = await self._server.find(whole)
+        if room is not None:
             await self._see_them_in(room, whole, me, user)
             return room
+        try:
+            made = await self._server.ask(CREATE, alias=alias, name="Firestation", user=user)
+        except Nonsense as error:
+            await self._made_by_another(whole, error)
+        return named(made, "$.room_id", "!")
 
     async def _made_by_another(self, alias: str, error: Nonsense) -> NoReturn:
         """Raises `Unreachable` when another worker was faster and is still at it, else the error itself."""
-        try:
-            await self._ask(FIND, room=alias)
-        except Gone:
-            raise error from None
+        if await self._server.find(alias) is None:
+            raise error
         raise Unreachable(f"another worker makes the room {alias} just now; try again") from error
 
     async def _see_them_in(self, room: str, alias: str, me: str, user: str) -> None:
@@ -158,25 +140,26 @@ class MatrixChannel:
         no page ever goes there.
         """
         try:
-            state = _State.model_validate({"events": (await self._ask(STATE, room=room)).json()})
+            state = await self._server.state(room)
         except Denied as error:
             raise Unreachable(f"we are not in the direct room of {user} (yet): {error}") from error
-        except ValidationError as error:
-            raise Nonsense(f"the state of the room {alias} is in a shape that is not known") from error
         present = state.present
         if me not in present:
             raise Unreachable(f"we are not in the direct room of {user} (yet)")
-        wrong = state.trouble(me, user)
+        wrong = _trouble(state, me, user)
         if wrong:
             fix = "take its alias away, and the next page makes another"
             raise Denied(f"the room {alias} is not for {user} alone: {wrong}; {fix}")
         if user not in present:
-            await self._ask(INVITE, room=room, user=user)
-
-    async def _ask(self, request: Request, **values: str) -> Answer:
-        given: Values = values
-        return await ask(self.kit, self._link, request, given)
+            await self._server.ask(INVITE, room=room, user=user)
 
 
-def _room_in(answer: Answer) -> str:
-    return str(answer.at("$.room_id"))
+def _trouble(state: State, me: str, user: str) -> str | None:
+    """Why what is said there is not for this user alone."""
+    wrong = state.not_mine(me)
+    others = sorted(state.present - {me, user})
+    if others and (wrong is None or not wrong.startswith("it was made")):
+        return f"{one_line(', '.join(others[:3]))} is in it, or invited"
+    if state.replacement is not None:
+        return "it was closed"
+    return wrong

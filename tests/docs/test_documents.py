@@ -48,6 +48,7 @@ OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
 ACCESS = ROOT / "docs/access.md"
 LEVERS = ROOT / "docs/levers.md"
 PAGING = ROOT / "docs/paging.md"
+CHANNELS = ROOT / "docs/channels.md"
 SOURCES = ROOT / "docs/sources.md"
 TRACKERS = ROOT / "docs/trackers.md"
 LOCKS = ROOT / "docs/locks.md"
@@ -277,8 +278,15 @@ def test_every_channel_is_taught_with_a_configuration_that_its_driver_takes(tmp_
     (tmp_path / "station.yaml").write_text(f"{people}{block}escalation: [ana]\nbells: [{{id: bell}}]\n")
     station = load_station(tmp_path / "station.yaml")
     assert pager_problems(station) == ()
-    assert {each.driver for each in station.pagers} == set(REGISTRY["channel"])
-    rows = re.findall(r"^\| `(\w+)` \| ", PAGING.read_text(), re.MULTILINE)
+    (words,) = blocks(CHANNELS, "yaml")
+    system = System.model_validate(yaml.safe_load(blocks(AUTHORING, "yaml")[0]) | yaml.safe_load(words))
+    assert problems(system) == ()
+    assert {each.driver for each in (*station.pagers, *system.channels)} == set(REGISTRY["channel"])
+    rows = [
+        row
+        for page in (PAGING, CHANNELS)
+        for row in re.findall(r"^\| `(\w+)` \| ", page.read_text(), re.MULTILINE)
+    ]
     assert sorted(rows) == sorted(REGISTRY["channel"])
 
 

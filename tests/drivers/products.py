@@ -234,6 +234,7 @@ registration_shared_secret: registration-secret-of-the-test
 macaroon_secret_key: macaroon-secret-of-the-test
 form_secret: form-secret-of-the-test
 report_stats: false
+bcrypt_rounds: 4
 caches: {{sync_response_cache_duration: 0s}}
 trusted_key_servers: []
 enable_registration: false

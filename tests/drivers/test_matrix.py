@@ -15,46 +15,13 @@ from firestation.drivers import Drivers
 from firestation.errors import Denied, DriverError, Gone, InvalidInput, Unreachable
 from firestation.ports import Channel
 from firestation.secrets import ReferenceSecrets
-from firestation.system import ChannelFitting
 from firestation.testing import ChannelConformance
+from tests.drivers import matrix_people
+from tests.drivers.matrix_people import User
 from tests.drivers.products import Synapse
 
 pytestmark = pytest.mark.driver
 PAGE = Message(incident="agent-1", purpose="page", title="Fire", text="Take it")
-
-
-class User:
-    """Somebody on the homeserver."""
-
-    def __init__(self, server: Synapse, name: str) -> None:
-        self.id, self.name, self.token = f"@{name}:test.local", name, server.join(name)
-        self.base = f"{server.url}/_matrix/client/v3"
-
-    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = f"{self.base}{path}"
-        asked = httpx.request(
-            method, url, json=body, params=query, headers=headers, trust_env=False, timeout=30
-        )
-        return asked.raise_for_status().json()
-
-    def invited(self) -> list[str]:
-        return list(self.ask("GET", "/sync", timeout=0).get("rooms", {}).get("invite", {}))
-
-    def enter(self, room: str) -> None:
-        self.ask("POST", f"/join/{room}", {})
-
-    def leave(self, room: str) -> None:
-        self.ask("POST", f"/rooms/{room}/leave", {})
-
-    def texts(self, room: str) -> list[str]:
-        found = self.ask("GET", f"/rooms/{room}/messages", dir="b", limit=100)["chunk"]
-        return [each["content"]["body"] for each in reversed(found) if each["type"] == "m.room.message"]
-
-    def make_room(self, alias: str) -> str:
-        return str(
-            self.ask("POST", "/createRoom", {"room_alias_name": alias, "preset": "public_chat"})["room_id"]
-        )
 
 
 @pytest.fixture
@@ -70,10 +37,7 @@ def ana(synapse: Synapse) -> User:
 
 
 def channel_at(bench: Drivers, synapse: Synapse, **config: Any) -> Channel:
-    given = {"homeserver": synapse.url, "token": "env:MATRIX_TOKEN", **config}
-    return bench.channel(
-        ChannelFitting(id="chat", title="C", driver="matrix", audience="pager", config=given)
-    )
+    return matrix_people.channel_at(bench, config.pop("homeserver", synapse.url), **config)
 
 
 class TestMatrixChannel(ChannelConformance):
@@ -232,3 +196,32 @@ async def test_errors_are_ours_and_show_no_token(
         for wrong in ("matrix.example.org", "http://matrix.example.org", "https://u:p@matrix.example.org"):
             with pytest.raises(InvalidInput, match="homeserver"):
                 channel_at(other, synapse, homeserver=wrong)
+
+
+async def test_a_room_that_was_closed_gets_nothing(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    room = ana.make_room(f"old-{ana.name}")
+    channel = channel_at(bench, synapse, room=room)
+    await channel.send(PAGE, "page-1")
+    goes_on = ana.ask("POST", f"/rooms/{room}/upgrade", {"new_version": "10"})["replacement_room"]
+    with pytest.raises(Gone, match="was closed and goes on as") as gone:
+        await channel.send(PAGE, "page-2")
+    assert goes_on in str(gone.value)
+    assert len(ana.texts(room)) == 1
+
+
+async def test_what_is_quoted_calls_nobody_and_is_no_markup(
+    bench: Drivers, synapse: Synapse, bot: User, ana: User
+) -> None:
+    room = ana.make_room(f"quotes-{ana.name}")
+    text = f"@room {ana.id} <img src=x onerror=alert(1)>\n<b>bold</b> \u202egnp & \x1b[31mred"
+    await channel_at(bench, synapse, room=room).send(PAGE.changed(title="<i>Fire</i>", text=text), "k")
+    (event,) = ana.messages(room)
+    content = event["content"]
+    assert content["m.mentions"] == {}
+    assert content["formatted_body"] == (
+        f"<strong>&lt;i&gt;Fire&lt;/i&gt;</strong><br>@room {ana.id} &lt;img src=x onerror=alert(1)&gt;"
+        "<br>&lt;b&gt;bold&lt;/b&gt; ?gnp &amp; ?[31mred"
+    )
+    assert "\u202e" not in content["body"]

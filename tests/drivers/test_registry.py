@@ -9,9 +9,11 @@ import pytest
 from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
 from firestation import drivers
+from firestation.authority import Station
 from firestation.drivers import REGISTRY, Drivers, Entry, driver_class, known, problems
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
+from firestation.pagers import Pager
 from firestation.secrets import ReferenceSecrets
 from firestation.system import LeverFitting, System
 
@@ -128,6 +130,49 @@ def test_each_mistake_names_its_field_and_fix(
     problem = found(make(**{kind: {"with": config}}))
     assert list(problem) == [field]
     assert said.lower() in problem[field].lower()
+
+
+SLACK = {"token": "env:SLACK_TOKEN", "channel": "C0123456789"}
+MATRIX = {
+    "homeserver": "https://matrix.example.org",
+    "token": "env:MATRIX_TOKEN",
+    "room": "#fire:example.org",
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "config"),
+    [
+        ("slack", SLACK),
+        ("matrix", MATRIX),
+        ("teams", {"url": "env:TEAMS_URL"}),
+        ("webhook", {"secret": "env:S", "url": "env:HOOK"}),
+        ("file", {"file": "words.jsonl"}),
+        ("http", {"send": {"url": "http://agent/m"}}),
+    ],
+)
+@pytest.mark.parametrize("others", ["internal", "pager"])
+def test_public_words_and_our_own_never_end_in_one_place(driver: str, config: Any, others: str) -> None:
+    first = {"id": "a", "title": "A", "driver": driver, "audience": others, "with": config}
+    system = make().model_dump(mode="json", by_alias=True)
+    system["channels"] = [first, {**first, "id": "b", "audience": "public"}]
+    said = found(System.model_validate(system))
+    assert list(said) == ["channels[1].with"]
+    assert f"public words where a sends {others} ones" in said["channels[1].with"]
+    system["channels"][1]["audience"] = "internal"
+    assert found(System.model_validate(system)) == {}
+
+
+def test_a_channel_is_held_to_its_audience() -> None:
+    page = {"token": "env:T", "page": "kctbh9vrtdwd"}
+    said = found(make(channels={"driver": "statuspage", "audience": "internal", "with": page}))
+    assert list(said) == ["channels[0].with"]
+    assert found(make(channels={"driver": "statuspage", "audience": "public", "with": page})) == {}
+    pager = Pager.model_validate({"id": "p", "driver": "statuspage", "reaches": "sms", "with": page})
+    ana = {"id": "ana", "name": "Ana", "roles": ["captain"], "address": "ana@example.org"}
+    people = {"station": "s", "people": [ana], "escalation": ["ana"], "bells": [{"id": "bell"}]}
+    (wrong,) = drivers.pager_problems(Station.model_validate({**people, "pagers": [pager]}))
+    assert (wrong.field, "read by everybody" in wrong.problem) == ("pagers[0].with", True)
 
 
 def test_a_position_where_the_lever_cannot_stand_is_refused() -> None:
