@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firestation import acts, record
@@ -122,6 +122,7 @@ def test_without_any_channel_there_is_a_pause_too() -> None:
     assert "the station has no pager for them" in want_of_captain(town.incident)
 
 
+@example(2, [("sent", 0), ("sent", 120), ("sent", 200), ("sent", 700), ("sent", 200), ("sent", 700)], 2)
 @given(
     st.integers(1, 4),
     st.lists(st.tuples(st.sampled_from(["sent", "lost", "open"]), st.integers(0, 700)), max_size=30),
@@ -138,6 +139,8 @@ def test_until_acknowledged_everybody_in_turn_and_each_step_once(
             end(town, parcel, fate)
         town.wait(timedelta(seconds=seconds))
         incident = town.incident
+        if incident.tenures and not incident.captain:
+            return  # relieved, for they said nothing: then it begins anew with somebody else
         if incident.captain:
             assert next_page(incident) == NEVER
         else:
