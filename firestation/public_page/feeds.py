@@ -17,7 +17,11 @@ from firestation.public_page.part import Condition, PublicIncident, PublicWord
 
 ATOM = "http://www.w3.org/2005/Atom"
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
-NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+ILLEGIBLE = re.compile(
+    "[^\t\n\r\u0020-\u007e\u00a0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+"""Control characters, which XML cannot hold, and those that turn the direction of what stands beside them."""
+
 MOST_ENTRIES = 50
 INDICATORS: dict[Condition, str] = {
     "operational": "none",
@@ -34,6 +38,11 @@ def words_of(word: PublicWord) -> str:
     lines += [f"Not known yet: {word.unknown}"] if word.unknown else []
     lines += [f"What we do: {word.doing}"] if word.doing else []
     return "\n".join(lines)
+
+
+def legible(text: str) -> str:
+    """The text as people and XML can have it, with a mark where something else stood."""
+    return ILLEGIBLE.sub("\ufffd", text)
 
 
 # Statuspage ------------------------------------------------------------------------------------------------
@@ -198,7 +207,7 @@ def _entry(page: PublicPage, entry: ET.Element, part: PublicIncident) -> None:
 
 def _put(parent: ET.Element, name: str, text: str | None = None, **more: str) -> ET.Element:
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}", more)
-    child.text = None if text is None else NO_XML.sub("\ufffd", text)
+    child.text = None if text is None else legible(text)
     return child
 
 

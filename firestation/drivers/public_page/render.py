@@ -34,7 +34,8 @@ def _exact(at: datetime) -> str:
 TEMPLATES.filters.update(
     shown=_shown,
     exact=_exact,
-    name=name_of,
+    legible=feeds.legible,
+    name=lambda part: feeds.legible(name_of(part)),
     file=page_file,
     end=end_of,
     glyph=GLYPHS.__getitem__,

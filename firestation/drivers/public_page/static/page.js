@@ -21,7 +21,7 @@
     each("[data-due]", function (found) {
       var late = since(found.dataset.due);
       found.classList.toggle("overdue", late >= 0);
-      found.querySelector("[data-word]").textContent = late >= 0 ? "Update overdue." : "Next update due";
+      found.querySelector("[data-word]").textContent = late >= 0 ? "Update overdue: it was due" : "Next update due";
       found.querySelector("[data-left]").textContent = late >= 0 ? " (" + span(late) + " late)" : " (in " + span(-late) + ")";
     });
   }
