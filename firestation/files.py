@@ -36,13 +36,19 @@ def create_private(path: Path, content: bytes) -> bool:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write the file anew for its owner only: whoever reads it meanwhile has the old one, or the new one, whole.
+    """Write the file anew for its owner only: see `replace_whole`."""
+    replace_whole(path, content, 0o600)
+
+
+def replace_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write the file anew with this mode: whoever reads it meanwhile has the old one, or the new one, whole.
 
     The folder must exist. Raises `OSError`.
     """
     descriptor, half = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from firestation.firebreak import MoveOrder
 from firestation.links import Link
 from firestation.lock_plan import LockPlan
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
+from firestation.public_page.part import PublicIncident
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
 from firestation.wall import Entry
 
@@ -174,6 +175,12 @@ class HangOrder(Model):
     """Hang this on the wall of locks, once. Answer: `Hanging`."""
 
     entry: Entry
+
+
+class PublishOrder(Model):
+    """Put this on the public page, unless something newer of it stands there. Answer: whether there is a page."""
+
+    part: PublicIncident
 
 
 class LockOrder(Model):

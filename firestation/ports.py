@@ -19,6 +19,7 @@ from firestation.expect import Expectation
 from firestation.firebreak import Reading
 from firestation.model import Line, Model, Sha256, Text, Time
 from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
+from firestation.public_page.part import PublicIncident
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -268,6 +269,17 @@ class Shelf(Protocol):
 
     async def names(self, folder: str) -> Mapping[str, datetime]:
         """Every name below this folder, in their order, and since when it is kept."""
+        ...
+
+
+class PublicPage(Protocol):
+    """The public page: static files that stand without us."""
+
+    async def publish(self, part: PublicIncident) -> None:
+        """Put this there and write the page anew. Something newer of the same incident is never replaced.
+
+        Doing it again changes nothing but the page's age. Raises `Unreachable` or `Denied`.
+        """
         ...
 
 

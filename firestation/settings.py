@@ -12,11 +12,11 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
-from firestation.address import Origin
+from firestation.address import Address, Origin
 from firestation.authority import SecretReference
 from firestation.complaints import invalid_inputs
 from firestation.errors import InvalidInput, NotConfigured
-from firestation.model import Duration, Model
+from firestation.model import Duration, Line, Model
 
 PREFIX = "FIRESTATION_"
 RUNBOOKS = Path(__file__).parent.parent / "runbooks"
@@ -39,6 +39,9 @@ class Settings(Model):
     `lock_tools` is where the worker finds the tools in which locks are written (pytest, deepeval, promptfoo, inspect,
     and the node that promptfoo runs on): folders with a colon between them. Without it, or what is not there, they are
     looked for beside the worker's own Python and on the PATH.
+
+    `public_page` is the folder or the URL of the bucket that the public page is written to; without it none is.
+    `public_page_url` is its address as customers have it, `public_page_title` what stands on top of it.
     """
 
     state: Path = Path(".firestation")
@@ -59,6 +62,9 @@ class Settings(Model):
     history_keys: Path | None = None
     temporal_ui: Origin | None = None
     lock_tools: str | None = None
+    public_page: str | None = None
+    public_page_url: Address | None = None
+    public_page_title: Line = "Status"
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 

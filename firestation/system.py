@@ -126,6 +126,14 @@ class TrackerFitting(Fitting):
     """A place where tasks are kept."""
 
 
+class Component(Model):
+    """A part of the system that customers know, as the public page names it: nothing of it is internal."""
+
+    id: Id = Field(description="its id; it is not shown")
+    title: Line = Field(description="what customers call it")
+    description: Line | None = Field(default=None, description="what it does for them")
+
+
 class System(Model):
     """One AI application: what to read, what to move, what to measure, whom to tell."""
 
@@ -142,6 +150,11 @@ class System(Model):
     channels: tuple[ChannelFitting, ...] = Field(min_length=1, description="how people are reached")
     trackers: tuple[TrackerFitting, ...] = Field(min_length=1, description="where tasks are kept")
     constraints: tuple[Constraint, ...] = Field(default=(), description="levers that do not go together")
+    components: tuple[Component, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="what the public page shows of it, under its title; none keeps both off the page",
+    )
     legal: Legal = Field(
         default=Legal(),
         exclude_if=lambda value: value == Legal(),
@@ -150,7 +163,7 @@ class System(Model):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        for kind in ("sources", "levers", "checks", "channels", "trackers", "constraints"):
+        for kind in ("sources", "levers", "checks", "channels", "trackers", "constraints", "components"):
             ids: list[str] = []
             for index, each in enumerate(getattr(self, kind)):
                 if each.id in ids:

@@ -12,6 +12,7 @@ from firestation.firebreak import MoveOutcome, Reading
 from firestation.history import Step
 from firestation.incident import awaits_probe, awaits_soak, believed
 from firestation.leases import leased, reading
+from firestation.public_page.part import public_words, reference
 from firestation.record import Event
 from firestation.rules import objections
 from firestation.state import Incident
@@ -148,6 +149,23 @@ def _hung(step: Step, _: Incident) -> Event:
     return record.Hung(at=step.at, hanging=Hanging.model_validate(step.answer))
 
 
+def _published(step: Step, incident: Incident) -> None:
+    """No event: the page outside is made of the record, and nothing follows from it here.
+
+    Raises `ValueError` when something was let out that nobody had said to the public: no live incident does that.
+    """
+    part = orders.PublishOrder.model_validate(step.given).part
+    # Without their times: those here are the history's, the workflow's are those of its tasks.
+    said = {(word.known, word.unknown, word.doing) for word in public_words(incident)}
+    told = {(word.known, word.unknown, word.doing) for word in part.words}
+    if strange := sorted(f"{known[:200]!r}" for known, _, _ in told - said):
+        msg = f"the public page was told what nobody had said to the public: {', '.join(strange)}"
+        raise ValueError(msg)
+    if part.reference != reference(incident.id, incident.run):
+        msg = f"the public page was told of {part.reference}, which is not this incident"
+        raise ValueError(msg)
+
+
 DONE: dict[str, Translate] = {
     "take_lease": _leased,
     "release_lease": _released,
@@ -164,6 +182,7 @@ DONE: dict[str, Translate] = {
     "hang_lock": _hung,
     "keep": _drafted,
     "draft": _drafted,
+    "publish": _published,
 }
 
 FAILED: dict[str, Translate] = {
@@ -180,4 +199,5 @@ FAILED: dict[str, Translate] = {
     "draft": _failing("draft"),
     "recall_locks": _recalled,
     "hang_lock": _hung,
+    "publish": _published,
 }

@@ -16,6 +16,7 @@ from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
 from activities.postmortem import PostmortemActivities
+from activities.public_page import PublicPageActivities
 from activities.snapshot import SnapshotActivities
 from activities.toolbox import Toolbox
 from activities.wall import WallActivities
@@ -28,7 +29,7 @@ from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.hanging import wall_keys
 from firestation.links import Link, sign
-from firestation.ports import Bench, EvidenceStore, Secrets, Shelf, Signer
+from firestation.ports import Bench, EvidenceStore, PublicPage, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
@@ -36,13 +37,15 @@ from firestation.signers import open_signer
 from firestation.signing import PublicKey
 from firestation.version import build
 from worker.leases import TemporalLeases
+from worker.public_page import kept_fresh, public_page
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+from workflows.public_page import PagePublisher
 from workflows.wall import LockHanger
 
-WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger]
+WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger, PagePublisher]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")
@@ -67,17 +70,22 @@ def incident_worker(
     shelf: Shelf,
     keys: Sequence[PublicKey],
     address: Address | None = None,
+    page: PublicPage | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
-    """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by."""
+    """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
+
+    Without a `page` there is no public page.
+    """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
     lock = LockActivities(bench, store, secrets, signer, Toolbox(tools))
     postmortem = PostmortemActivities(store, shelf)
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
+    outside = PublicPageActivities(page)
     return Worker(
         client,
         task_queue=task_queue,
@@ -101,6 +109,7 @@ def incident_worker(
             postmortem.draft,
             wall.recall_locks,
             wall.hang_lock,
+            outside.publish,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -125,19 +134,21 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
         store = open_store(settings.evidence_store)
         signer = open_signer(settings, secrets)
         redactor = Redactor(DetectSecretsSieve(), local_secret(settings.signing_key.with_name("pseudonyms")))
-        yield incident_worker(
-            client,
-            bench,
-            store,
-            signer,
-            secrets,
-            redactor=redactor,
-            cipher=Age(),
-            shelf=open_shelf(settings.evidence_store, "evidence store"),
-            keys=wall_keys(signer.public_key, settings.signing_key.parent),
-            address=link_address(settings, link_key(settings, secrets)),
-            tools=settings.tool_path,
-        )
+        async with kept_fresh(public_page(settings)) as page:
+            yield incident_worker(
+                client,
+                bench,
+                store,
+                signer,
+                secrets,
+                redactor=redactor,
+                cipher=Age(),
+                shelf=open_shelf(settings.evidence_store, "evidence store"),
+                keys=wall_keys(signer.public_key, settings.signing_key.parent),
+                address=link_address(settings, link_key(settings, secrets)),
+                page=page,
+                tools=settings.tool_path,
+            )
 
 
 def link_address(settings: Settings, key: bytes) -> Address:

@@ -23,6 +23,7 @@ from workflows.hearing import read, refusals_as_failures, signals_first
 from workflows.house import House
 from workflows.paging import page
 from workflows.postmortem import write_its_end, write_the_postmortem
+from workflows.public_page import keep_the_public_page, leave_the_public_page
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
 from workflows.wall import keep_the_wall, leave_the_lock, recall_the_locks
@@ -59,6 +60,7 @@ class IncidentWorkflow:
             keep_the_list(house),
             recall_the_locks(house),  # what comes back weighs heavier
             keep_the_wall(house),
+            keep_the_public_page(house),
         )
         if house.incident.ended and not self._unsaid():
             await hand_over(house)  # what is left to people goes on without the incident
@@ -68,6 +70,7 @@ class IncidentWorkflow:
             opened, *rest = house.record
             workflow.continue_as_new(start.changed(opened_at=opened.at, record=tuple(rest)))
         await leave_the_lock(house)
+        await leave_the_public_page(house)
         return messages.Closing(
             incident=house.incident.id,
             outcome=house.incident.phase,

@@ -21,6 +21,7 @@ from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
 from firestation.drivers.age import is_recipient
+from firestation.drivers.public_page.render import files
 from firestation.legal import CATALOGUE, Legal, LegalClock
 from firestation.lint import dangling, holes
 from firestation.loader import load_runbook, load_station, load_system
@@ -31,12 +32,21 @@ from firestation.oncall import on_call
 from firestation.pagers import Pager
 from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
+from firestation.public_page.page import assemble
 from firestation.rotation import Hours, Layer, Override, Rotation
 from firestation.runbook import FollowUp, Match, PostmortemPlan, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import PREFIX, Settings
 from firestation.steps import Absence, FirebreakStep, ManualStep, Probe, When
-from firestation.system import Constraint, LeverFitting, Place, SourceFitting, System, TrackerFitting
+from firestation.system import (
+    Component,
+    Constraint,
+    LeverFitting,
+    Place,
+    SourceFitting,
+    System,
+    TrackerFitting,
+)
 from firestation.tokens import Scope
 from firestation.verdict import CHECKS
 from firestation.wording import FIELDS, Wording
@@ -334,6 +344,19 @@ def test_the_privacy_that_it_teaches_can_be_read() -> None:
     (block,) = blocks(ROOT / "docs/evidence.md", "yaml")
     privacy = Privacy.model_validate(yaml.safe_load(block)["privacy"])
     assert all(is_recipient(each) for each in privacy.encrypt_to)
+
+
+def test_the_components_that_it_teaches_can_be_read_and_the_variables_are_settings() -> None:
+    document = ROOT / "docs/public-page.md"
+    (block,) = blocks(document, "yaml")
+    taught = yaml.safe_load(block)["components"]
+    assert [Component.model_validate(each) for each in taught]
+    assert set(taught[0]) == set(Component.model_fields)
+    named = set(re.findall(rf"`{PREFIX}(\w+)`", document.read_text()))
+    assert named == {name.upper() for name in Settings.model_fields if name.startswith("public_page")}
+    made = {name for name, _ in files(assemble("Status", None, (), (), datetime(2026, 12, 1, tzinfo=UTC)))}
+    told = set(re.findall(r"`((?:api/|feed)[\w./]+)`", document.read_text()))
+    assert told == {name for name in made if name.startswith(("api/", "feed"))}
 
 
 def test_the_legal_clocks_that_it_teaches_are_those_that_run() -> None:

@@ -15,12 +15,14 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # nor has this
 
 from firestation.drivers.claims import open_claims
+from firestation.drivers.public_page import open_public_page
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
 from firestation.errors import DriverError, Gone, Nonsense, Unreachable
 from firestation.ports import Claims, EvidenceStore, Shelf
 from firestation.testing import ClaimsConformance, EvidenceStoreConformance, ShelfConformance
 from tests.e2e.processes import free_port, running, wait_for
+from tests.property.public_pages import over, part, word
 
 pytestmark = [pytest.mark.driver, pytest.mark.timeout(120)]
 WEED = Path(sys.executable).with_name("weed")
@@ -121,6 +123,20 @@ class TestBucketShelf(ShelfConformance):
     def shelf(self, bucket: Callable[[str], EvidenceStore], prefix: str) -> Shelf:
         bucket("plain")
         return open_shelf(f"s3://plain/{prefix}", "evidence store")
+
+
+async def test_the_public_page_in_a_bucket(
+    bucket: Callable[[str], EvidenceStore], prefix: str, endpoint: str
+) -> None:
+    bucket("plain")
+    page = open_public_page(f"s3://plain/{prefix}", "Example status", None, tuple)
+    await page.publish(part(version=12, words=(word(7), word(20, "It is contained."))))
+    await page.publish(part(version=5))
+    await page.publish(over())
+    front = client(endpoint).get_object(Bucket="plain", Key=f"{prefix}/index.html")
+    assert front["ContentType"] == "text/html; charset=utf-8"
+    assert "It is contained." in front["Body"].read().decode()
+    assert not await page.freshen()
 
 
 @pytest.mark.asyncio
