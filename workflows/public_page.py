@@ -5,10 +5,11 @@ how old it is. When the incident has ended, a workflow of its own brings the las
 the next alarm of the same fire needs the incident's id.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 from firestation.orders import PublishOrder
 from firestation.public_page.part import PublicIncident, public_part
@@ -50,7 +51,9 @@ async def _publish(house: House, part: PublicIncident) -> bool:
 async def leave_the_public_page(house: House) -> None:
     """Hand the last word of an ended incident to a workflow of its own."""
     part = _part(house)
-    if part is not None:
+    if part is None:
+        return
+    with suppress(WorkflowAlreadyStartedError):  # by this incident, before it was reset
         await workflow.start_child_workflow(
             PUBLISHER,
             PublishOrder(part=part),
