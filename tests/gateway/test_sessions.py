@@ -353,7 +353,7 @@ async def test_the_first_page_shows_what_burns_yours_first_and_escaped(
 
     monkeypatch.setattr(desk, "listing", listing)
     page = (await http.get("/")).text
-    assert page.index('href="/incidents/mine-1"') < page.index('href="/incidents/other-1"')
+    assert page.index('href="/board/mine-1"') < page.index('href="/board/other-1"')
     assert "ana (you)" in page
     assert "sev2" in page
     for raw in ("<b>", "<script", "<img"):
