@@ -99,8 +99,8 @@ BUTTONS = {
     "propose": "Put it to me again",
     "approve": "Approve {short}",
     "refuse": "Refuse {short}",
-    "note": "Write it down",
-    "establish": "Stand for it",
+    "note": "Note it",
+    "establish": "Say so",
     "update": "Send this word",
     "handover": "Offer the captaincy",
     "accept": "Accept: I am the captain",
@@ -228,7 +228,7 @@ def _note(asked: Asked) -> Iterable[Field]:
     yield Field("standing", "It is", "choice", options=standing, value="hypothesis")
     if asked.seen.captain == asked.person:
         yield Field("cause", "It is the cause, and a fact", "check", required=False)
-    yield Field("at", "When it happened (UTC), if not now", "minute", required=False)
+    yield Field("at", "When it happened, in UTC; empty is now", "minute", required=False)
 
 
 def _establish(asked: Asked) -> Iterable[Field]:
@@ -285,7 +285,7 @@ MADE = {
 }
 FIELDS: dict[str, tuple[Field, ...]] = {
     **dict.fromkeys(("acknowledge", "accept", "prove", "close", "propose"), ()),
-    "approve": (Field("reason", "Why (if you like)", required=False),),
+    "approve": (Field("reason", "Why", required=False),),
     "confirm": (
         Field(
             "done", "It is", "choice", options=(("true", "done"), ("false", "not to be done")), value="true"
@@ -301,12 +301,12 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "categorize": (
         Field("category", "Category", "line", help="such as serious-incident or personal-data-breach"),
         REASON,
-        Field("aware_at", "Since when somebody was aware (UTC), if not now", "minute", required=False),
+        Field("aware_at", "Since when somebody was aware, in UTC; empty is now", "minute", required=False),
     ),
     "inform": (
         Field("reference", "Under this reference", "line"),
-        Field("authority", "Who was informed, if another", "line", required=False),
-        Field("at", "When (UTC), if not now", "minute", required=False),
+        Field("authority", "Who was informed, if somebody else", "line", required=False),
+        Field("at", "When, in UTC; empty is now", "minute", required=False),
     ),
     "merge": (Field("into", "Into this incident", "line"), REASON),
 }

@@ -40,10 +40,10 @@
     if (!typing(old)) { exchange(old, fresh); return; }
     const news = document.createElement('button');
     news.type = 'button';
-    news.className = 'quiet news';
-    news.textContent = 'There is news here. Show it (what you typed here goes)';
+    news.className = 'news';
+    news.textContent = 'There is news in this part. Show it, and drop what you typed';
     news.addEventListener('click', () => { news.remove(); exchange(old, fresh); });
-    old.append(news);
+    old.prepend(news);
   }
 
   async function renew() {

@@ -282,7 +282,9 @@ async def test_a_wrong_field_is_named_and_nothing_is_sent(ana: httpx.AsyncClient
         in answer.text
     )
     for name, value in {"by": "ben", "kind": "close", "signed": "x", "page": "1", "nonsense": "x"}.items():
-        assert (await send(ana, "note", None, text="seen", standing="fact", **{name: value})).status_code == 422
+        assert (
+            await send(ana, "note", None, text="seen", standing="fact", **{name: value})
+        ).status_code == 422
     assert desk.acted == []
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -333,8 +334,14 @@ async def test_a_token_that_may_not_look_sees_no_page(http: httpx.AsyncClient, r
     assert (answer.status_code, "has not the scope look" in answer.text) == (403, True)
 
 
-def row(incident: str, captain: str, **more: str) -> Row:
-    told = {"title": "Refund agent", "phase": "open", "severity": "sev2", "waiting": "a captain", **more}
+def row(incident: str, captain: str, **more: Any) -> Row:
+    told: dict[str, Any] = {
+        "title": "Refund agent",
+        "phase": "open",
+        "severity": "sev2",
+        "waiting": "a captain",
+        **more,
+    }
     return Row(
         incident=incident, run="r", system="refund-agent", captain=captain, opened_at=datetime.now(UTC),
         ended_at=None, open=True, **told,
