@@ -208,6 +208,12 @@ async def _tasks(board: Board, incident: str, seen: Picture) -> TaskList | None:
 def _add_acts(router: APIRouter, board: Board) -> None:
     anybody = Annotated[Caller | None, Depends(visitor(board.door, board.front))]
 
+    @router.get("/board/{incident}/{kind}")
+    async def back(incident: str, kind: str) -> Response:
+        """Whoever loads the address of an act again, after it was refused, gets the page that it is of."""
+        del kind
+        return RedirectResponse(f"/board/{_id(incident)}", SEE_OTHER)
+
     @router.post("/board/{incident}/{kind}")
     async def act(request: Request, incident: str, kind: str, caller: anybody) -> Response:
         """Do it, and show the page again; or say in its place why not."""

@@ -50,7 +50,8 @@
     if (fetching) { again = true; return; }
     fetching = true;
     try {
-      const here = new URL(location.href);
+      // Not location.href alone: after a refusal it is the address of the act.
+      const here = new URL(`/board/${room.dataset.incident}${location.search}`, location.href);
       here.searchParams.delete('done');
       const answer = await fetch(here, { credentials: 'same-origin', headers: { Accept: 'text/html' } });
       if (answer.redirected || answer.status === 401) { over(); return; }

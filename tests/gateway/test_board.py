@@ -404,6 +404,31 @@ async def test_when_it_is_over_nothing_can_be_done(ana: httpx.AsyncClient, desk:
     assert (await send(ana, "note", page, text="late", standing="fact")).status_code == 409
 
 
+async def test_the_tasks_that_it_left_are_finished_from_the_page(
+    ana: httpx.AsyncClient, desk: Counting
+) -> None:
+    captain(desk)
+    assert desk.world.attempt(acts.Dismiss(by="ana", reason="no fire")) is None
+    page = await ana.get(PAGE)
+    task = desk.course.tasks[0].name
+    where = f"{PAGE}/tasks/{task}/finish"
+    assert f'action="{where}"' in page.text
+    data = {"csrf": csrf(page), "key": KEY, "fire": desk.course.mark}
+    empty = await ana.post(where, data={**data, "reason": " "}, headers=ORIGIN)
+    assert (empty.status_code, "reason:" in text_of(empty)) == (422, True)
+    done = await ana.post(where, data={**data, "reason": "it is written"}, headers=ORIGIN)
+    assert (done.status_code, done.headers["location"]) == (303, f"{PAGE}?done=finish#after"), done.text
+    ((word, fire, key),) = desk.finished
+    assert (word.by, word.task, word.reason, fire) == ("ana", task, "it is written", desk.course.mark)
+    assert key is not None
+    assert key.startswith(f"finish/{task}/ana/{KEY}-")
+
+
+async def test_the_address_of_an_act_leads_back_to_its_page(ana: httpx.AsyncClient) -> None:
+    answer = await ana.get(f"{PAGE}/update")
+    assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
+
+
 # Hostile words -----------------------------------------------------------------------------------------------
 
 HOSTILE = (
