@@ -23,8 +23,9 @@
       [...each.options].some((option) => option.selected !== option.defaultSelected)
         && [...each.options].some((option) => option.defaultSelected));
 
-  // Two drawings of a part are the same when only the forms' own keys differ.
-  const plain = (part) => part.innerHTML.replace(/name="key" value="[0-9a-f]*"/g, '').replace(/ open=""/g, '');
+  // Two drawings of a part are the same when only the forms' own keys, and how long ago something was, differ.
+  const plain = (part) => part.innerHTML
+    .replace(/name="key" value="[0-9a-f]*"/g, '').replace(/ open=""/g, '').replace(/<time [^>]*>[^<]*<\/time>/g, '');
 
   function exchange(old, fresh) {
     const open = new Set([...old.querySelectorAll('details[open]')].map((each) => each.id || each.textContent));
@@ -36,8 +37,8 @@
 
   function put(old, fresh) {
     old.querySelector(':scope > .news')?.remove();
-    if (plain(old) === plain(fresh)) return;
     if (!typing(old)) { exchange(old, fresh); return; }
+    if (plain(old) === plain(fresh)) return;
     const news = document.createElement('button');
     news.type = 'button';
     news.className = 'news';

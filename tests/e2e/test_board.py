@@ -97,10 +97,16 @@ def test_an_open_page_renews_itself_and_leaves_alone_what_is_typed(facts: dict[s
     assert facts["typing"] == "half a sentence"
 
 
+def test_hostile_words_are_seen_and_do_nothing(facts: dict[str, Any]) -> None:
+    assert facts["pwned"] is None
+    assert '<img src=x onerror="window.pwned=1">' in facts["hostile"]
+    assert "[U+202E]" in facts["hostile"]
+
+
 def test_every_page_fits_the_telephone_and_breaks_no_policy(facts: dict[str, Any]) -> None:
     widths = dict(facts["widths"])
     assert widths.pop("desk") <= WIDE
-    assert set(widths) == {"list", "opened", "declaring", "deciding", "refused", "approved"}
+    assert set(widths) == {"list", "opened", "declaring", "deciding", "refused", "approved", "hostile"}
     assert all(width <= NARROW for width in widths.values()), widths
     assert (facts["complaints"], facts["scripts"]) == ([], [])
     assert facts["skip"] == "Skip to the content"

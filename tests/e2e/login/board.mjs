@@ -105,6 +105,17 @@ facts.live = await desk.locator('#timeline').innerText();
 facts.typing = await desk.locator('#note-text').inputValue();
 await desk.getByRole('button', { name: /There is news/ }).first().waitFor();
 await picture(desk, 'desk');
+
+// Hostile words: nothing of them happens on either page, and they break no line out of it.
+const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\u202e${'W'.repeat(900)}`;
+await page.goto(`${url}/board/${incident}?unfold=note#note`);
+await page.locator('#note-text').fill(hostile);
+await page.getByRole('button', { name: 'Note it' }).click();
+await page.waitForURL(/done=note/);
+await desk.locator('#timeline').getByText('WWWWWWWW').waitFor();
+facts.pwned = await desk.evaluate(() => window.pwned ?? null);
+facts.hostile = await page.locator('#timeline').innerText();
+await picture(page, 'hostile');
 await wide.close();
 
 await browser.close();
