@@ -27,7 +27,8 @@ class Versions:
     """An incident whose version a test changes; it counts how often it was asked for."""
 
     def __init__(self) -> None:
-        self.version, self.asked, self.fails = "1", 0, None
+        self.version, self.asked = "1", 0
+        self.fails: Exception | None = None
         self.changed: list[str] = []
 
     async def __call__(self, incident: str) -> str:
