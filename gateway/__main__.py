@@ -30,6 +30,9 @@ from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
 
+SHUTDOWN_SECONDS = 3
+"""So long whoever is being answered has still; pages that are kept up to date are never done, and come again."""
+
 HELP = "All other settings are FIRESTATION_ variables; firestation/settings.py lists them."
 
 
@@ -51,12 +54,23 @@ async def run(settings: Settings, address: str | None) -> None:
         reader=reader_of(client, settings.temporal_ui),
         sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
         wall=wall_of(settings),
+        console=console_of(settings, client.namespace),
     )
     config = uvicorn.Config(
-        app, host=settings.gateway_host, port=settings.gateway_port, log_config=None, access_log=False
+        app,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
     await uvicorn.Server(config).serve()
+
+
+def console_of(settings: Settings, namespace: str) -> str | None:
+    """Where the Temporal UI shows the workflows of this namespace, if the station has said where it is."""
+    return f"{settings.temporal_ui}/namespaces/{namespace}/workflows" if settings.temporal_ui else None
 
 
 def wall_of(settings: Settings) -> WallPort:

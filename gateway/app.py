@@ -8,13 +8,12 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, Field, create_model
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
-from firestation.complaints import invalid_inputs
 from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
 from firestation.follow_up import Finish
@@ -24,7 +23,9 @@ from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
+from gateway.acting import act_of, person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
@@ -43,7 +44,6 @@ log = structlog.get_logger()
 VISIT_SECONDS = 3600
 BYTES = "application/octet-stream"
 PICKS_ACTION = frozenset(kind for kind, act in ACTS.items() if "action" in act.model_fields)
-ACT: TypeAdapter[Act] = TypeAdapter(Act)
 KeyHeader = Annotated[
     str | None,
     Header(
@@ -64,6 +64,7 @@ class DeskPort(Protocol):
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
     async def ready(self) -> bool: ...  # noqa: D102
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
+    async def version(self, incident: str) -> str: ...  # noqa: D102
 
 
 WallPort = Callable[[str | None], Awaitable[Wall]]
@@ -121,10 +122,12 @@ def create_app(
     reader: Reader | None = None,
     sealing: Sealing | None = None,
     wall: WallPort | None = None,
+    console: str | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages; without one they open nothing.
 
-    `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks.
+    `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
+    `console` where the Temporal UI shows the workflows of the namespace.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -142,6 +145,7 @@ def create_app(
     app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
+    app.include_router(boards(desk, door, front, console))
     if wall:
         app.include_router(_locks(wall, door, front))
     if link_key:
@@ -284,13 +288,13 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     @router.get("")
     async def listing(caller: looks, open: bool = False) -> Listing:  # noqa: A002, FBT001, FBT002 - HTTP's
         """The incidents, without waking one of them."""
-        _person(caller)
+        person_of(caller)
         return Listing(incidents=tuple(await desk.listing(open_only=open)))
 
     @router.get("/{incident}")
     async def picture(incident: Id, caller: looks) -> Picture:
         """Everything that is known of one incident."""
-        _person(caller)
+        person_of(caller)
         return await desk.picture(incident)
 
     for kind, model in ACTS.items():
@@ -306,13 +310,13 @@ def _tasks(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     @router.get("/tasks")
     async def every(caller: looks, open: bool = False) -> TaskList:  # noqa: A002, FBT001, FBT002 - HTTP's
         """The tasks that all incidents have left to people."""
-        _person(caller)
+        person_of(caller)
         return await desk.tasks(None, open_only=open)
 
     @router.get("/incidents/{incident}/tasks")
     async def of_one(incident: Id, caller: looks) -> TaskList:
         """The tasks that this incident has left to people, of each of its fires."""
-        _person(caller)
+        person_of(caller)
         return await desk.tasks(incident, open_only=False)
 
     @router.post("/incidents/{incident}/tasks/{task}/finish")
@@ -320,7 +324,7 @@ def _tasks(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         incident: Id, task: Id, caller: acts, body: FinishBody, idempotency_key: KeyHeader = None
     ) -> Finished:
         """A task is done, by the word of a person."""
-        person = _person(caller)
+        person = person_of(caller)
         word = Finish(by=person, task=task, reason=body.reason)
         key = f"finish/{task}/{person}/{idempotency_key}" if idempotency_key else None
         answer = await desk.finish(incident, word, body.fire, key)
@@ -347,7 +351,7 @@ def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceSto
     @router.get("/{digest}", response_class=Response)
     async def exhibit(incident: Id, digest: str, caller: authenticated) -> Response:
         """The bytes that this incident has under this digest; whatever they are, they are shown by nobody's browser."""
-        person = _person(caller)
+        person = person_of(caller)
         if digest not in exhibits(await desk.picture(incident)):
             raise Gone(f"the incident {incident} has no evidence {digest!r}")
         pieces = store.stream(digest)
@@ -368,7 +372,7 @@ def _locks(wall: WallPort, door: Doorkeeper, front: Front) -> APIRouter:
     @router.get("")
     async def locks(caller: looks, system: Id | None = None) -> Locks:
         """The wall of locks, of one system or of all: what closed incidents became, and what broke it since."""
-        _person(caller)
+        person_of(caller)
         return side_by_side(await wall(system))
 
     return router
@@ -403,36 +407,21 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
     async def act(
         incident: Id, caller: authenticated, body: body_model, idempotency_key: KeyHeader = None
     ) -> Answer:
-        person = _person(caller)
+        person = person_of(caller)
         assert isinstance(body, BaseModel)
         given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
         if kind in PICKS_ACTION:
             given["action"] = await desk.whole_digest(incident, given["action"])
         key = f"{kind}/{person}/{idempotency_key}" if idempotency_key else None
-        answer = await desk.act(incident, _act(given, model), key)
+        answer = await desk.act(incident, act_of(given, model), key)
         log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)
-        if answer.accepted:
-            return answer
-        title, missing = answer.title or "refused", answer.missing or ""
-        raise Problem(409, title, missing, rule=answer.rule, missing=missing, phase=str(answer.phase))
+        refused = refusal(answer)
+        if refused:
+            raise refused
+        return answer
 
     about = (model.__doc__ or kind).strip()
     router.add_api_route(f"/{{incident}}/{kind}", act, methods=["POST"], summary=about, name=kind)
-
-
-def _act(given: dict[str, Any], model: type[Model]) -> Act:
-    try:
-        return ACT.validate_python(given)
-    except ValidationError as error:
-        first = invalid_inputs(error, model)[0]
-        first.field = first.field.removeprefix(f"{given['kind']}.")
-        raise first from None
-
-
-def _person(caller: Caller) -> str:
-    if caller.kind != "person":
-        raise Problem(403, "not allowed", f"{caller.name} is a bell; only people look and act")
-    return caller.name
 
 
 async def _json(request: Request) -> Any:

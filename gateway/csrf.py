@@ -33,6 +33,17 @@ def token_for(request: Request) -> str:
 async def read_form(request: Request, front: Front) -> dict[str, str]:
     """The fields of a form that one of our own pages sent. Raises `Problem` 403, 415 and 422."""
     check_origin(request, front)
+    fields = await fields_of(request)
+    given = fields.pop(FIELD, "")
+    caller = caller_of(request)
+    visit = request.session.get("visit")
+    expected = caller.csrf if caller else csrf_of(str(visit)) if visit else None
+    _compare(given, expected)
+    return fields
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """The fields of a form, whoever sent it. Raises `Problem` 415 and 422."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != FORM:
         raise Problem(415, "this is no form", f"send Content-Type: {FORM}")
@@ -45,13 +56,7 @@ async def read_form(request: Request, front: Front) -> dict[str, str]:
         )
     except ValueError:
         raise Problem(422, "this form cannot be read", "send the form as the page has it") from None
-    fields = dict(pairs)
-    given = fields.pop(FIELD, "")
-    caller = caller_of(request)
-    visit = request.session.get("visit")
-    expected = caller.csrf if caller else csrf_of(str(visit)) if visit else None
-    _compare(given, expected)
-    return fields
+    return dict(pairs)
 
 
 def check_call(request: Request, caller: Caller, front: Front) -> None:

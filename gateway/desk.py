@@ -80,6 +80,7 @@ class Row(Model):
     severity: str
     captain: str
     waiting: str
+    waiting_since: Time | None = None
     opened_at: Time
     ended_at: Time | None
     open: bool
@@ -234,6 +235,13 @@ class Desk:
         handle = self._handle(incident)
         return await _in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
 
+    async def version(self, incident: str) -> str:
+        """What changes with every event of the incident. Temporal alone answers, no workflow is woken."""
+        latest = await _in_time(self._latest(incident), incident)
+        if latest is None or not await self._is_ours(latest):
+            raise Gone(f"there is no incident {incident!r}")
+        return f"{latest.run_id}:{latest.history_length}"
+
     async def family(self, incident: str) -> list[list[dict[str, Any]]]:
         """The whole histories of this incident and of the workflows that it started, as JSON. Raises `Gone`."""
         await self._check(incident)
@@ -332,10 +340,20 @@ async def _row(found: WorkflowExecution) -> Row:
         severity=attributes.get(search.SEVERITY) or "",
         captain=attributes.get(search.CAPTAIN) or "",
         waiting=attributes.get(search.WAITING) or "",
+        waiting_since=_moment(attributes.get(search.SINCE)),
         opened_at=found.start_time,
         ended_at=found.close_time,
         open=found.status is WorkflowExecutionStatus.RUNNING,
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time that an attribute holds; None where it holds none, as anybody may write attributes by hand."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 async def _in_time(call: Awaitable[Result], incident: str = "") -> Result:

@@ -5,6 +5,7 @@ Another page is a router from `page_router()`, a template that extends base.html
 `await read_form(request, front)`.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from firestation.errors import FirestationError
+from firestation.model import count, show_duration
 from firestation.tokens import Scope
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.csrf import FIELD, caller_of, token_for
 from gateway.front import Front
 from gateway.problems import Problem, problem_of
+from gateway.visible import said, shown, typed
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -28,10 +31,18 @@ TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
     undefined=StrictUndefined,
+    finalize=shown,
     trim_blocks=True,
     lstrip_blocks=True,
 )
 TEMPLATES.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+TEMPLATES.filters["said"] = said
+TEMPLATES.filters["typed"] = typed
+TEMPLATES.filters["span"] = lambda span: show_duration(abs(span))
+TEMPLATES.filters["utc"] = lambda at: f"{at:%Y-%m-%d %H:%M:%S} UTC"
+TEMPLATES.filters["hour"] = lambda at: f"{at:%H:%M:%S}"
+TEMPLATES.globals["count"] = count
+TEMPLATES.globals["nonce"] = lambda: os.urandom(12).hex()
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -39,6 +50,8 @@ HEADERS = {
     # Not no-referrer: with it, browsers say `Origin: null` when they send our own forms.
     "Referrer-Policy": "same-origin",
 }
+LIVE = HEADERS["Content-Security-Policy"] + "; script-src 'self'; connect-src 'self'"
+"""The policy of a page that a script of ours keeps up to date: from our own files only, and none within the page."""
 SEE_OTHER, UNKNOWN = 303, 401
 
 

@@ -10,7 +10,7 @@ from firestation.due import next_wake
 from firestation.picture import waiting_for
 from firestation.state import Incident
 from workflows.house import House
-from workflows.search import attributes, in_the_clear
+from workflows.search import WAITING, attributes, in_the_clear, waited_since
 
 LONGEST_SLEEP = timedelta(days=7)
 
@@ -39,7 +39,10 @@ async def keep_the_list(house: House) -> None:
         await workflow.wait_condition(lambda: house.leaving or stale())
         if stale():
             latest = attributes(house.incident)
-            changes = [key.value_set(value) for key, value in latest.items() if shown.get(key) != value]
+            changed = {key: value for key, value in latest.items() if shown.get(key) != value}
+            if WAITING in changed:
+                changed.update(waited_since(house.incident))
+            changes = [key.value_set(value) for key, value in changed.items()]
             workflow.upsert_search_attributes(changes)
             workflow.set_current_details(_details(house.incident))
             shown.update(latest)

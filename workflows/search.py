@@ -18,10 +18,13 @@ PHASE = SearchAttributeKey.for_keyword("FirestationPhase")
 SEVERITY = SearchAttributeKey.for_keyword("FirestationSeverity")
 CAPTAIN = SearchAttributeKey.for_keyword("FirestationCaptain")
 WAITING = SearchAttributeKey.for_keyword("FirestationWaiting")
+SINCE = SearchAttributeKey.for_keyword("FirestationWaitingSince")
+"""Since when that is waited for, in ISO 8601; incidents of before edition 4 do not say it."""
+
 INCIDENT = SearchAttributeKey.for_keyword("FirestationIncident")
 """Whose tasks are followed up."""
 
-KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING, INCIDENT)
+KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING, SINCE, INCIDENT)
 
 
 def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:
@@ -34,6 +37,17 @@ def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:
         CAPTAIN: incident.captain or "nobody",
         WAITING: in_the_clear(incident, waiting[0])[:200] if waiting else "nothing",
     }
+
+
+def waited_since(incident: Incident) -> dict[SearchAttributeKey[str], str]:
+    """Since when the first thing is waited for.
+
+    It is written when what is waited for changes: some waits are always of this moment.
+    """
+    waiting = waiting_for(incident)
+    if not waiting or not incident.since(4):
+        return {}
+    return {SINCE: waiting[0].since.isoformat()}
 
 
 def following(course: Course, now: datetime) -> dict[SearchAttributeKey[str], str]:

@@ -163,6 +163,14 @@ async def test_the_list_is_drawn_from_visibility(stage: Stage) -> None:
         "open",
     )
     assert "severity" in row.waiting
+    assert row.waiting_since == (await desk.picture(incident)).waiting[0].since
+    await quiet(desk, incident)
+    before = await desk.version(incident)
+    assert await desk.version(incident) == before, "looking changes nothing"
+    await desk.act(incident, acts.Note(by="ana", text="seen"))
+    assert await desk.version(incident) != before
+    with pytest.raises(Gone, match="no incident"):
+        await desk.version("none-1")
 
 
 async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespace_has(stage: Stage) -> None:
@@ -174,6 +182,8 @@ async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespac
         while not await desk.listing(open_only=True):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert await other.listing(open_only=False) == []
+    with pytest.raises(Gone, match="no incident"):
+        await other.version(incident)
     with pytest.raises(Gone, match="no incident"):
         await other.picture(incident)
     with pytest.raises(Gone, match="no incident"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -333,8 +334,14 @@ async def test_a_token_that_may_not_look_sees_no_page(http: httpx.AsyncClient, r
     assert (answer.status_code, "has not the scope look" in answer.text) == (403, True)
 
 
-def row(incident: str, captain: str, **more: str) -> Row:
-    told = {"title": "Refund agent", "phase": "open", "severity": "sev2", "waiting": "a captain", **more}
+def row(incident: str, captain: str, **more: Any) -> Row:
+    told: dict[str, Any] = {
+        "title": "Refund agent",
+        "phase": "open",
+        "severity": "sev2",
+        "waiting": "a captain",
+        **more,
+    }
     return Row(
         incident=incident, run="r", system="refund-agent", captain=captain, opened_at=datetime.now(UTC),
         ended_at=None, open=True, **told,
@@ -353,7 +360,7 @@ async def test_the_first_page_shows_what_burns_yours_first_and_escaped(
 
     monkeypatch.setattr(desk, "listing", listing)
     page = (await http.get("/")).text
-    assert page.index('href="/incidents/mine-1"') < page.index('href="/incidents/other-1"')
+    assert page.index('href="/board/mine-1"') < page.index('href="/board/other-1"')
     assert "ana (you)" in page
     assert "sev2" in page
     for raw in ("<b>", "<script", "<img"):

@@ -204,6 +204,7 @@ async def test_an_incident_without_a_captain_says_so_everywhere(paged: Stage) ->
     described = await paged.handle.describe()
     assert described.typed_search_attributes.get(search.CAPTAIN) == "nobody"
     assert str(described.typed_search_attributes.get(search.WAITING)).startswith("a captain: ")
+    assert described.typed_search_attributes.get(search.SINCE) == seen.waiting[0].since.isoformat()
     shown = Console(file=StringIO(), width=200)
     show(shown, seen)
     assert isinstance(shown.file, StringIO)

@@ -1,0 +1,61 @@
+"""What many look at, asked for once: answers that are shared for a moment, and one question at a time for each."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+MOST_KEPT = 200
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Shared(Generic[Key, Value]):
+    """Answers to a question, by its key. However many ask at once, it is asked once; its answer is good for a moment.
+
+    An error is told to everybody who waited, and is not kept.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Key], Awaitable[Value]],
+        fresh_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ask, self.fresh_seconds, self.clock = ask, fresh_seconds, clock
+        self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._asking: dict[Key, asyncio.Task[Value]] = {}
+
+    async def get(self, key: Key) -> Value:
+        """The answer of just now, or a new one. Who goes away meanwhile takes it from nobody else."""
+        at, value = self._kept.get(key, (None, None))
+        if at is not None and value is not None and self.clock() - at < self.fresh_seconds:
+            return value
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._ask(key))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(task)
+
+    def forget(self, key: Key) -> None:
+        """It has changed: who asks from now on gets an answer that was asked for from now on."""
+        self._kept.pop(key, None)
+        self._asking.pop(key, None)
+
+    async def _ask(self, key: Key) -> Value:
+        task = asyncio.current_task()
+        value = await self.ask(key)
+        if self._asking.get(key) is task:  # else it was asked before something changed
+            self._kept.pop(key, None)
+            self._kept[key] = (self.clock(), value)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+    def _asked(self, key: Key, task: asyncio.Task[Value]) -> None:
+        if self._asking.get(key) is task:
+            del self._asking[key]
+        if not task.cancelled():
+            task.exception()  # everybody who waited was told; nobody may have

@@ -1,0 +1,107 @@
+// Keeps an incident's page up to date. Without this file the page is whole; it only has to be loaded again.
+// What somebody is typing is never touched: that part waits until they say so.
+'use strict';
+(() => {
+  const room = document.querySelector('.room');
+  const live = () => document.querySelector('[data-live]');
+  if (!room || !window.EventSource) return;
+  const events = `/board/${room.dataset.incident}/events`;
+  let version = room.dataset.version;
+  let source = null;
+  let fetching = false;
+  let again = false;
+
+  const tell = (text) => {
+    const place = live();
+    if (place) { place.hidden = false; place.textContent = text; }
+  };
+
+  const typing = (part) => part.contains(document.activeElement) && document.activeElement.matches('input, textarea, select')
+    || [...part.querySelectorAll('textarea, input:not([type=hidden])')].some((each) =>
+      each.type === 'checkbox' ? each.checked !== each.defaultChecked : each.value !== each.defaultValue)
+    || [...part.querySelectorAll('form.act select')].some((each) =>
+      [...each.options].some((option) => option.selected !== option.defaultSelected)
+        && [...each.options].some((option) => option.defaultSelected));
+
+  // Two drawings of a part are the same when only the forms' own keys, and how long ago something was, differ.
+  const plain = (part) => part.innerHTML
+    .replace(/name="key" value="[0-9a-f]*"/g, '').replace(/ open=""/g, '').replace(/<time [^>]*>[^<]*<\/time>/g, '');
+
+  function exchange(old, fresh) {
+    const open = new Set([...old.querySelectorAll('details[open]')].map((each) => each.id || each.textContent));
+    const focused = document.activeElement && old.contains(document.activeElement) ? document.activeElement.id : '';
+    old.replaceWith(fresh);
+    for (const each of fresh.querySelectorAll('details')) if (open.has(each.id || each.textContent)) each.open = true;
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  function put(old, fresh) {
+    old.querySelector(':scope > .news')?.remove();
+    if (!typing(old)) { exchange(old, fresh); return; }
+    if (plain(old) === plain(fresh)) return;
+    const news = document.createElement('button');
+    news.type = 'button';
+    news.className = 'news';
+    news.textContent = 'There is news in this part. Show it, and drop what you typed';
+    news.addEventListener('click', () => { news.remove(); exchange(old, fresh); });
+    old.prepend(news);
+  }
+
+  async function renew() {
+    if (fetching) { again = true; return; }
+    fetching = true;
+    try {
+      // Not location.href alone: after a refusal it is the address of the act.
+      const here = new URL(`/board/${room.dataset.incident}${location.search}`, location.href);
+      here.searchParams.delete('done');
+      const answer = await fetch(here, { credentials: 'same-origin', headers: { Accept: 'text/html' } });
+      if (answer.redirected || answer.status === 401) { over(); return; }
+      if (!answer.ok) { tell('Not live: the station does not answer'); return; }
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      const fresh = page.querySelector('.room');
+      if (!fresh) { over(); return; }
+      version = fresh.dataset.version;
+      document.title = page.title;
+      for (const part of page.querySelectorAll('[data-part]')) {
+        const old = document.getElementById(part.id);
+        if (old) put(old, document.adoptNode(part));
+      }
+      const nav = page.querySelector('.thumb');
+      if (nav) document.querySelector('.thumb').replaceWith(document.adoptNode(nav));
+      tell('● Live');
+    } catch {
+      tell('Not live: no connection');
+    } finally {
+      fetching = false;
+      if (again) { again = false; renew(); }
+    }
+  }
+
+  function over() {
+    close();
+    tell('Not live: log in again');
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+  }
+
+  function open() {
+    if (source) return;
+    source = new EventSource(`${events}?seen=${encodeURIComponent(version)}`);
+    source.addEventListener('open', () => tell('● Live'));
+    source.addEventListener('changed', (event) => { if (event.data !== version) renew(); });
+    source.addEventListener('over', over);
+    source.addEventListener('error', () => {
+      const ended = source && source.readyState === EventSource.CLOSED;
+      tell(ended ? 'Not live: load the page again' : 'Not live: connecting again…');
+    });
+  }
+
+  // A page that nobody looks at holds nothing open; it catches up when somebody does.
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+  window.addEventListener('pagehide', close);
+  window.addEventListener('pageshow', open);
+  if (!document.hidden) open();
+})();
