@@ -99,9 +99,7 @@ def recomputed(histories: list[dict[str, Any]]) -> "Auditor":
     runs = [read_run(history) for history in histories]
     whole(runs)
     auditor = Auditor(runs)
-    for run, following in zip_longest(runs, runs[1:]):
-        auditor.read(run, following)
-    auditor.close(runs[-1])
+    auditor.read_all(runs)
     return auditor
 
 
@@ -135,6 +133,12 @@ class Auditor:
         self.step = Step(1, first.started_at, "started", "")
         self.made: set[int] = set()
         self.run = first.run_id
+
+    def read_all(self, runs: list[Run]) -> None:
+        """Follow every run to the end, and compare the ends."""
+        for run, following in zip_longest(runs, runs[1:]):
+            self.read(run, following)
+        self.close(runs[-1])
 
     def read(self, run: Run, following: Run | None) -> None:
         """Follow one run, and compare what we make of it with the record that it handed on."""

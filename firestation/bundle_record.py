@@ -62,9 +62,7 @@ def judge(histories: list[dict[str, Any]]) -> Judged:
     runs = [read_run(history) for history in histories]
     whole(runs)
     recorder = _Recorder(runs)
-    for run, following in zip_longest(runs, runs[1:]):
-        recorder.read(run, following)
-    recorder.close(runs[-1])
+    recorder.read_all(runs)
     report = recorder.report()
     entries = zip(recorder.places, recorder.record, strict=True)
     record = tuple(Numbered(number, *place, event) for number, (place, event) in enumerate(entries, start=1))

@@ -46,7 +46,7 @@ def page(site: Site) -> StaticPage:
 
 
 async def read(site: Site, name: str) -> str:
-    content = await site.read(name)
+    content = await site.get(name)
     assert content is not None, name
     return content.decode()
 
@@ -65,9 +65,9 @@ async def test_a_word_is_on_the_page_and_in_everything_beside_it(page: StaticPag
 async def test_doing_it_again_changes_only_the_age(page: StaticPage) -> None:
     page.clock = lambda: datetime(2026, 11, 23, 4, tzinfo=UTC)
     await page.publish(part())
-    before = {name: await page.site.read(name) for name in await page.site.names("")}
+    before = {name: await page.site.get(name) for name in await page.site.names("")}
     await page.publish(part())
-    assert {name: await page.site.read(name) for name in await page.site.names("")} == before
+    assert {name: await page.site.get(name) for name in await page.site.names("")} == before
 
 
 async def test_a_late_retry_never_replaces_newer_words(page: StaticPage) -> None:
@@ -115,7 +115,7 @@ async def test_whoever_dies_between_two_files_leaves_a_page_that_can_be_read() -
         assert "It is contained." not in front  # it comes last, when all that it links to is there
         for _, attributes in elements:
             link = attributes.get("href") or "index.html"
-            assert link.startswith("#") or await whole.read(link) is not None
+            assert link.startswith("#") or await whole.get(link) is not None
         json.loads(await read(whole, "api/v2/summary.json"))
         step += 1
     assert files > 8
@@ -217,7 +217,7 @@ async def test_a_keeper_goes_on_after_an_outage(tmp_path: Path) -> None:
     async with asyncio.timeout(30), kept_fresh(StaticPage(dying, "Example status"), every=0.02):
         await asyncio.sleep(0)
         dying.left = 1000
-        while await dying.read("index.html") is None:  # noqa: ASYNC110 - a file tells nobody
+        while await dying.get("index.html") is None:  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.02)
 
 

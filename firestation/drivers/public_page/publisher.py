@@ -56,7 +56,7 @@ class StaticPage:
         """Keep this part, and write the page anew. Raises `Unreachable` or `Denied`."""
         await self.site.create(_name(part), part.canonical() + b"\n")
         await self.write()
-        for name in _outdated(await self.site.names(PARTS)):
+        for name in _outdated(list(await self.site.names(PARTS))):
             await self.site.delete(name)
 
     async def write(self, *, everything: bool = True) -> PublicPage:
@@ -65,10 +65,10 @@ class StaticPage:
         When somebody has brought another part meanwhile it is written once more, so the last to write knows them all.
         """
         async with self._writing:
-            names = await self.site.names(PARTS)
+            names = list(await self.site.names(PARTS))
             page = await self._write(names, everything=everything)
             for _ in range(MOST_ROUNDS):
-                before, names = names, await self.site.names(PARTS)
+                before, names = names, list(await self.site.names(PARTS))
                 if _latest(names) == _latest(before):
                     break
                 page = await self._write(names, everything=True)
@@ -96,7 +96,7 @@ class StaticPage:
 
         async def fetch(name: str) -> None:
             async with gate:
-                content = await self.site.read(name)
+                content = await self.site.get(name)
             self._read[name] = _understood(name, content) if content else None
 
         await asyncio.gather(*map(fetch, new))
@@ -105,7 +105,7 @@ class StaticPage:
 
     async def _systems(self) -> Sequence[PublicSystem]:
         ours = await asyncio.to_thread(self.systems)
-        kept = await self.site.read(SYSTEMS)
+        kept = await self.site.get(SYSTEMS)
         if not ours:
             return _kept(kept) if kept else ()
         content = Systematic(systems=tuple(ours)).canonical() + b"\n"
