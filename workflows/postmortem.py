@@ -19,7 +19,16 @@ from workflows.house import House, why
 QUIET_SECONDS = 300.0
 """How long other changes gather before it is drafted again: each draft is a page of the history."""
 
-MACHINERY = (record.Drafted, record.Sent, record.Unsent, record.Said, record.Released, record.Reminded)
+MACHINERY = (
+    record.Drafted,
+    record.Sent,
+    record.Unsent,
+    record.Said,
+    record.Released,
+    record.Reminded,
+    record.NotRecalled,  # the wall is asked again, every hour at last, for as long as it is away
+    record.NotHung,
+)
 
 
 async def write_the_postmortem(house: House) -> None:
@@ -64,7 +73,7 @@ def _told_before(house: House) -> int:
 
 
 def _tells(event: Event) -> bool:
-    return not isinstance(event, MACHINERY) and not _failed(event, "draft")
+    return not isinstance(event, MACHINERY) and not _failed(event, "draft") and not _failed(event, "task")
 
 
 def _failed(event: Event, step: str) -> bool:
