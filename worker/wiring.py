@@ -40,9 +40,10 @@ from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+from workflows.postmortem import PostmortemDrafter
 from workflows.wall import LockHanger
 
-WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger]
+WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger, PostmortemDrafter]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")

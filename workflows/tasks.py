@@ -24,9 +24,8 @@ from firestation.orders import TaskOrder
 from firestation.state import Incident, Phase
 from workflows import messages
 from workflows.house import House, why
+from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE
 from workflows.search import following
-
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
 FIRST_TICKETS = timedelta(seconds=20)
 """So long the following up waits for the first tickets, so that it begins with them."""
