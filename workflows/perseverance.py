@@ -15,7 +15,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 async def leave(child: str, order: Any, name: str, summary: str) -> None:
     """Leave this order to a workflow of its own of this id; after a reset it may be at it already."""
     try:
-        await workflow.start_child_workflow(
+        started = await workflow.start_child_workflow(
             child,
             order,
             id=name,
@@ -24,6 +24,13 @@ async def leave(child: str, order: Any, name: str, summary: str) -> None:
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("%s is at it already", name)
+    else:
+        let_go(started)
+
+
+def let_go(child: workflow.ChildWorkflowHandle[Any, Any]) -> None:
+    """Nobody waits for this child, so its end is no trouble of ours, not even when somebody terminates it."""
+    child.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 async def persevere(activity: str, order: Any, answer: type[Any], what: str) -> Any:

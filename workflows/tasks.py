@@ -24,7 +24,7 @@ from firestation.orders import TaskOrder
 from firestation.state import Incident, Phase
 from workflows import messages
 from workflows.house import House, why
-from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE
+from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, let_go
 from workflows.search import following
 
 FIRST_TICKETS = timedelta(seconds=20)
@@ -116,7 +116,7 @@ async def _begin(incident: Incident) -> None:
     found = course(incident)
     values = following(found, workflow.now())
     try:
-        await workflow.start_child_workflow(
+        child = await workflow.start_child_workflow(
             messages.AFTER_ACTION,
             messages.AfterStart(course=found),
             id=messages.after_id(found.incident, found.mark),
@@ -130,6 +130,8 @@ async def _begin(incident: Incident) -> None:
         )
     except WorkflowAlreadyStartedError:  # by an earlier run, and more is known by now
         await _tell(incident, handed(incident))
+    else:
+        let_go(child)
 
 
 async def _tell(incident: Incident, news: Handed) -> bool:

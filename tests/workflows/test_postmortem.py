@@ -19,6 +19,7 @@ from firestation.postmortem.documents import Documents, Version
 from firestation.state import Phase
 from tests.workflows.stage import ON_THE_REAL_SERVER, PATIENCE, Stage, live
 from worker.replay import replay
+from workflows import messages
 from workflows.histories import as_json, fetch_chain, fetch_family
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -59,6 +60,18 @@ async def drafted(stage: Stage) -> Version:
     await live(stage, until=Phase.AFTER_ACTION)
     await stage.until("the draft", lambda seen: seen.postmortem and seen.lock)
     return await latest(stage)
+
+
+async def unfollowed(stage: Stage) -> None:
+    """End whoever follows up the tasks: the real server skips no time of a workflow while a child of it runs."""
+    if not stage.environment.supports_time_skipping_v2:
+        return
+    run = (await stage.picture()).run
+    child = stage.environment.client.get_workflow_handle(messages.after_id(stage.brief.incident, run))
+    await child.terminate("a test lets the time of its parent pass")
+    async with asyncio.timeout(PATIENCE):
+        while (await stage.handle.describe()).raw_description.pending_children:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def write(stage: Stage, found: Version, text: str) -> Version:
@@ -127,6 +140,7 @@ def _json(name: str, content: Any, provides: str) -> Artifact:
 
 async def test_news_after_the_recovery_is_drafted_in_a_while(stage: Stage) -> None:
     first = await drafted(stage)
+    await unfollowed(stage)
     await stage.do(acts.Note(by="ben", text="the vendor confirms it", standing="fact"))
     told = first.text
     await stage.later(
@@ -139,6 +153,26 @@ async def test_news_after_the_recovery_is_drafted_in_a_while(stage: Stage) -> No
     assert "the vendor confirms it" in second.text
     events = [int(number) for number in re.findall(r'<a id="e(\d+)"></a>', second.text)]
     assert events == list(range(1, len(events) + 1))
+
+
+async def test_a_wall_that_is_away_is_no_news(stage: Stage) -> None:
+    """It is asked again for as long as it is away, and each draft would have the whole record in it."""
+    shelf, names = stage.town.shelf, stage.town.shelf.names
+
+    async def refuse(folder: str) -> dict[str, datetime]:
+        if folder.startswith("postmortems"):
+            return await names(folder)
+        raise Denied("the wall is away")
+
+    shelf.names = refuse  # type: ignore[method-assign]
+    await drafted(stage)
+    await unfollowed(stage)
+    seen = await stage.later(
+        "the wall to be asked for the seventh time, 315 s after the first",
+        lambda seen: [each.kind for each in seen.timeline].count("not-recalled") >= 7,
+        timedelta(seconds=340),
+    )
+    assert [each.kind for each in seen.timeline].count("drafted") == 1
 
 
 @ON_THE_REAL_SERVER
