@@ -6,6 +6,7 @@ from temporalio.client import WorkflowHandle
 
 from firestation import acts
 from firestation.errors import Denied
+from firestation.lock_plan import LockPlan
 from firestation.runbook import FollowUp
 from firestation.state import Phase
 from tests.property.worlds import World, move_forward
@@ -33,6 +34,21 @@ async def test_a_tracker_that_is_away_holds_up_nothing_and_is_asked_again(stage:
     await live(stage, after=Phase.AFTER_ACTION)
     await stage.ended()
     assert len(stage.town.tasks.opened) == 2
+    await stage.proved()
+
+
+async def test_the_tickets_of_a_process_come_when_the_tracker_is_back(stage: Stage) -> None:
+    """Nobody can say `prove` of a process, so nobody has to."""
+    plan = LockPlan(title="Two people sign a new policy", kind="process")
+    stage.brief = stage.brief.changed(runbook=stage.brief.runbook.changed(lock=plan))
+    stage.town.tasks.faults.errors.extend(Denied("403 Forbidden") for _ in range(1000))
+    await live(stage, until=Phase.AFTER_ACTION)
+    seen = await stage.until("the draft", lambda seen: seen.postmortem)
+    assert "403 Forbidden" in seen.trouble["task"]
+    assert not (await stage.act(acts.Prove(by="ana"))).accepted
+    stage.town.tasks.faults.errors.clear()
+    follower = of(stage, seen.run)
+    await follower.until("the tickets", lambda seen: set(short(seen).values()) == {"open"})
     await stage.proved()
 
 
