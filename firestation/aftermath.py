@@ -58,7 +58,10 @@ def course(incident: Incident) -> Course:
 
 
 def handed(incident: Incident) -> Handed:
-    """What the incident tells whoever follows its tasks: their tickets, and in the end how it ended."""
+    """What the incident tells whoever follows its tasks: what they are now, their tickets, and how it ended.
+
+    Until it has recovered (once more) no task has a day.
+    """
     waiver, proof = incident.lock_waiver, incident.lock
     stands = seconding.good(incident, incident.ended_at or incident.now)
     kept = set(LockWaiver.model_fields)
@@ -68,6 +71,7 @@ def handed(incident: Incident) -> Handed:
         ended=incident.ended,
         waiver=LockWaiver(**waiver.model_dump(include=kept)) if waiver and waiver.until else None,
         lock_proved=(proof is not None and proof.proved) or isinstance(stands, Attestation),
+        tasks=tuple(tasks(incident)) if incident.restored_at else (),
         more=(_look_again(incident, stands),)
         if isinstance(stands, Attestation) and incident.ended == "closed"
         else (),
@@ -88,12 +92,18 @@ def _look_again(incident: Incident, said: Attestation) -> Task:
     )
 
 
+def unopened(incident: Incident) -> tuple[Task, ...]:
+    """The tasks that have no ticket yet."""
+    there = {(each.kind, each.name) for each in incident.tickets}
+    return tuple(each for each in tasks(incident) if (each.kind, each.name) not in there)
+
+
 def asked_for(incident: Incident) -> bool:
     """Whether each of its tasks was put to a tracker, or could not be."""
-    there = {(each.kind, each.name) for each in incident.tickets}
-    return "task" in incident.trouble or all((each.kind, each.name) in there for each in tasks(incident))
+    return "task" in incident.trouble or not unopened(incident)
 
 
 def is_left(incident: Incident) -> bool:
-    """Whether its tasks were put to a tracker, so that somebody follows them up."""
-    return incident.since(4) and bool(incident.tickets or incident.postmortem or "task" in incident.trouble)
+    """Whether its tasks were put to a tracker, or would have been before it was closed: somebody follows them up."""
+    put = incident.tickets or incident.postmortem or "task" in incident.trouble
+    return incident.since(4) and (bool(put) or incident.ended == "closed")

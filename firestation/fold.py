@@ -5,6 +5,7 @@ from functools import reduce, singledispatch
 
 from firestation import record, recurrence
 from firestation.acts import Approve, Lift
+from firestation.aftermath import unopened
 from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
@@ -398,7 +399,10 @@ def _no_run(incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.TaskOpened, incident: Incident) -> Incident:
-    return incident.changed(tickets=(*incident.tickets, event.ticket))
+    incident = incident.changed(tickets=(*incident.tickets, event.ticket))
+    if incident.since(4) and not unopened(incident):  # the tracker is back
+        return incident.changed(trouble=without(incident.trouble, "task"))
+    return incident
 
 
 @_apply.register

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from firestation.after_action import Task, Ticket, TicketState
+from firestation.after_action import Task, TaskKind, Ticket, TicketState
 from firestation.authority import Role, Roster
 from firestation.clock import NEVER
 from firestation.credentials import holds_credential
@@ -74,6 +74,11 @@ class TaskCourse(Model):
         return f"task-{name}"[:63] if self.task.name in OWN_TASKS else name
 
     @property
+    def key(self) -> tuple[TaskKind, str | None]:
+        """What tells it from the other tasks of its incident, and so its ticket."""
+        return self.task.kind, self.task.name
+
+    @property
     def due(self) -> datetime:
         """When it has to be done."""
         return self.task.due or NEVER
@@ -102,8 +107,8 @@ class Note(Model):
 class Handed(Model):
     """What the incident hands over: the tickets, who is captain, and in the end how it ended.
 
-    `lock_proved`: a proof, or the word of two people for a process, stands for the lock. `more`: what else is left to
-    people, of which no tracker knows.
+    `lock_proved`: a proof, or the word of two people for a process, stands for the lock. `tasks`: as they are now, with
+    those that another runbook has added. `more`: what else is left to people, of which no tracker knows.
     """
 
     tickets: tuple[Ticket, ...]
@@ -111,6 +116,7 @@ class Handed(Model):
     ended: Literal["closed", "dismissed", "merged"] | None = None
     waiver: LockWaiver | None = None
     lock_proved: bool = False
+    tasks: tuple[Task, ...] = Field(default=(), exclude_if=lambda value: not value)
     more: tuple[Task, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
@@ -174,15 +180,20 @@ class Course(Model):
         if self.ended:
             proved = news.lock_proved and not self.lock_proved
             return self.changed(lock_proved=True) if proved else self
-        found = {(each.kind, each.name): each for each in news.tickets}
-        tasks = tuple(
-            each.changed(ticket=each.ticket or found.get((each.task.kind, each.task.name)))
-            for each in self.tasks
-        )
+        tickets = {(each.kind, each.name): each for each in news.tickets}
+        latest = {(each.kind, each.name): each for each in news.tasks}
         given = {name: getattr(news, name) for name in ("captain", "ended", "waiver", "lock_proved")}
-        known = {each.name for each in tasks}
-        more = (TaskCourse(task=each, asked=False) for each in news.more)
-        return self.changed(tasks=(*tasks, *(each for each in more if each.name not in known)), **given)
+        known = {each.name for each in self.tasks}
+        more = [TaskCourse(task=each) for each in news.tasks]
+        more += [TaskCourse(task=each, asked=False) for each in news.more]
+        tasks = [
+            each.changed(
+                task=each.task if each.done else latest.get(each.key, each.task),
+                ticket=each.ticket or tickets.get(each.key),
+            )
+            for each in (*self.tasks, *(each for each in more if each.name not in known))
+        ]
+        return self.changed(tasks=tuple(tasks), **given)
 
 
 # What is due -------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def _of_waiver(course: Course) -> str:
 def _ticket(task: TaskCourse) -> str:
     if task.ticket:
         return task.ticket.reference
-    return "none, the tracker could not be reached when it was opened" if task.asked else "none"
+    return "none, for no tracker has taken the task" if task.asked else "none"
 
 
 def _on(moment: datetime) -> str:

@@ -1,7 +1,6 @@
 """What each activity of a history is in the record: which event its answer makes, and which its failure."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from firestation import orders, record
 from firestation.after_action import LockProof, SoakReport, Ticket
@@ -92,12 +91,8 @@ def _sent(step: Step, incident: Incident) -> Event | None:
     )
 
 
-def _failing(name: Literal["draft", "task"]) -> Translate:
-    def translate(step: Step, incident: Incident) -> Event | None:
-        del incident
-        return record.Failed(at=step.at, step=name, detail=step.answer)
-
-    return translate
+def _not_drafted(step: Step, _: Incident) -> Event:
+    return record.Failed(at=step.at, step="draft", detail=step.answer)
 
 
 def _tried(step: Step, incident: Incident) -> Event | None:
@@ -122,7 +117,12 @@ def _leased(step: Step, _: Incident) -> Event:
     return leased(step.at, order, answer)
 
 
-def _opened(step: Step, _: Incident) -> Event:
+def _opened(step: Step, incident: Incident) -> Event | None:
+    """A task that was still being opened when the incident ended is left to whoever follows it up."""
+    if incident.ended and incident.since(4):
+        return None
+    if step.kind == "failed":
+        return record.Failed(at=step.at, step="task", detail=step.answer)
     name = orders.TaskOrder.model_validate(step.given).task.name
     return record.TaskOpened(at=step.at, ticket=Ticket.model_validate(step.answer).changed(name=name))
 
@@ -193,10 +193,10 @@ FAILED: dict[str, Translate] = {
     "probe": _probed,
     "soak": _not_soaked,
     "send": _sent,
-    "open_task": _failing("task"),
+    "open_task": _opened,
     "prove_lock": _tried,
-    "keep": _failing("draft"),
-    "draft": _failing("draft"),
+    "keep": _not_drafted,
+    "draft": _not_drafted,
     "recall_locks": _recalled,
     "hang_lock": _hung,
     "publish": _published,

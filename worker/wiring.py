@@ -42,10 +42,18 @@ from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
+from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
 from workflows.wall import LockHanger
 
-WORKFLOWS = [IncidentWorkflow, AfterActionWorkflow, LeverLease, LockHanger, PagePublisher]
+WORKFLOWS = [
+    IncidentWorkflow,
+    AfterActionWorkflow,
+    LeverLease,
+    LockHanger,
+    PostmortemDrafter,
+    PagePublisher,
+]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
 PASSED_THROUGH = ("firestation", "activities", "workflows.messages")

@@ -1,25 +1,17 @@
-"""Convert every incident into a lock: the tasks, the lock with its proof, the postmortem."""
+"""Convert every incident into a lock: written from the frozen evidence, and proved on it and on the live system."""
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import (
-    ActivityError,
-    FailureError,
-    WorkflowAlreadyStartedError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import ActivityError
 
 from firestation import record
-from firestation.after_action import LockProof, Task, Ticket
-from firestation.aftermath import course, handed, is_left, tasks
+from firestation.after_action import LockProof
+from firestation.aftermath import unopened
 from firestation.evidence import ArtifactRef
-from firestation.firebreak import effect_key
-from firestation.orders import KeepOrder, LockOrder, TaskOrder
+from firestation.orders import KeepOrder, LockOrder
 from firestation.postmortem import draft, shortened
 from firestation.state import Phase
-from workflows import messages
 from workflows.house import House, why
-from workflows.search import following
+from workflows.tasks import open_task
 
 
 async def make_the_lock(house: House) -> None:
@@ -28,72 +20,17 @@ async def make_the_lock(house: House) -> None:
     def due() -> bool:
         return house.incident.phase is Phase.AFTER_ACTION and house.incident.lock_wanted
 
-    while await house.until(due):
-        for task in tasks(house.incident):
-            await _open_task(house, task)
-        await _follow_up(house)
+    def by_machine() -> bool:  # since edition 4 what else is owed is done in rooms of its own
+        return due() and not (house.incident.since(4) and house.incident.brief.runbook.lock.kind == "process")
+
+    while await house.until(by_machine):
+        if house.incident.since(4):
+            await _prove(house)
+            continue
+        for task in unopened(house.incident):
+            await open_task(house, task)
         await _prove(house)
-        if not house.incident.since(4):
-            await _draft(house)
-        else:  # what is left of a process is its draft, which is made in the other room
-            await house.until(lambda: not (due() and house.incident.brief.runbook.lock.kind == "process"))
-
-
-async def _open_task(house: House, task: Task) -> None:
-    incident = house.incident
-    if any((ticket.kind, ticket.name) == (task.kind, task.name) for ticket in incident.tickets):
-        return
-    step = f"task-{task.kind}" + (f"-{task.name}" if task.name else "")
-    order = TaskOrder(
-        tracker=incident.brief.system.trackers[0],
-        task=task,
-        key=effect_key(incident.id, incident.mark, step),
-    )
-    try:
-        ticket = await house.do("open_task", order, Ticket, f"open the task: {task.title}")
-        house.happen(record.TaskOpened(at=workflow.now(), ticket=ticket.changed(name=task.name)))
-    except ActivityError as error:
-        house.happen(record.Failed(at=workflow.now(), step="task", detail=why(error)))
-
-
-async def _follow_up(house: House) -> None:
-    """Let the tasks be followed up by a workflow of their own, which outlives this one. Started once a fire.
-
-    The id says so, whatever is continued or tried again: it outlives the incident, so it is never free meanwhile.
-    """
-    if not is_left(house.incident):
-        return
-    found = course(house.incident)
-    values = following(found, workflow.now())
-    try:
-        await workflow.start_child_workflow(
-            messages.AFTER_ACTION,
-            messages.AfterStart(course=found),
-            id=messages.after_id(found.incident, found.mark),
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            memo={"title": found.title, messages.STATION: found.roster.station},
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(key, value) for key, value in values.items()]
-            ),
-            static_summary=f"the tasks of {found.incident}",
-        )
-    except WorkflowAlreadyStartedError:
-        await hand_over(house)  # it was tried again, and more of the tasks may stand in the tracker now
-
-
-async def hand_over(house: House) -> None:
-    """Tell whoever follows up the tasks what they cannot know: the tickets, the captain, and how it ended."""
-    incident = house.incident
-    if not is_left(incident):
-        return
-    follower = workflow.get_external_workflow_handle(messages.after_id(incident.id, incident.mark))
-    try:
-        await follower.signal(messages.TOLD, handed(incident))
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.warning("nobody follows up the tasks of %s any more: %s", incident.id, error)
+        await _draft(house)
 
 
 async def _prove(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -94,11 +94,24 @@ class House:
 
     # The outside world -------------------------------------------------------------------------------
 
-    async def do(self, activity: str, order: Any, answer: type[Result], summary: str) -> Result:
-        """Run an activity with the options of the table. Raises `ActivityError` when it has finally failed."""
+    async def do(
+        self,
+        activity: str,
+        order: Any,
+        answer: type[Result],
+        summary: str,
+        within: timedelta | None = None,
+    ) -> Result:
+        """Run an activity with the options of the table, but no longer than `within` if that is given.
+
+        Raises `ActivityError` when it has finally failed.
+        """
+        options = OPTIONS[activity].copy()
+        if within:
+            options["schedule_to_close_timeout"] = within
         try:
             result: Result = await workflow.execute_activity(
-                activity, order, result_type=answer, summary=summary[:200], **OPTIONS[activity]
+                activity, order, result_type=answer, summary=summary[:200], **options
             )
         except ActivityError as error:
             if is_cancelled_exception(error):  # by `whilst`: it is not wanted any more, and has not failed

@@ -16,7 +16,7 @@ from firestation.acts import ACTS
 from firestation.alarm import Alarms
 from firestation.record import Acted
 from workflows import messages
-from workflows.after_action import hand_over, make_the_lock
+from workflows.after_action import make_the_lock
 from workflows.clock import keep_the_list, keep_time
 from workflows.firebreaks import guard
 from workflows.hearing import read, refusals_as_failures, signals_first
@@ -26,6 +26,7 @@ from workflows.postmortem import write_its_end, write_the_postmortem
 from workflows.public_page import keep_the_public_page, leave_the_public_page
 from workflows.recovery import prove_recovery
 from workflows.snapshot import freeze_the_scene
+from workflows.tasks import follow_the_tasks, hand_over, open_the_tasks
 from workflows.wall import keep_the_wall, leave_the_lock, recall_the_locks
 from workflows.words import PURPOSES, Purpose, deliver
 
@@ -55,6 +56,8 @@ class IncidentWorkflow:
             *(guard(house, lever) for lever in start.brief.system.levers),  # contain before you theorize
             prove_recovery(house),
             make_the_lock(house),  # convert every incident into a lock
+            open_the_tasks(house),
+            follow_the_tasks(house),
             write_the_postmortem(house),
             keep_time(house),
             keep_the_list(house),

@@ -35,7 +35,7 @@ OPTIONS: dict[str, Options] = {
     "measure": _within(timedelta(minutes=1), QUICK),
     "seal": _within(timedelta(minutes=1), QUICK),
     "keep": _within(timedelta(minutes=2), PATIENT),
-    # The last one is made when the incident has ended, and a new fire waits for it.
+    # The last one has less time (`postmortem.LAST`): the incident has ended, and a new fire waits for its id.
     "draft": _within(timedelta(minutes=2), PATIENT),
     # Temporal itself is asked, so there is no giving up: whoever can schedule this can do it.
     "take_lease": _until_done(timedelta(seconds=10)),

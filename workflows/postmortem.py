@@ -1,8 +1,11 @@
 """The postmortem is drafted when the lock was tried, again when anything that it tells of has changed, and at the end.
 
 A draft tells the whole record as of then. It is made in the activity, where time is no matter, and merged there with
-what people wrote.
+what people wrote. When the store is away at the end the incident does not wait for it, for the next alarm of the same
+fire needs its id: a workflow of its own, which nothing waits for, goes on trying for as long as it takes.
 """
+
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -15,11 +18,26 @@ from firestation.postmortem import packed
 from firestation.record import Event
 from firestation.state import Incident, Phase
 from workflows.house import House, why
+from workflows.perseverance import leave, persevere
 
 QUIET_SECONDS = 300.0
 """How long other changes gather before it is drafted again: each draft is a page of the history."""
 
-MACHINERY = (record.Drafted, record.Sent, record.Unsent, record.Said, record.Released, record.Reminded)
+LAST = timedelta(seconds=20)
+"""So long the last draft, which is made when the incident has ended, keeps the incident's id from a new fire."""
+
+DRAFTER = "PostmortemDrafter"
+
+MACHINERY = (
+    record.Drafted,
+    record.Sent,
+    record.Unsent,
+    record.Said,
+    record.Released,
+    record.Reminded,
+    record.NotRecalled,  # the wall is asked again, every hour at last, for as long as it is away
+    record.NotHung,
+)
 
 
 async def write_the_postmortem(house: House) -> None:
@@ -52,8 +70,13 @@ def _tried(incident: Incident) -> bool:
 
 async def write_its_end(house: House) -> None:
     """The last draft, once the last words are out: it holds the end."""
-    if house.incident.since(4) and house.incident.phase is Phase.CLOSED:
-        await _draft(house)
+    incident = house.incident
+    if not (incident.since(4) and incident.phase is Phase.CLOSED):
+        return
+    order = _order(house)
+    if not await _draft(house, LAST):
+        name = f"draft/{incident.id}-{incident.mark}"
+        await leave(DRAFTER, order, name, f"the postmortem of {incident.id}, with its end")
 
 
 def _told_before(house: House) -> int:
@@ -64,17 +87,37 @@ def _told_before(house: House) -> int:
 
 
 def _tells(event: Event) -> bool:
-    return not isinstance(event, MACHINERY) and not _failed(event, "draft")
+    return not isinstance(event, MACHINERY) and not _failed(event, "draft") and not _failed(event, "task")
 
 
 def _failed(event: Event, step: str) -> bool:
     return isinstance(event, record.Failed) and event.step == step
 
 
-async def _draft(house: House) -> None:
-    order = DraftOrder(incident=house.incident.id, packed=packed(tuple(house.record)))
+def _order(house: House) -> DraftOrder:
+    return DraftOrder(incident=house.incident.id, packed=packed(tuple(house.record)))
+
+
+async def _draft(house: House, within: timedelta | None = None) -> bool:
+    """Draft what the record tells; whether that could be kept."""
+    what = "keep the draft of the postmortem"
     try:
-        artifact = await house.do("draft", order, ArtifactRef, "keep the draft of the postmortem")
-        house.happen(record.Drafted(at=workflow.now(), artifact=artifact))
+        artifact = await house.do("draft", _order(house), ArtifactRef, what, within)
     except ActivityError as error:
         house.happen(record.Failed(at=workflow.now(), step="draft", detail=why(error)))
+        return False
+    house.happen(record.Drafted(at=workflow.now(), artifact=artifact))
+    return True
+
+
+@workflow.defn(name=DRAFTER)
+class PostmortemDrafter:
+    """Keeps one draft, for as long as it takes. The order holds the whole record, so it needs nothing else."""
+
+    @workflow.run
+    async def run(self, order: DraftOrder) -> ArtifactRef:
+        """Tried for as long as it takes."""
+        artifact: ArtifactRef = await persevere(
+            "draft", order, ArtifactRef, f"the postmortem of {order.incident}"
+        )
+        return artifact

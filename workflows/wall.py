@@ -5,8 +5,6 @@ not wait for the store. When the store is away the incident does not wait either
 needs its id: a workflow of its own, which nothing waits for, goes on trying for as long as it takes.
 """
 
-from datetime import timedelta
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -14,10 +12,9 @@ from firestation import record, recurrence
 from firestation.orders import HangOrder, RecallOrder
 from firestation.wall import Entry, Hanging, Recall, names
 from workflows.house import House, why
-from workflows.options import OPTIONS
+from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, leave, persevere
 
 HANGER = "LockHanger"
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
 
 async def recall_the_locks(house: House) -> None:
@@ -72,13 +69,8 @@ async def leave_the_lock(house: House) -> None:
         if not await _hang(house, left[0]):
             break
     for entry in left:
-        await workflow.start_child_workflow(
-            HANGER,
-            HangOrder(entry=entry),
-            id=f"wall/{names(entry)[0]}",
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"hang {names(entry)[0]}"[:200],
-        )
+        name = names(entry)[0]
+        await leave(HANGER, HangOrder(entry=entry), f"wall/{name}", f"hang {name}")
 
 
 async def _hang(house: House, entry: Entry) -> bool:
@@ -97,18 +89,6 @@ class LockHanger:
 
     @workflow.run
     async def run(self, order: HangOrder) -> Hanging:
-        """Try, wait longer and longer, and try again: a store that is away comes back, and a wrong key is put right."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                hanging: Hanging = await workflow.execute_activity(
-                    "hang_lock", order, result_type=Hanging, **OPTIONS["hang_lock"]
-                )
-            except ActivityError as error:
-                workflow.logger.warning("%s does not hang yet: %s", names(order.entry)[0], why(error))
-            else:
-                return hanging
-            await workflow.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-            if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(order)
+        """Tried for as long as it takes."""
+        hanging: Hanging = await persevere("hang_lock", order, Hanging, f"hang {names(order.entry)[0]}")
+        return hanging

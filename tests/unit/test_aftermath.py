@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from firestation.after_action import Attestation
+from firestation.after_action import Attestation, Ticket
 from firestation.aftermath import LOOK_AGAIN, course, handed, is_left, tasks
 from firestation.fold import begin
+from firestation.follow_up import Finish, finished
 from firestation.lock_plan import LOCK_WITHIN, LockPlan
 from firestation.record import Opened
 from firestation.runbook import FollowUp, PostmortemPlan
@@ -103,3 +104,32 @@ def test_who_waived_is_reminded_though_people_stood_for_a_process_whose_day_had_
     assert not handed(found).lock_proved
     assert course(found).waived
     assert handed(found).more == ()
+
+
+def test_a_new_captain_owns_what_has_no_other_owner_and_is_not_done() -> None:
+    found = course(incident())
+    found = finished(found, Finish(by="ana", task="postmortem", reason="it is written"), START)
+    later = found.told(handed(incident().changed(captain="ben")))
+    assert later.captain == "ben"
+    assert [each.task.owner for each in later.tasks] == ["ana", "ben", "search team"]
+
+
+def test_the_tasks_of_another_runbook_come_with_their_tickets_and_have_no_day_before_its_recovery() -> None:
+    first = incident()
+    other = first.brief.runbook.changed(runbook="cost", after_action=(REVIEW.changed(id="budget"),))
+    ticket = Ticket(kind="follow-up", tracker="tasks", reference="task 9", name="budget")
+    switched = first.changed(brief=first.brief.changed(runbook=other), restored_at=None)
+    assert handed(switched).tasks == ()
+    assert course(first).told(handed(switched)) == course(first)
+    restored = switched.changed(restored_at=START + timedelta(hours=5), tickets=(ticket,))
+    followed = course(first).told(handed(restored))
+    assert [each.name for each in followed.tasks] == ["postmortem", "eval-lock", "task-postmortem", "budget"]
+    assert (followed.tasks[-1].ticket, followed.tasks[-1].asked) == (ticket, True)
+    assert followed.told(handed(restored)) == followed, "told twice it is there once"
+
+
+def test_what_was_closed_before_any_task_was_opened_is_left_to_somebody() -> None:
+    assert not is_left(incident())
+    assert is_left(incident().changed(ended="closed"))
+    assert not is_left(incident().changed(ended="dismissed"))
+    assert not is_left(incident(edition=3).changed(ended="closed"))

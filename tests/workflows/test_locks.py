@@ -3,6 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from firestation import acts
@@ -13,16 +16,23 @@ from firestation.picture import Picture
 from firestation.severity import Severity
 from firestation.state import Phase
 from tests.property import worlds
-from tests.workflows.stage import PATIENCE, Stage, live, short_brief, stands
+from tests.workflows.stage import ON_THE_REAL_SERVER, PATIENCE, Stage, live, short_brief, stands
 from workflows import messages
 
 MONTH = timedelta(days=30)
+CHILD_ORDERED = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+TASK_DONE = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
 def next_fire(stage: Stage) -> Stage:
     """Another incident of the same town, on the same worker, after the town was set on fire again."""
     stage.town.reranker.moved_by_other("off")
     return Stage(stage.environment, stage.town, short_brief())
+
+
+def on_the_wall(stage: Stage) -> list[str]:
+    """What the wall of locks has; the postmortems stand on the same shelf."""
+    return [name for name in stage.town.shelf.kept if not name.startswith("postmortems/")]
 
 
 def told(seen: Picture, kind: str) -> list[str]:
@@ -68,7 +78,7 @@ async def test_a_lock_that_did_not_hold_is_named_by_the_next_incident_and_weighs
     await live(stage)
     await stage.ended()
     first = f"locks/refund-agent/reranker-regression/{stage.brief.incident}-"
-    (hung,) = stage.town.shelf.kept
+    (hung,) = on_the_wall(stage)
     assert hung.startswith(first)
     assert told(await stage.picture(), "hung")[0].startswith(
         "hung on the wall of locks: A late refund is denied"
@@ -93,11 +103,11 @@ async def test_a_lock_that_did_not_hold_is_named_by_the_next_incident_and_weighs
         "the pager to be told",
         lambda _: any(line in each.title for each in again.town.pager.sent.values()),
     )
-    assert len(again.town.shelf.kept) == 1, "it is no fire before somebody has declared it"
+    assert len(on_the_wall(again)) == 1, "it is no fire before somebody has declared it"
     await live(again, after=Phase.OPEN, until=Phase.CLOSED)
     await again.ended()
     mark = (await again.picture()).run
-    names = sorted(again.town.shelf.kept)
+    names = sorted(on_the_wall(again))
     assert names == sorted(
         [
             hung,
@@ -208,7 +218,35 @@ async def test_an_incident_ends_though_its_lock_cannot_be_hung_yet(stage: Stage)
     stage.town.shelf.faults.errors.clear()
     async with asyncio.timeout(PATIENCE):
         await hanger.result()
-    assert list(stage.town.shelf.kept) == [name]
+    assert on_the_wall(stage) == [name]
+
+
+@ON_THE_REAL_SERVER
+async def test_an_end_that_is_lived_again_finds_its_lock_being_hung_already(stage: Stage) -> None:
+    """Somebody resets the workflow to before its end, while the work that it has left behind goes on."""
+    await live(stage, until=Phase.AFTER_ACTION)
+    await stage.until("the lock", lambda seen: seen.lock_proved and seen.postmortem)
+    away(stage)
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    before = (await stage.handle.describe()).run_id
+    history = await stage.handle.fetch_history()
+    ordered = [each.event_id for each in history.events if each.event_type == CHILD_ORDERED][-2]
+    task = [
+        each.event_id for each in history.events if each.event_type == TASK_DONE and each.event_id < ordered
+    ]
+    await stage.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=stage.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=stage.brief.incident, run_id=before),
+            reason="a test",
+            request_id=before,
+            workflow_task_finish_event_id=task[-1],
+        )
+    )
+    again = stage.client.get_workflow_handle(stage.brief.incident, result_type=messages.Closing)
+    assert (await again.result()).outcome is Phase.CLOSED
+    assert (await again.describe()).run_id != before
 
 
 async def test_a_forged_lock_breaks_nothing(stage: Stage) -> None:
@@ -221,7 +259,7 @@ async def test_a_forged_lock_breaks_nothing(stage: Stage) -> None:
     assert seen.recall
     assert [each.name for each in seen.recall.doubts] == [name]
     assert seen.recalled == ()
-    assert len(stage.town.shelf.kept) == 2
+    assert len(on_the_wall(stage)) == 2
     await stage.proved()
 
 

@@ -1,5 +1,6 @@
 """The postmortem of a running incident: drafted when the lock was tried, again on news, and whole at the end."""
 
+import asyncio
 import base64
 import json
 import re
@@ -7,14 +8,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio.client import WorkflowExecutionStatus
+
 from firestation import acts
 from firestation.errors import Denied
+from firestation.history import read_run
 from firestation.ports import Artifact
 from firestation.postmortem import unpacked
 from firestation.postmortem.documents import Documents, Version
 from firestation.state import Phase
-from tests.workflows.stage import ON_THE_REAL_SERVER, Stage, live
-from workflows.histories import as_json, fetch_chain
+from tests.workflows.stage import ON_THE_REAL_SERVER, PATIENCE, Stage, live
+from worker.replay import replay
+from workflows import messages
+from workflows.histories import as_json, fetch_chain, fetch_family
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -54,6 +60,18 @@ async def drafted(stage: Stage) -> Version:
     await live(stage, until=Phase.AFTER_ACTION)
     await stage.until("the draft", lambda seen: seen.postmortem and seen.lock)
     return await latest(stage)
+
+
+async def unfollowed(stage: Stage) -> None:
+    """End whoever follows up the tasks: the real server skips no time of a workflow while a child of it runs."""
+    if not stage.environment.supports_time_skipping_v2:
+        return
+    run = (await stage.picture()).run
+    child = stage.environment.client.get_workflow_handle(messages.after_id(stage.brief.incident, run))
+    await child.terminate("a test lets the time of its parent pass")
+    async with asyncio.timeout(PATIENCE):
+        while (await stage.handle.describe()).raw_description.pending_children:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def write(stage: Stage, found: Version, text: str) -> Version:
@@ -122,6 +140,7 @@ def _json(name: str, content: Any, provides: str) -> Artifact:
 
 async def test_news_after_the_recovery_is_drafted_in_a_while(stage: Stage) -> None:
     first = await drafted(stage)
+    await unfollowed(stage)
     await stage.do(acts.Note(by="ben", text="the vendor confirms it", standing="fact"))
     told = first.text
     await stage.later(
@@ -134,6 +153,26 @@ async def test_news_after_the_recovery_is_drafted_in_a_while(stage: Stage) -> No
     assert "the vendor confirms it" in second.text
     events = [int(number) for number in re.findall(r'<a id="e(\d+)"></a>', second.text)]
     assert events == list(range(1, len(events) + 1))
+
+
+async def test_a_wall_that_is_away_is_no_news(stage: Stage) -> None:
+    """It is asked again for as long as it is away, and each draft would have the whole record in it."""
+    shelf, names = stage.town.shelf, stage.town.shelf.names
+
+    async def refuse(folder: str) -> dict[str, datetime]:
+        if folder.startswith("postmortems"):
+            return await names(folder)
+        raise Denied("the wall is away")
+
+    shelf.names = refuse  # type: ignore[method-assign]
+    await drafted(stage)
+    await unfollowed(stage)
+    seen = await stage.later(
+        "the wall to be asked for the seventh time, 315 s after the first",
+        lambda seen: [each.kind for each in seen.timeline].count("not-recalled") >= 7,
+        timedelta(seconds=340),
+    )
+    assert [each.kind for each in seen.timeline].count("drafted") == 1
 
 
 @ON_THE_REAL_SERVER
@@ -159,3 +198,35 @@ async def test_a_shelf_that_refuses_holds_up_nothing_and_stands_on_the_record(st
     await stage.ended()
     assert "closes the incident" in (await latest(stage)).text
     assert (await stage.proved()).phase is Phase.CLOSED
+
+
+async def test_a_store_that_is_away_at_the_close_gets_the_end_when_it_is_back(stage: Stage) -> None:
+    """A workflow of its own goes on, so that the incident's id is free for the next alarm of this fire."""
+    await drafted(stage)
+    stage.town.shelf.faults.errors.extend(Denied("the store is away") for _ in range(1000))
+    await stage.do(acts.Close(by="ana"))
+    await stage.ended()
+    seen = await stage.picture()
+    client = stage.environment.client
+    drafter = client.get_workflow_handle(f"draft/{seen.incident}-{seen.run}")
+    assert (await drafter.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert "the store is away" in seen.trouble["draft"]
+    stage.town.shelf.faults.errors.clear()
+    async with asyncio.timeout(PATIENCE):
+        await drafter.result()
+    assert "- End: closed" in (await latest(stage)).text
+    await stage.proved()
+    family = [read_run(chain[0]).result or {} for chain in await fetch_family(client, seen.incident)]
+    assert [each for each in family if each.get("name") == f"postmortem-{seen.incident}.md"]
+    assert await replay([await drafter.fetch_history()]) is None
+    last = [
+        each
+        for each in as_json((await fetch_chain(client, seen.incident))[-1])["events"]
+        if _orders_a_draft(each)
+    ][-1]
+    assert last["activityTaskScheduledEventAttributes"]["scheduleToCloseTimeout"] == "20s"
+
+
+def _orders_a_draft(event: dict[str, Any]) -> bool:
+    kind = event.get("activityTaskScheduledEventAttributes", {}).get("activityType", {})
+    return bool(kind.get("name") == "draft")

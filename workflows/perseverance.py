@@ -1,0 +1,47 @@
+"""Work that an ended incident leaves behind: it is tried for as long as it takes, and nobody waits for it."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+
+from workflows.house import why
+from workflows.options import OPTIONS
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
+
+
+async def leave(child: str, order: Any, name: str, summary: str) -> None:
+    """Leave this order to a workflow of its own of this id; after a reset it may be at it already."""
+    try:
+        started = await workflow.start_child_workflow(
+            child,
+            order,
+            id=name,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=summary[:200],
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("%s is at it already", name)
+    else:
+        let_go(started)
+
+
+def let_go(child: workflow.ChildWorkflowHandle[Any, Any]) -> None:
+    """Nobody waits for this child, so its end is no trouble of ours, not even when somebody terminates it."""
+    child.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+
+async def persevere(activity: str, order: Any, answer: type[Any], what: str) -> Any:
+    """Try, wait longer and longer, and try again: a store that is away comes back, and a wrong key is put right."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await workflow.execute_activity(activity, order, result_type=answer, **OPTIONS[activity])
+        except ActivityError as error:
+            workflow.logger.warning("%s: not yet: %s", what, why(error))
+        await workflow.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        if workflow.info().is_continue_as_new_suggested():
+            workflow.continue_as_new(order)
