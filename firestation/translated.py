@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-from firestation import orders, record
+from firestation import orders, proofs, record
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.board import Receipt
 from firestation.due import settled
@@ -105,7 +105,7 @@ def _tried(step: Step, incident: Incident) -> Event | None:
         return None
     if step.kind == "failed":
         return record.Failed(at=step.at, step="lock", detail=step.answer)
-    return record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer))
+    return proofs.tried(incident, step.at, LockProof.model_validate(step.answer))
 
 
 def _sealed(step: Step, _: Incident) -> Event:

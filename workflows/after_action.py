@@ -9,7 +9,7 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from firestation import record
+from firestation import proofs, record
 from firestation.after_action import LockProof, Task, Ticket
 from firestation.aftermath import course, handed, is_left, tasks
 from firestation.evidence import ArtifactRef
@@ -116,7 +116,7 @@ async def _run(house: House, order: LockOrder) -> None:
     event: record.LockTried | record.Failed
     try:
         proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {order.plan.title}")
-        event = record.LockTried(at=workflow.now(), proof=proof)
+        event = proofs.tried(house.incident, workflow.now(), proof)
     except ActivityError as error:
         event = record.Failed(at=workflow.now(), step="lock", detail=why(error))
     if not (house.incident.ended and house.incident.since(4)):  # it keeps the lock that it closed with
