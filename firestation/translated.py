@@ -100,8 +100,7 @@ def _failing(name: Literal["draft", "task"]) -> Translate:
 
 
 def _tried(step: Step, incident: Incident) -> Event | None:
-    """What a run shows that the end has overtaken is nothing any more: the incident keeps the lock it closed with."""
-    if incident.ended and incident.since(4):
+    if proofs.overtaken(incident, orders.LockOrder.model_validate(step.given)):
         return None
     if step.kind == "failed":
         return record.Failed(at=step.at, step="lock", detail=step.answer)

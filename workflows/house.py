@@ -127,10 +127,6 @@ class House:
         """
         return await _unless(lambda: self.leaving or not condition(), work)
 
-    async def unless_ended(self, work: Awaitable[Result]) -> Result | None:
-        """The same for work that the end of the incident makes void, and that a page which turns waits for."""
-        return await _unless(lambda: self.incident.ended is not None, work)
-
 
 async def _unless(void: Callable[[], bool], work: Awaitable[Result]) -> Result | None:
     task = asyncio.ensure_future(work)

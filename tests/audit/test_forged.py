@@ -732,6 +732,9 @@ def the_proof_of_the_lock_is_altered(given: Case) -> int:
 def _of_this_edition(given: Case) -> None:
     """Every run of the history says that it was opened by what is built now, which judges a proof by its plan."""
     briefly(given, lambda brief: brief.update(edition=EDITION))
+    moved = len(results(given, "move_lever"))
+    for _, order in ordered(given, "prove_lock"):
+        alter(order["input"], changes=moved)
 
 
 @insider("rules", "1 of 3 runs on the live system", rule=9, story="closed")
@@ -753,6 +756,16 @@ def the_proof_is_of_a_lock_of_another_kind(given: Case) -> int:
         given,
         lambda brief: brief["runbook"]["lock"].update(kind="guardrail", input="$.text", control=control),
     )
+    ((event, _),) = updates(given, "close")
+    return event
+
+
+@insider("rules", "there is no lock yet", rule=9, story="closed")
+def the_proof_is_older_than_the_last_move(given: Case) -> int:
+    """What it was run on is not the system that was closed."""
+    _of_this_edition(given)
+    for _, order in ordered(given, "prove_lock"):
+        alter(order["input"], changes=1)
     ((event, _),) = updates(given, "close")
     return event
 

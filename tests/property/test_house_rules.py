@@ -178,9 +178,12 @@ def check_the_rules_afresh(world: World) -> None:
 
 
 def whole_proof(events: list[Any]) -> bool:
-    """Whether the last try of the lock failed on what was frozen, and passed three times on what is live."""
+    """Whether the last try of the lock failed on what was frozen, and passed three times on what is live, and is."""
     tries = [each for each in events if isinstance(each, record.LockTried)]
     if not tries:
+        return False
+    moved = [each for each in events[events.index(tries[-1]) :] if isinstance(each, record.Moved)]
+    if any(each.order.purpose == "lift" or each.outcome.result != "drifted" for each in moved):
         return False
     said = [(run.against, run.outcome) for run in tries[-1].proof.runs]
     return said == [("frozen", "failed"), *[("live", "passed")] * 3]

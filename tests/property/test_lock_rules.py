@@ -15,16 +15,21 @@ from firestation.authority import Role
 from firestation.briefing import briefing
 from firestation.expect import Expectation
 from firestation.fold import fold
+from firestation.history import Step
 from firestation.lock_plan import Control, Judge, LockPlan
+from firestation.orders import LockOrder
 from firestation.paging import page_text
 from firestation.picture import picture
 from firestation.postmortem.causes import went_badly, went_well
+from firestation.postmortem.machine import lock as told_of_lock
 from firestation.postmortem.trail import Trail
+from firestation.proofs import MOVED_SINCE, overtaken
 from firestation.quorum import still_missing
 from firestation.record import EDITION
 from firestation.recurrence import broken, heavier, owed
 from firestation.severity import Proposal, Severity
 from firestation.state import Phase
+from firestation.translated import DONE
 from firestation.verdicts import _lock as judged
 from firestation.wall import WallBreak, WallLock, names
 from tests.property.worlds import PEOPLE, World, artifact, move_forward, proof_of, runbook, wall_lock
@@ -489,3 +494,64 @@ def test_a_judge_that_asks_less_than_the_plan_proves_nothing() -> None:
     world.lock(confidence=proof.confidence.changed(wanted=0.1))
     assert not closes(world)
     assert "a share of 10%" in world.refusals[-1].missing
+
+
+# A proof of the system as it is -------------------------------------------------------------------------------
+
+
+def moved_again(world: World) -> None:
+    """The captain moves a lever once more and puts it back, and the recovery is measured anew."""
+    assert world.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    before = world.incident.restored_at
+    for _ in range(30):
+        if world.incident.phase is Phase.AFTER_ACTION and world.incident.restored_at != before:
+            return
+        if world.incident.pending or not world.work("tool"):
+            move_forward(world)
+    raise AssertionError(world.incident.phase)
+
+
+@pytest.mark.parametrize("edition", [3, EDITION])
+def test_a_lever_that_moves_after_the_proof_makes_it_void(edition: int) -> None:
+    world = after_action(edition=edition)
+    world.lock()
+    assert picture(world.incident, tuple(world.record)).lock_proved
+    before = world.incident.changes
+    moved_again(world)
+    assert world.incident.changes > before
+    if edition < EDITION:
+        assert not world.incident.lock_wanted
+        assert world.attempt(acts.Close(by="ana")) is None
+        return
+    assert world.incident.lock_wanted, "the engine tries it again"
+    refusal = world.attempt(acts.Close(by="ana"))
+    assert refusal
+    assert (refusal.rule, MOVED_SINCE in refusal.missing) == (9, True)
+    assert not picture(world.incident, tuple(world.record)).lock_proved
+    assert not handed(world.incident).lock_proved
+    assert judged(world.incident) == "missing"
+    assert any(MOVED_SINCE in each for each in told_of_lock(world.incident, trail(world)))
+    world.lock()
+    assert closes(world)
+
+
+@pytest.mark.parametrize("edition", [3, EDITION])
+def test_what_a_moving_lever_has_overtaken_proves_nothing_live_or_in_the_audit(edition: int) -> None:
+    """Its runs began before the lever moved, and its answer came after the next soak."""
+    world = after_action(edition=edition)
+    plan, check = world.incident.brief.runbook.lock, world.incident.brief.system.check("golden")
+    assert check
+    order = LockOrder(
+        incident=world.incident.id, plan=plan, check=check, evidence=(), changes=world.incident.changes
+    )
+
+    def answered() -> bool:
+        answer = proof_of(plan, world.now).model_dump(mode="json")
+        step = Step(1, world.now, "done", "prove_lock", order.model_dump(mode="json"), answer)
+        believed = DONE["prove_lock"](step, world.incident) is not None
+        assert believed is not overtaken(world.incident, order)
+        return believed
+
+    assert answered()
+    moved_again(world)
+    assert answered() is (edition < EDITION)
