@@ -13,6 +13,13 @@ from firestation.model import Duration, Id, Line, Model, Text, count, wrong_at
 
 LOCK_WITHIN = timedelta(days=14)
 
+ONE_RUN = timedelta(minutes=2)
+"""How long one run of a lock may take before it is stopped."""
+AROUND_THE_RUNS = timedelta(minutes=10)
+"""What may go by beside the runs: reading the evidence, keeping and signing, trying again."""
+LONGEST_TRIAL = timedelta(hours=6)
+"""How long the trial of a lock may take, if every run takes its time; `firestation runbook lint` refuses more."""
+
 ON: dict[Side, str] = {
     "frozen": "on the frozen evidence",
     "live": "on the live system",
@@ -137,6 +144,12 @@ class LockPlan(Model):
     def control_runs(self) -> int:
         """How often a guardrail gets what is harmless."""
         return self.live_runs if self.kind == "guardrail" else 0
+
+    @property
+    def trial(self) -> timedelta:
+        """How long its trial takes at most, when every run takes all of its time."""
+        runs = self.frozen_runs + self.live_runs + 2 * self.control_runs  # each control is asked both ways
+        return runs * ONE_RUN + AROUND_THE_RUNS
 
     def lacks(self, proof: LockProof) -> str | None:
         """What this proof lacks of what is demanded here, in words; None when it proves the lock of this plan."""

@@ -19,7 +19,7 @@ from firestation.record import Acted, Event, Opened, TurnedAway
 from firestation.rules import no_secrets
 from firestation.state import Incident
 from workflows.messages import Answer, IncidentStart
-from workflows.options import OPTIONS
+from workflows.options import options
 
 Result = TypeVar("Result")
 
@@ -95,10 +95,10 @@ class House:
     # The outside world -------------------------------------------------------------------------------
 
     async def do(self, activity: str, order: Any, answer: type[Result], summary: str) -> Result:
-        """Run an activity with the options of the table. Raises `ActivityError` when it has finally failed."""
+        """Run an activity with its options. Raises `ActivityError` when it has finally failed."""
         try:
             result: Result = await workflow.execute_activity(
-                activity, order, result_type=answer, summary=summary[:200], **OPTIONS[activity]
+                activity, order, result_type=answer, summary=summary[:200], **options(activity, order)
             )
         except ActivityError as error:
             if is_cancelled_exception(error):  # by `whilst`: it is not wanted any more, and has not failed
