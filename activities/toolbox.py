@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from firestation.errors import NotConfigured
+from firestation.lock_plan import ONE_RUN
 from firestation.locks.case import Case
 from firestation.locks.tool import Result, Tool
 
-RUN_SECONDS = 120
+RUN_SECONDS = int(ONE_RUN.total_seconds())
 MOST_OUTPUT = 256 * 1024
 """Bytes of the beginning of a run's output that are kept, and as many of its end."""
 MOST_REPORT = 64 * 1024 * 1024

@@ -295,7 +295,8 @@ def _left(seen: Picture) -> Iterator[Text]:
         yield Text(f"postmortem {seen.postmortem.digest[:12]}: {plain(seen.postmortem.name)}")
     if seen.lock:
         word = ("proved  ", GOOD) if seen.lock_proved else ("NOT PROVED  ", BAD)
-        yield Text.assemble("lock ", word, plain(seen.lock.verdict, SHORT))
+        said = f"{seen.lock_lacks}; {seen.lock.verdict}" if seen.lock_lacks else seen.lock.verdict
+        yield Text.assemble("lock ", word, plain(said, SHORT))
     if seen.wall_trouble:
         yield Text.assemble(("trouble ", BAD), f"the wall of locks: {plain(seen.wall_trouble, SHORT)}")
     for step, detail in seen.trouble.items():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from firestation import seconding
+from firestation import proofs, seconding
 from firestation.after_action import Attestation, Task, TaskKind
 from firestation.follow_up import Course, Handed, LockWaiver, TaskCourse
 from firestation.model import show_duration
@@ -62,7 +62,7 @@ def handed(incident: Incident) -> Handed:
 
     Until it has recovered (once more) no task has a day.
     """
-    waiver, proof = incident.lock_waiver, incident.lock
+    waiver = incident.lock_waiver
     stands = seconding.good(incident, incident.ended_at or incident.now)
     kept = set(LockWaiver.model_fields)
     return Handed(
@@ -70,7 +70,7 @@ def handed(incident: Incident) -> Handed:
         captain=_captain(incident),
         ended=incident.ended,
         waiver=LockWaiver(**waiver.model_dump(include=kept)) if waiver and waiver.until else None,
-        lock_proved=(proof is not None and proof.proved) or isinstance(stands, Attestation),
+        lock_proved=proofs.stands(incident) or isinstance(stands, Attestation),
         tasks=tuple(tasks(incident)) if incident.restored_at else (),
         more=(_look_again(incident, stands),)
         if isinstance(stands, Attestation) and incident.ended == "closed"

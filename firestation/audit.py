@@ -46,7 +46,7 @@ DERIVED = frozenset(
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""
 
-READINGS = frozenset({"measure", "probe", "soak", "recall_locks"})
+READINGS = frozenset({"measure", "probe", "soak", "recall_locks", "prove_lock"})
 """Activities that only look, and are done again by the next run when this one ends before it has taken the answer."""
 
 NONSENSE = (LookupError, TypeError, AttributeError, StopIteration, ValueError)

@@ -10,7 +10,7 @@ from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
 from firestation.firebreak import Firebreak, Lease, effect_key
-from firestation.fold_acts import acted, covered, with_page
+from firestation.fold_acts import acted, covered, unsettled, with_page
 from firestation.leases import compensate, drifted, fail_together, forget, go_on, lease, outdated
 from firestation.legal_course import altered, counted
 from firestation.model import Model, without
@@ -322,7 +322,7 @@ def _(event: record.Moved, incident: Incident) -> Incident:
     incident = incident.changed(positions=positions, done_keys=incident.done_keys | {order.key})
     if outcome.result == "drifted" and order.purpose == "move":
         return drifted(incident, digest, outcome.detail)
-    incident = incident.changed(changed_at=event.at, restored_at=None)
+    incident = unsettled(incident.changed(changed_at=event.at, restored_at=None))
     if outcome.result == "done" and order.purpose == "lift":
         return lease(incident, digest, state=Lease.LIFTED, trouble=None, found=outcome.found)
     if outcome.result == "done":
@@ -407,7 +407,7 @@ def _(event: record.TaskOpened, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.LockTried, incident: Incident) -> Incident:
-    return incident.changed(lock=event.proof, lock_wanted=False)
+    return incident.changed(lock=event.proof, lock_wanted=False, lock_changes=incident.changes)
 
 
 @_apply.register

@@ -10,7 +10,7 @@ from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
 from firestation.leases import asked_for, fail_together, lease, withdraw
 from firestation.legal_course import start, worded
-from firestation.model import Model
+from firestation.model import Model, without
 from firestation.quorum import enough
 from firestation.recurrence import weighed
 from firestation.seconding import seconded
@@ -228,7 +228,7 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
     if (
         incident.since(4) and brief.runbook.lock != runbook.lock
     ):  # another lock is demanded, and is still to be made
-        incident = incident.changed(lock=None, attestations=(), lock_wanted=True)
+        incident = unsettled(incident).changed(lock=None, attestations=(), lock_wanted=True)
     return incident.changed(
         wanted=(),
         skipped={},
@@ -236,6 +236,14 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
         stopped_by=None,
         restored_at=None,
     )
+
+
+def unsettled(incident: Incident) -> Incident:
+    """The state after what a lock is proved on has changed: it is to be tried again, once recovery was measured."""
+    incident = incident.changed(changes=incident.changes + 1)
+    if not incident.since(4) or incident.brief.runbook.lock.kind == "process":
+        return incident
+    return incident.changed(lock_wanted=True, trouble=without(incident.trouble, "lock"))
 
 
 @acted.register

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from firestation.hole import Found, Hole, placed, waits, waits_for
+from firestation.lock_plan import LONGEST_TRIAL, ONE_RUN
 from firestation.model import show_duration
 from firestation.runbook import GENERAL, Runbook
 from firestation.steps import FirebreakStep, Step, When
@@ -29,6 +30,7 @@ def holes(runbook: Runbook) -> tuple[Hole, ...]:
         _probes,
         _groups,
         _side_by_side,
+        _trial,
     )
     return tuple(hole for check in checks for hole in check(runbook))
 
@@ -134,6 +136,19 @@ def _probes(runbook: Runbook) -> Found:
             problem = f"it looks every {every}, and has only {deadline}"
             fix = "Make every shorter, or the deadline longer"
             yield Hole(field=f"firebreaks[{index}].probe.every", problem=problem, fix=fix)
+
+
+def _trial(runbook: Runbook) -> Found:
+    plan = runbook.lock
+    if plan.kind == "process" or plan.trial <= LONGEST_TRIAL:
+        return
+    longest, most = show_duration(plan.trial), show_duration(LONGEST_TRIAL)
+    problem = f"its trial may take {longest}, at {show_duration(ONE_RUN)} a run, and {most} are allowed"
+    if plan.judge:
+        fix = "Write fewer repetitions; where they no longer show at_least, ask less of it"
+        yield Hole(field="lock.judge.repetitions", problem=problem, fix=fix)
+    else:
+        yield Hole(field="lock.runs", problem=problem, fix="Write fewer runs")
 
 
 def _groups(runbook: Runbook) -> Found:

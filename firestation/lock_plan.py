@@ -6,12 +6,25 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from firestation.address import Address
-from firestation.after_action import LockKind
+from firestation.after_action import LockKind, LockProof, Side
 from firestation.confidence import lower_bound
 from firestation.expect import Expectation, JsonPath
-from firestation.model import Duration, Id, Line, Model, Text, wrong_at
+from firestation.model import Duration, Id, Line, Model, Text, count, wrong_at
 
 LOCK_WITHIN = timedelta(days=14)
+
+ONE_RUN = timedelta(minutes=2)
+"""How long one run of a lock may take before it is stopped."""
+AROUND_THE_RUNS = timedelta(minutes=10)
+"""What may go by beside the runs: reading the evidence, keeping and signing, trying again."""
+LONGEST_TRIAL = timedelta(hours=6)
+"""How long the trial of a lock may take, if every run takes its time; `firestation runbook lint` refuses more."""
+
+ON: dict[Side, str] = {
+    "frozen": "on the frozen evidence",
+    "live": "on the live system",
+    "control": "with the harmless control input",
+}
 
 LockTool = Literal["pytest", "deepeval", "promptfoo", "inspect"]
 
@@ -126,6 +139,49 @@ class LockPlan(Model):
     def frozen_runs(self) -> int:
         """How often it runs on the frozen evidence: what is computed always computes the same."""
         return self.judge.repetitions if self.judge else 1
+
+    @property
+    def control_runs(self) -> int:
+        """How often a guardrail gets what is harmless."""
+        return self.live_runs if self.kind == "guardrail" else 0
+
+    @property
+    def trial(self) -> timedelta:
+        """How long its trial takes at most, when every run takes all of its time."""
+        runs = self.frozen_runs + self.live_runs + 2 * self.control_runs  # each control is asked both ways
+        return runs * ONE_RUN + AROUND_THE_RUNS
+
+    def lacks(self, proof: LockProof) -> str | None:
+        """What this proof lacks of what is demanded here, in words; None when it proves the lock of this plan."""
+        if self.kind == "process":
+            return "no machine proves a lock of the kind process: two people attest it"
+        if proof.kind != self.kind:
+            return f"it is of the kind {proof.kind}, and a lock of the kind {self.kind} is wanted"
+        if not proof.proved:
+            return proof.verdict
+        wanted: dict[Side, int] = {
+            "frozen": self.frozen_runs,
+            "live": self.live_runs,
+            "control": self.control_runs,
+        }
+        for side, runs in wanted.items():
+            made = len(proof.outcomes(side))
+            if made < runs:
+                return f"{made} of {count(runs, 'run')} {ON[side]}"
+        return self._lacks_confidence(proof)
+
+    def _lacks_confidence(self, proof: LockProof) -> str | None:
+        sure, judge = proof.confidence, self.judge
+        if judge is None:
+            return None if sure is None else "it counts on a judge, and none is wanted"
+        if sure is None:
+            return "it says nothing of how sure the judge's verdicts are"
+        if (sure.level, sure.wanted) == (judge.confidence, judge.at_least):
+            return None
+        demanded = f"{judge.at_least:.0%} with {judge.confidence:.0%} confidence"
+        return (
+            f"it asks a share of {sure.wanted:.0%} with {sure.level:.0%} confidence, and {demanded} is wanted"
+        )
 
     input: JsonPath | None = Field(
         default=None,

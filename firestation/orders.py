@@ -184,9 +184,13 @@ class PublishOrder(Model):
 
 
 class LockOrder(Model):
-    """Write the lock, run it against the frozen evidence and against the live system. Answer: `LockProof`."""
+    """Write the lock, run it against the frozen evidence and against the live system. Answer: `LockProof`.
+
+    `changes`: how often what it is proved on had changed when this was ordered.
+    """
 
     incident: Id
     plan: LockPlan
     check: CheckFitting
     evidence: tuple[ArtifactRef, ...]
+    changes: int = Field(default=0, ge=0, exclude_if=lambda value: value == 0)

@@ -5,6 +5,7 @@ from functools import partial
 
 from pydantic import Field
 
+from firestation import proofs
 from firestation.after_action import Attestation, LockKind, LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word, causal
@@ -96,6 +97,7 @@ class Picture(Model):
     tickets: tuple[Ticket, ...]
     lock: LockProof | None
     lock_proved: bool
+    lock_lacks: Text | None = None
     lock_kind: LockKind = "eval"
     attestation: Attestation | None = None
     second: Waits | None = None
@@ -135,7 +137,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         turns=_turns(incident),
         alternatives=tuple(each.runbook for each in brief.alternatives),
         prepared=prepared(incident),
-        lock_proved=incident.lock is not None and incident.lock.proved,
+        lock_proved=proofs.stands(incident),
+        lock_lacks=proofs.lacking(incident),
         lock_kind=brief.runbook.lock.kind,
         second=_second(incident),
         recalled=told(incident),
@@ -262,8 +265,9 @@ def _asked(incident: Incident) -> list[Waiting]:
 
 def _second(incident: Incident) -> Waits | None:
     """The word on the lock that waits for a second person, as long as nothing better stands in its place."""
-    proved = incident.lock is not None and incident.lock.proved
-    return None if incident.ended or proved or good(incident, incident.now) else waits(incident)
+    return (
+        None if incident.ended or proofs.stands(incident) or good(incident, incident.now) else waits(incident)
+    )
 
 
 def _seconds(incident: Incident) -> list[Waiting]:
@@ -385,7 +389,7 @@ def _after(incident: Incident) -> list[Waiting]:
         by_people = incident.brief.runbook.lock.kind == "process"
         what = "the postmortem to be drafted" + ("" if by_people else " and the lock to be proved")
         return [*found, Waiting(what=what, who="engine", since=incident.restored_at)]
-    closable = good(incident, incident.now) or (incident.lock and incident.lock.proved)
+    closable = good(incident, incident.now) or proofs.stands(incident)
     if closable and incident.counting:
         return found
     if closable:
@@ -397,6 +401,7 @@ def _after(incident: Incident) -> list[Waiting]:
         command = f"firestation attest {name} --change '...' --reference '...' --verify-by 90d"
     else:
         verdict = incident.lock.verdict if incident.lock else incident.trouble.get("lock", "it was not run")
+        verdict = proofs.lacking(incident) or verdict
         what, command = f"a lock that is proved ({verdict})", f"firestation prove {name}"
     bare = what.partition(" (")[0]
     return [

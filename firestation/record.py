@@ -324,10 +324,24 @@ class TaskOpened(_Event):
 
 
 class LockTried(_Event):
-    """The lock was run against the frozen evidence and the live system. From the activity `prove_lock`."""
+    """The lock was run against the frozen evidence and the live system. From the activity `prove_lock`.
+
+    `lacks`: the runs prove a lock, and not the one that the plan demands; what is missing.
+    """
 
     kind: Literal["lock-tried"] = "lock-tried"
     proof: LockProof
+    lacks: Text | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def proved(self) -> bool:
+        """Whether it proves the lock that is demanded."""
+        return self.proof.proved and self.lacks is None
+
+    @property
+    def verdict(self) -> str:
+        """What the runs showed, and what they lack."""
+        return f"{self.proof.verdict}; {self.lacks}" if self.lacks else self.proof.verdict
 
 
 class Recalled(_Event):

@@ -1,6 +1,6 @@
 """What comes back: the locks of this class that did not hold, what they weigh, and what this incident owes the wall."""
 
-from firestation import seconding
+from firestation import proofs, seconding
 from firestation.record import Hung, Recalled
 from firestation.severity import Proposal, Severity, Weighing, propose
 from firestation.state import Incident, Waiver
@@ -143,7 +143,7 @@ def _lock(incident: Incident) -> WallLock | None:
         "title": runbook.lock.title,
         "closed_at": incident.ended_at,
     }
-    if proof and proof.proved:
+    if proof and proofs.stands(incident):
         statement = proof.statement.digest if proof.statement else None
         fields |= {"how": "proved", "artifact": proof.lock.digest, "statement": statement, "at": proof.at}
     elif word is None or word.seconded_by is None:

@@ -7,7 +7,7 @@ tests try to get one past, and the audit judges the raw history with the same fu
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from firestation import acts, record, seconding
+from firestation import acts, proofs, record, seconding
 from firestation.authority import Role
 from firestation.board import names_cause
 from firestation.captaincy import former
@@ -313,7 +313,8 @@ def no_close_without_lock(incident: Incident, event: Event) -> str | None:
 
 def _lock_objection(incident: Incident, at: datetime) -> str | None:
     """Why the incident may not be closed with the lock that there is."""
-    if (incident.lock and incident.lock.proved) or seconding.good(incident, at):
+    unproved = proofs.unproved(incident)
+    if unproved is None or seconding.good(incident, at):
         return None
     missing = seconding.waits(incident)
     if missing:
@@ -326,7 +327,7 @@ def _lock_objection(incident: Incident, at: datetime) -> str | None:
         )
     if incident.brief.runbook.lock.kind == "process":
         return "nobody has attested the change of process yet"
-    return f"the lock is not proved ({incident.lock.verdict})" if incident.lock else "there is no lock yet"
+    return unproved
 
 
 def exactly_once(incident: Incident, event: Event) -> str | None:

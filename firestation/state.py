@@ -138,7 +138,8 @@ class Incident(Model):
     """Everything that is known of one incident. `phase` and its like are derived, so they cannot disagree.
 
     `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move
-    and before a step that moves them is put to the captain again.
+    and before a step that moves them is put to the captain again. `changes`: how often what a lock is proved on has
+    changed, by a lever or by another runbook; `lock_changes`: how often it had when the lock was last tried.
     """
 
     brief: Brief
@@ -195,6 +196,8 @@ class Incident(Model):
     tickets: tuple[Ticket, ...] = ()
     lock: LockProof | None = None
     lock_wanted: bool = True
+    changes: int = 0
+    lock_changes: int = 0
     attestations: tuple[Attestation, ...] = ()
     recall: Recall | None = None
     recall_trouble: Text | None = None

@@ -109,7 +109,7 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
         case record.TaskOpened():
             return f"{event.ticket.kind} task opened: {event.ticket.reference}"
         case record.LockTried():
-            return f"lock {'proved' if event.proof.proved else 'not proved'}: {event.proof.verdict}"
+            return f"lock {'proved' if event.proved else 'not proved'}: {event.verdict}"
         case record.Failed():
             return f"{event.step} failed: {event.detail}"
         case record.Recalled() | record.NotRecalled() | record.Hung() | record.NotHung():

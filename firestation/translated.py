@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from firestation import orders, record
+from firestation import orders, proofs, record
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.board import Receipt
 from firestation.due import settled
@@ -96,12 +96,11 @@ def _not_drafted(step: Step, _: Incident) -> Event:
 
 
 def _tried(step: Step, incident: Incident) -> Event | None:
-    """What a run shows that the end has overtaken is nothing any more: the incident keeps the lock it closed with."""
-    if incident.ended and incident.since(4):
+    if proofs.overtaken(incident, orders.LockOrder.model_validate(step.given)):
         return None
     if step.kind == "failed":
         return record.Failed(at=step.at, step="lock", detail=step.answer)
-    return record.LockTried(at=step.at, proof=LockProof.model_validate(step.answer))
+    return proofs.tried(incident, step.at, LockProof.model_validate(step.answer))
 
 
 def _sealed(step: Step, _: Incident) -> Event:

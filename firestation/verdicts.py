@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from firestation import proofs, seconding
+from firestation.after_action import Attestation
 from firestation.audit import Auditor, Finding, recomputed
 from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text
@@ -16,7 +18,8 @@ OUTCOMES: tuple["Outcome", ...] = ("passed", "on the record", "broken", "unreada
 Outcome = Literal["passed", "on the record", "broken", "unreadable"]
 """`on the record`: a rule was broken and the record says so. `broken`: one was, unrecorded, or the replay differs."""
 
-Lock = Literal["proved", "waived", "missing", "not due"]
+Lock = Literal["proved", "attested", "waived", "missing", "not due"]
+"""What stands for the lock. `attested` and `waived` are the word of two people, as long as it is good."""
 
 
 class Verdict(Model):
@@ -124,6 +127,7 @@ def summed(verdicts: Iterable[Verdict]) -> Summary:
         gaps=sums["gaps"],
         locks={
             "proved": locks["proved"],
+            "attested": locks["attested"],
             "waived": locks["waived"],
             "missing": locks["missing"],
             "not due": locks["not due"],
@@ -143,8 +147,9 @@ def _gaps(auditor: Auditor) -> int:
 
 
 def _lock(incident: Incident) -> Lock:
-    if incident.lock and incident.lock.proved:
+    if proofs.stands(incident):
         return "proved"
-    if incident.lock_waiver:
-        return "waived"
+    word = seconding.good(incident, incident.ended_at or incident.now)
+    if word:
+        return "attested" if isinstance(word, Attestation) else "waived"
     return "missing" if incident.ended == "closed" or incident.phase is Phase.AFTER_ACTION else "not due"

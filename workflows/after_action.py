@@ -3,7 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from firestation import record
+from firestation import proofs, record
 from firestation.after_action import LockProof
 from firestation.aftermath import unopened
 from firestation.evidence import ArtifactRef
@@ -44,19 +44,24 @@ async def _prove(house: House) -> None:
         house.happen(record.Failed(at=workflow.now(), step="lock", detail=detail))
         return
     evidence = tuple(each for each in incident.artifacts if each.source == plan.source)
-    order = LockOrder(incident=incident.id, plan=plan, check=check, evidence=evidence)
+    order = LockOrder(
+        incident=incident.id, plan=plan, check=check, evidence=evidence, changes=incident.changes
+    )
     proving = _run(house, order)
-    await (house.unless_ended(proving) if incident.since(4) else proving)
+    if incident.since(4):  # it may take hours: no page waits for it, and the next run tries it again
+        await house.whilst(lambda: not proofs.overtaken(house.incident, order), proving)
+    else:
+        await proving
 
 
 async def _run(house: House, order: LockOrder) -> None:
     event: record.LockTried | record.Failed
     try:
         proof = await house.do("prove_lock", order, LockProof, f"prove the lock: {order.plan.title}")
-        event = record.LockTried(at=workflow.now(), proof=proof)
+        event = proofs.tried(house.incident, workflow.now(), proof)
     except ActivityError as error:
         event = record.Failed(at=workflow.now(), step="lock", detail=why(error))
-    if not (house.incident.ended and house.incident.since(4)):  # it keeps the lock that it closed with
+    if not proofs.overtaken(house.incident, order):
         house.happen(event)
 
 

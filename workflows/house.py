@@ -19,7 +19,7 @@ from firestation.record import Acted, Event, Opened, TurnedAway
 from firestation.rules import no_secrets
 from firestation.state import Incident
 from workflows.messages import Answer, IncidentStart
-from workflows.options import OPTIONS
+from workflows.options import options
 
 Result = TypeVar("Result")
 
@@ -102,16 +102,17 @@ class House:
         summary: str,
         within: timedelta | None = None,
     ) -> Result:
-        """Run an activity with the options of the table, but no longer than `within` if that is given.
+        """Run an activity with its options, but no longer than `within` if that is given.
 
         Raises `ActivityError` when it has finally failed.
         """
-        options = OPTIONS[activity].copy()
+        chosen = options(activity, order)
         if within:
-            options["schedule_to_close_timeout"] = within
+            chosen = chosen.copy()
+            chosen["schedule_to_close_timeout"] = within
         try:
             result: Result = await workflow.execute_activity(
-                activity, order, result_type=answer, summary=summary[:200], **options
+                activity, order, result_type=answer, summary=summary[:200], **chosen
             )
         except ActivityError as error:
             if is_cancelled_exception(error):  # by `whilst`: it is not wanted any more, and has not failed

@@ -6,6 +6,9 @@ from typing import NotRequired, TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from firestation.lock_plan import LONGEST_TRIAL
+from firestation.orders import LockOrder
+
 BEAT = timedelta(seconds=2)
 QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=15))
@@ -56,7 +59,7 @@ OPTIONS: dict[str, Options] = {
         start_to_close_timeout=timedelta(minutes=2),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     ),
-    "prove_lock": _within(timedelta(minutes=10), PATIENT),
+    "prove_lock": _within(LONGEST_TRIAL, PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(
         heartbeat_timeout=BEAT,
@@ -71,3 +74,13 @@ OPTIONS: dict[str, Options] = {
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     ),
 }
+
+
+def options(activity: str, order: object) -> Options:
+    """The options of one call: those of the table; the trial of a lock has the time that its plan takes.
+
+    A plan of before there was a bound may take longer than that: it is given the longest time that there is.
+    """
+    if isinstance(order, LockOrder):
+        return _within(min(order.plan.trial, LONGEST_TRIAL), PATIENT)
+    return OPTIONS[activity]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from firestation import record
+from firestation import proofs, record
 from firestation.board import Entry
 from firestation.firebreak import Lease
 from firestation.model import count, show_duration
@@ -106,7 +106,7 @@ def went_well(incident: Incident, trail: Trail) -> Iterator[str]:
             yield bullet(f"Effective: {firebreak.action.lever}, {span} after its move.", numbers)
     if incident.sealed and not incident.sealed.gaps:
         yield bullet("The evidence was frozen without a gap.", trail.find("sealed"))
-    if incident.lock and incident.lock.proved:
+    if proofs.stands(incident):
         yield bullet("The lock is proved.", trail.find("lock-tried")[-1:])
 
 
@@ -136,7 +136,7 @@ def went_badly(incident: Incident, trail: Trail) -> Iterator[str]:
     proofs = tuple(
         number
         for number, event in trail.numbered("lock-tried")
-        if isinstance(event, record.LockTried) and not event.proof.proved
+        if isinstance(event, record.LockTried) and not event.proved
     )
     if proofs:
         yield bullet(f"The lock was tried and not proved {count(len(proofs), 'time')}.", proofs)

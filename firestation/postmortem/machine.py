@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from firestation import record
+from firestation import proofs, record
 from firestation.after_action import Attestation
 from firestation.evidence import ArtifactRef, Gap
 from firestation.firebreak import Firebreak, Lease
@@ -227,8 +227,9 @@ def lock(incident: Incident, trail: Trail) -> Iterator[str]:
         yield bullet(f"{plain(line)}.", trail.find("recalled")[-1:])
     if incident.lock:
         proof, tries = incident.lock, trail.find("lock-tried")
-        word = "Proved" if proof.proved else "Not proved"
-        yield bullet(f"{word}: {plain(proof.verdict)}.", tries[-1:])
+        word, lacks = "Proved" if proofs.stands(incident) else "Not proved", proofs.lacking(incident)
+        more = f"; {plain(lacks)}" if lacks else ""
+        yield bullet(f"{word}: {plain(proof.verdict)}{more}.", tries[-1:])
         kept = f"test file {artifact(proof.lock)}, runs {artifact(proof.report)}"
         statement = f", statement {artifact(proof.statement)}" if proof.statement else ""
         yield bullet(f"Kept: {kept}, on the evidence {digest_link(proof.evidence)}{statement}.", tries[-1:])

@@ -22,6 +22,7 @@ from firestation.bundle_verify import examine
 from firestation.decision import read_decision
 from firestation.errors import InvalidInput
 from firestation.model import canonical_json
+from firestation.record import EDITION
 from firestation.signing import public_pem
 from firestation.verdict import CheckName, Found, Verdict
 from tests.audit.forge import (
@@ -729,6 +730,47 @@ def the_proof_of_the_lock_is_altered(given: Case) -> int:
     return event
 
 
+def _of_this_edition(given: Case) -> None:
+    """Every run of the history says that it was opened by what is built now, which judges a proof by its plan."""
+    briefly(given, lambda brief: brief.update(edition=EDITION))
+    moved = len(results(given, "move_lever"))
+    for _, order in ordered(given, "prove_lock"):
+        alter(order["input"], changes=moved)
+
+
+@insider("rules", "1 of 3 runs on the live system", rule=9, story="closed")
+def the_lock_ran_less_often_than_its_plan_says(given: Case) -> int:
+    _of_this_edition(given)
+    briefly(given, lambda brief: brief["runbook"]["lock"].update(runs=3))
+    ((event, _),) = updates(given, "close")
+    return event
+
+
+@insider(
+    "rules", "it is of the kind eval, and a lock of the kind guardrail is wanted", rule=9, story="closed"
+)
+def the_proof_is_of_a_lock_of_another_kind(given: Case) -> int:
+    """No harmless input was ever tried, and that of a guardrail was demanded."""
+    _of_this_edition(given)
+    control = {"input": "hello", "expect": [{"path": "$.verdict", "op": "equals", "value": "passed"}]}
+    briefly(
+        given,
+        lambda brief: brief["runbook"]["lock"].update(kind="guardrail", input="$.text", control=control),
+    )
+    ((event, _),) = updates(given, "close")
+    return event
+
+
+@insider("rules", "there is no lock yet", rule=9, story="closed")
+def the_proof_is_older_than_the_last_move(given: Case) -> int:
+    """What it was run on is not the system that was closed."""
+    _of_this_edition(given)
+    for _, order in ordered(given, "prove_lock"):
+        alter(order["input"], changes=1)
+    ((event, _),) = updates(given, "close")
+    return event
+
+
 @insider("evidence", "the station could not give it any more", story="closed")
 def the_report_of_the_lock_is_altered_in_the_store(given: Case) -> None:
     ((_, result),) = results(given, "prove_lock")
@@ -862,6 +904,13 @@ def test_keys_that_the_verifier_has_from_elsewhere_find_what_the_bundle_cannot_s
     assert [(each.event_id, "nobody is allowed to sign with" in each.what) for each in found] == [
         (event, True)
     ]
+
+
+def test_a_whole_proof_is_no_forgery_in_this_edition() -> None:
+    """What refuses the two proofs above is what is wrong with them."""
+    given = case("closed")
+    _of_this_edition(given)
+    assert not [each for each in verify(export(given)).broken if each.rule == 9]
 
 
 def test_there_are_enough_of_them() -> None:

@@ -256,7 +256,7 @@ class Recorded(World):
                 lock = incident.brief.runbook.lock
                 check = system.check(lock.check)
                 return "prove_lock", orders.LockOrder(
-                    incident=incident.id, plan=lock, check=check, evidence=()
+                    incident=incident.id, plan=lock, check=check, evidence=(), changes=incident.changes
                 )
             case record.Recalled() | record.NotRecalled():
                 return "recall_locks", orders.RecallOrder(

@@ -10,18 +10,29 @@ from hypothesis import strategies as st
 
 from firestation import acts, record
 from firestation.after_action import LockProof, Run
+from firestation.aftermath import handed
 from firestation.authority import Role
 from firestation.briefing import briefing
+from firestation.expect import Expectation
 from firestation.fold import fold
-from firestation.lock_plan import LockPlan
+from firestation.history import Step
+from firestation.lock_plan import Control, Judge, LockPlan
+from firestation.orders import LockOrder
 from firestation.paging import page_text
 from firestation.picture import picture
+from firestation.postmortem.causes import went_badly, went_well
+from firestation.postmortem.machine import lock as told_of_lock
+from firestation.postmortem.trail import Trail
+from firestation.proofs import MOVED_SINCE, overtaken
 from firestation.quorum import still_missing
+from firestation.record import EDITION
 from firestation.recurrence import broken, heavier, owed
 from firestation.severity import Proposal, Severity
 from firestation.state import Phase
+from firestation.translated import DONE
+from firestation.verdicts import _lock as judged
 from firestation.wall import WallBreak, WallLock, names
-from tests.property.worlds import PEOPLE, World, artifact, move_forward, runbook, wall_lock
+from tests.property.worlds import PEOPLE, World, artifact, move_forward, proof_of, runbook, wall_lock
 
 PROCESS = LockPlan(title="Two people sign a policy", kind="process")
 DAY = timedelta(days=1)
@@ -387,3 +398,160 @@ def test_another_runbook_demands_its_own_lock() -> None:
         refusal = world.attempt(acts.Close(by="ana"))
         assert refusal
         assert refusal.rule == 9
+
+
+# A proof of what was demanded ---------------------------------------------------------------------------------
+
+JUDGE = Judge(
+    rubric="It is polite.",
+    url="https://judge.example.org/judge",
+    passes=(Expectation(path="$.verdict", op="equals", value="polite"),),
+    repetitions=20,
+)
+CONTROL = Control(input="hello", expect=(Expectation(path="$.verdict", op="equals", value="passed"),))
+
+
+def plan(guards: bool, judge: Judge | None, runs: int) -> LockPlan:
+    """A plan of any kind that a machine proves."""
+    eval_ = LockPlan(title="It is denied", check="golden", source="traces", runs=runs, judge=judge)
+    return eval_.changed(kind="guardrail", input="$.text", control=CONTROL) if guards else eval_
+
+
+PLANS = st.builds(
+    plan,
+    st.booleans(),
+    st.sampled_from([None, JUDGE, JUDGE.changed(repetitions=30, confidence=0.9)]),
+    st.integers(1, 4),
+)
+
+
+def closes(world: World) -> bool:
+    """Whether the captain may close it with the lock that there is, and everybody tells so."""
+    refusal = world.attempt(acts.Close(by=world.incident.captain or "ana"))
+    assert refusal is None or refusal.rule == 9, refusal
+    closed = refusal is None
+    seen = picture(world.incident, tuple(world.record))
+    assert seen.lock_proved is closed
+    tried = [each.text for each in seen.timeline if each.kind == "lock-tried"]
+    assert tried[-1].startswith("lock proved") is closed
+    assert handed(world.incident).lock_proved is closed
+    assert any("The lock is proved." in each for each in went_well(world.incident, trail(world))) is closed
+    assert any("not proved" in each for each in went_badly(world.incident, trail(world))) is not closed
+    assert [each.how for each in owed(world.incident) if isinstance(each, WallLock)] == ["proved"] * closed
+    assert judged(world.incident) == ("proved" if closed else "missing")
+    return closed
+
+
+def trail(world: World) -> Trail:
+    return Trail(tuple(world.record))
+
+
+@settings(deadline=None, max_examples=25)
+@given(other=PLANS, demanded=PLANS)
+def test_only_a_proof_of_what_the_plan_demands_closes(other: LockPlan, demanded: LockPlan) -> None:
+    """The runs of one plan, all as they should be, are put before an incident that is pinned to another."""
+    world = after_action(lock=demanded)
+    proof = proof_of(other, world.now)
+    assert proof.proved
+    world.lock(**{name: getattr(proof, name) for name in ("runs", "kind", "confidence")})
+
+    def sides(each: LockPlan) -> tuple[int, int, int]:
+        return each.frozen_runs, each.live_runs, each.live_runs if each.kind == "guardrail" else 0
+
+    def sure(each: LockPlan) -> tuple[float, float] | None:
+        return (each.judge.confidence, each.judge.at_least) if each.judge else None
+
+    enough = all(made >= wanted for made, wanted in zip(sides(other), sides(demanded), strict=True))
+    wanted = enough and other.kind == demanded.kind and sure(other) == sure(demanded)
+    assert closes(world) == wanted
+
+
+@pytest.mark.parametrize(
+    ("edition", "says"),
+    [(3, None), (EDITION, "1 of 3 runs on the live system")],
+)
+def test_too_few_runs_prove_nothing_any_more(edition: int, says: str | None) -> None:
+    world = after_action(edition=edition)
+    frozen, live, *_ = proof_of(world.incident.brief.runbook.lock, world.now).runs
+    world.lock(runs=(frozen, live))
+    refusal = world.attempt(acts.Close(by="ana"))
+    assert (refusal is None) == (says is None)
+    if refusal and says:
+        assert (refusal.rule, says in refusal.missing) == (9, True)
+        seen = picture(world.incident, tuple(world.record))
+        assert any(says in each.what for each in seen.waiting)
+
+
+def test_a_machine_proves_no_process() -> None:
+    proof = proof_of(LockPlan(title="x", check="golden", source="traces"), wall_lock().at)
+    assert "two people attest it" in (PROCESS.lacks(proof.changed(kind="process")) or "")
+
+
+def test_a_judge_that_asks_less_than_the_plan_proves_nothing() -> None:
+    world = after_action(lock=LockPlan(title="x", check="golden", source="traces", judge=JUDGE))
+    proof = proof_of(world.incident.brief.runbook.lock, world.now)
+    assert proof.confidence
+    world.lock(confidence=proof.confidence.changed(wanted=0.1))
+    assert not closes(world)
+    assert "a share of 10%" in world.refusals[-1].missing
+
+
+# A proof of the system as it is -------------------------------------------------------------------------------
+
+
+def moved_again(world: World) -> None:
+    """The captain moves a lever once more and puts it back, and the recovery is measured anew."""
+    assert world.attempt(acts.Propose(by="ana", step="stop-refunds")) is None
+    before = world.incident.restored_at
+    for _ in range(30):
+        if world.incident.phase is Phase.AFTER_ACTION and world.incident.restored_at != before:
+            return
+        if world.incident.pending or not world.work("tool"):
+            move_forward(world)
+    raise AssertionError(world.incident.phase)
+
+
+@pytest.mark.parametrize("edition", [3, EDITION])
+def test_a_lever_that_moves_after_the_proof_makes_it_void(edition: int) -> None:
+    world = after_action(edition=edition)
+    world.lock()
+    assert picture(world.incident, tuple(world.record)).lock_proved
+    before = world.incident.changes
+    moved_again(world)
+    assert world.incident.changes > before
+    if edition < EDITION:
+        assert not world.incident.lock_wanted
+        assert world.attempt(acts.Close(by="ana")) is None
+        return
+    assert world.incident.lock_wanted, "the engine tries it again"
+    refusal = world.attempt(acts.Close(by="ana"))
+    assert refusal
+    assert (refusal.rule, MOVED_SINCE in refusal.missing) == (9, True)
+    assert not picture(world.incident, tuple(world.record)).lock_proved
+    assert not handed(world.incident).lock_proved
+    assert judged(world.incident) == "missing"
+    assert any(MOVED_SINCE in each for each in told_of_lock(world.incident, trail(world)))
+    world.lock()
+    assert closes(world)
+
+
+@pytest.mark.parametrize("edition", [3, EDITION])
+def test_what_a_moving_lever_has_overtaken_proves_nothing_live_or_in_the_audit(edition: int) -> None:
+    """Its runs began before the lever moved, and its answer came after the next soak."""
+    world = after_action(edition=edition)
+    plan, check = world.incident.brief.runbook.lock, world.incident.brief.system.check("golden")
+    assert check
+    order = LockOrder(
+        incident=world.incident.id, plan=plan, check=check, evidence=(), changes=world.incident.changes
+    )
+
+    def answered() -> bool:
+        answer = proof_of(plan, world.now).model_dump(mode="json")
+        step = Step(1, world.now, "done", "prove_lock", order.model_dump(mode="json"), answer)
+        believed = DONE["prove_lock"](step, world.incident) is not None
+        assert believed is not overtaken(world.incident, order)
+        return believed
+
+    assert answered()
+    moved_again(world)
+    assert answered() is (edition < EDITION)

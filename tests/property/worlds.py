@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from firestation import acts, record, seconding
-from firestation.after_action import LockProof, Run, SoakReport
+from firestation import acts, proofs, record, seconding
+from firestation.after_action import Confidence, LockProof, Run, SoakReport
 from firestation.alarm import Alarm
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
@@ -430,21 +430,38 @@ class World:
         if self.incident.phase is Phase.AFTER_ACTION:
             self.happen(record.Drafted(at=self.now, artifact=artifact("postmortem")))
 
-    def lock(self, *, proved: bool = True) -> None:
-        if (
-            self.incident.phase is not Phase.AFTER_ACTION
-            or self.incident.brief.runbook.lock.kind == "process"
-        ):
+    def lock(self, *, proved: bool = True, **changes: Any) -> None:
+        """The lock was run as its plan says; `changes` are what its proof says otherwise."""
+        plan = self.incident.brief.runbook.lock
+        if self.incident.phase is not Phase.AFTER_ACTION or plan.kind == "process":
             return
-        live = Run(against="live", outcome="passed" if proved else "failed", detail="ran")
-        proof = LockProof(
-            lock=artifact("lock"),
-            evidence="a" * 64,
-            report=artifact("report"),
-            runs=(Run(against="frozen", outcome="failed", detail="ran"), live),
-            at=self.now,
-        )
-        self.happen(record.LockTried(at=self.now, proof=proof))
+        proof = proof_of(plan, self.now, proved=proved).changed(**changes)
+        self.happen(proofs.tried(self.incident, self.now, proof))
+
+
+def proof_of(plan: LockPlan, at: datetime, *, proved: bool = True) -> LockProof:
+    """What running the lock of this plan shows: all that is demanded, or runs on the live system that fail."""
+    sides: dict[Any, tuple[Any, int]] = {
+        "frozen": ("failed", plan.frozen_runs),
+        "live": ("passed" if proved else "failed", plan.live_runs),
+        "control": ("passed", plan.control_runs),
+    }
+    judge = plan.judge
+    return LockProof(
+        lock=artifact("lock"),
+        evidence="a" * 64,
+        report=artifact("report"),
+        runs=tuple(
+            Run(against=side, outcome=outcome, detail="ran")
+            for side, (outcome, many) in sides.items()
+            for _ in range(many)
+        ),
+        at=at,
+        kind=plan.kind,
+        confidence=Confidence(level=judge.confidence, wanted=judge.at_least, frozen=1, live=1)
+        if judge
+        else None,
+    )
 
 
 def wall_lock(**changes: Any) -> WallLock:
@@ -568,7 +585,7 @@ def move_forward(world: World) -> None:  # noqa: C901, PLR0912 - the order of an
         for name in ("ana", "ben"):
             world.attempt(acts.Second(by=name, reason="it is so"))
     elif incident.brief.runbook.lock.kind != "process" and (
-        incident.lock is None or not incident.lock.proved
+        incident.lock is None or not proofs.stands(incident)
     ):
         world.lock()
     elif incident.counting:

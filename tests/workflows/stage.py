@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -143,6 +143,8 @@ class Town:
 
     def __init__(self) -> None:
         self.tool, self.reranker = MemoryLever("enabled"), MemoryLever("off")
+        self.answering = Event()  # while it is not set, whoever asks over HTTP waits
+        self.answering.set()
         self.traces = MemorySource([_artifact("request-1.json", {"answer": self.answer()})])
         self.pager, self.room, self.page = (MemoryChannel(name) for name in ("pager", "room", "page"))
         self.mail, self.chat = (
@@ -169,7 +171,7 @@ class Town:
     @contextmanager
     def open(self) -> Iterator[MemoryBench]:
         """Answer over HTTP, so that a lock can be run on it, and give the bench of drivers."""
-        with _serving(self.answer) as url:
+        with _serving(self.answer, self.answering) as url:
             deny = Expectation(path="$.ruling", op="equals", value="deny")
             self.golden.case = LockCase(method="GET", url=url, body=None, expect=(deny,))
             yield MemoryBench(
@@ -197,9 +199,10 @@ def _artifact(name: str, content: Any) -> Artifact:
 
 
 @contextmanager
-def _serving(answer: Callable[[], dict[str, str]]) -> Iterator[str]:
+def _serving(answer: Callable[[], dict[str, str]], answering: Event) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            answering.wait(PATIENCE)
             body = json.dumps(answer()).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
