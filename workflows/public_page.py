@@ -5,16 +5,15 @@ how old it is. When the incident has ended, a workflow of its own brings the las
 the next alarm of the same fire needs the incident's id.
 """
 
-from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError
 
 from firestation.orders import PublishOrder
 from firestation.public_page.part import PublicIncident, public_part
 from workflows.house import House, why
-from workflows.options import OPTIONS
+from workflows.perseverance import leave, persevere
 
 PUBLISHER = "PagePublisher"
 PAUSE = timedelta(minutes=5)
@@ -51,16 +50,9 @@ async def _publish(house: House, part: PublicIncident) -> bool:
 async def leave_the_public_page(house: House) -> None:
     """Hand the last word of an ended incident to a workflow of its own."""
     part = _part(house)
-    if part is None:
-        return
-    with suppress(WorkflowAlreadyStartedError):  # by this incident, before it was reset
-        await workflow.start_child_workflow(
-            PUBLISHER,
-            PublishOrder(part=part),
-            id=f"public/{part.reference}",
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"publish {part.reference}",
-        )
+    if part is not None:
+        order = PublishOrder(part=part)
+        await leave(PUBLISHER, order, f"public/{part.reference}", f"publish {part.reference}")
 
 
 @workflow.defn(name=PUBLISHER)
@@ -69,16 +61,6 @@ class PagePublisher:
 
     @workflow.run
     async def run(self, order: PublishOrder) -> bool:
-        """Try until it stands there; what the place refuses for good is tried again, for somebody may put it right."""
-        while True:
-            try:
-                published: bool = await workflow.execute_activity(
-                    "publish", order, result_type=bool, **OPTIONS["publish"]
-                )
-            except ActivityError as error:
-                workflow.logger.warning("the public page does not have its end yet: %s", why(error))
-            else:
-                return published
-            await workflow.sleep(PAUSE)
-            if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(order)
+        """Tried for as long as it takes: what the place refuses today somebody may put right."""
+        published: bool = await persevere("publish", order, bool, f"publish {order.part.reference}")
+        return published

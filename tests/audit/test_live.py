@@ -46,9 +46,8 @@ from tests.gateway.conftest import Standing
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import BIN, Stage, firebreak, live, real_server, staged, stands
-from worker.wiring import workflow_runner
+from worker.wiring import WORKFLOWS, workflow_runner
 from workflows.histories import fetch_family
-from workflows.incident import IncidentWorkflow
 
 ROOT = Path(__file__).parents[2]
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -186,7 +185,7 @@ async def _as_the_server_shows_it(stage: Stage, unpacked: Path) -> None:
 async def _replays(unpacked: Path) -> None:
     """The plain Replayer takes the files as they are."""
     replayer = Replayer(
-        workflows=[IncidentWorkflow],
+        workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=workflow_runner(),
     )

@@ -24,7 +24,7 @@ from firestation.severity import Severity
 from firestation.state import Phase
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
-from tests.workflows.stage import Stage, firebreak, live, real_server, staged, stands
+from tests.workflows.stage import Stage, firebreak, live, real_server, short_brief, staged, stands
 from tests.workflows.test_follow_up import Follower
 from workflows import messages
 from workflows.histories import as_json, fetch_chain
@@ -171,9 +171,34 @@ async def captains(stage: Stage) -> None:
     await live(stage, after=Phase.RECOVERING)
 
 
+async def waived(stage: Stage) -> None:
+    """The lock cannot be proved: the captain waives it, a second person stands for it, and more tickets come late."""
+    stage.town.golden.case = None
+    stage.town.tasks.faults.errors.append(Denied("403, for a minute"))
+    await live(stage, until=Phase.AFTER_ACTION)
+    seen = await stage.until("the lock to fail", lambda seen: "lock" in seen.trouble and len(seen.tickets) > 1)
+    until = seen.as_of + timedelta(days=30)
+    await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ours", until=until))
+    assert not (await stage.act(acts.Close(by="ana"))).accepted
+    await stage.do(acts.Second(by="ben", reason="it is asked for"))
+    await stage.do(acts.Close(by="ana"))
+
+
+async def recurred(stage: Stage) -> None:
+    """The second fire of a class whose lock hangs on the wall."""
+    first = Stage(stage.environment, stage.town, short_brief())
+    await live(first)
+    await first.ended()
+    stage.town.reranker.moved_by_other("off")
+    await live(stage, until=Phase.OPEN)
+    seen = await stage.until("the recall", lambda seen: seen.recall)
+    assert seen.recalled
+    await live(stage, after=Phase.OPEN)
+
+
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     story.__name__: story
-    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains)
+    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains, waived, recurred)
 }
 
 
@@ -222,6 +247,7 @@ async def follow(stage: Stage) -> str:
     seen = await stage.until("the lock to fail", lambda seen: "lock" in seen.trouble)
     day = timedelta(days=1)
     await stage.do(acts.Waive(by="ana", what="lock", reason="the eval is not ours", until=seen.as_of + day))
+    await stage.do(acts.Second(by="ben", reason="it is asked for"))
     await stage.do(acts.Close(by="ana"))
     await stage.ended()
     follower = Follower(stage, messages.after_id(stage.brief.incident, seen.run))

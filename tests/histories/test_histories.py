@@ -28,6 +28,8 @@ ENDS = {
     "late": Phase.CLOSED,
     "stopped": Phase.CLOSED,
     "captains": Phase.CLOSED,
+    "waived": Phase.CLOSED,
+    "recurred": Phase.CLOSED,
 }
 History = dict[str, Any]
 

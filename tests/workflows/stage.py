@@ -71,7 +71,7 @@ from workflows.histories import as_json, fetch_chain
 BIN = Path(sys.executable).parent
 PATIENCE = 60.0
 ACK, LINK_KEY = "https://station.example.org/ack/", b"the key of the links of a test.."
-SERVER_TRIES = 3
+SERVER_TRIES, SERVER_SECONDS = 3, 30.0
 NO_FAILURE = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED
 SOMETHING_ARRIVED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 
@@ -88,11 +88,27 @@ async def taken(send: Callable[[], Awaitable[Any]]) -> Any:
             await asyncio.sleep(0.05)
 
 
-async def started(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> WorkflowEnvironment:
-    """A server: the SDK gives it five seconds, which a machine under load may not have the first time."""
+@asynccontextmanager
+async def a_server(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> AsyncIterator[WorkflowEnvironment]:
+    """A server of the SDK's: it gives it five seconds, which a machine under load may not have the first time.
+
+    Once in some thousand times the SDK waits for ever for the server's process, at its start or after it has killed it.
+    That is nothing of ours, so it is tried again, or let go.
+    """
+    environment = await _started(start)
+    try:
+        yield environment
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SERVER_SECONDS):
+                await environment.shutdown()
+
+
+async def _started(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> WorkflowEnvironment:
     for _ in range(SERVER_TRIES - 1):
-        with suppress(RuntimeError):
-            return await start()
+        with suppress(RuntimeError, TimeoutError):
+            async with asyncio.timeout(SERVER_SECONDS):
+                return await start()
     return await start()
 
 
@@ -101,7 +117,7 @@ async def java_server(
     converter: DataConverter = pydantic_data_converter,
 ) -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's test server: it skips time for all workflows at once."""
-    async with await started(
+    async with a_server(
         lambda: WorkflowEnvironment.start_time_skipping(
             data_converter=converter,
             test_server_existing_path=str(BIN / "temporal-test-server"),
@@ -116,7 +132,7 @@ async def real_server(
     converter: DataConverter = pydantic_data_converter,
 ) -> AsyncIterator[WorkflowEnvironment]:
     """The server that the station runs, with the switch that lets one workflow's clock be moved."""
-    async with await started(partial(_real, converter)) as environment:
+    async with a_server(partial(_real, converter)) as environment:
         yield environment
 
 
