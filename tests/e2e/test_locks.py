@@ -40,7 +40,8 @@ from tests.e2e.processes import TOKEN, Agent, write_station
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-GATES = dict(zip(get_args(LockTool), commands(ROOT / "docs/locks.md"), strict=True))
+TOOLS_OWN = [line for line in commands(ROOT / "docs/locks.md") if not line.startswith("firestation ")]
+GATES = dict(zip(get_args(LockTool), TOOLS_OWN, strict=True))
 """What a team types in its release gate, by tool."""
 
 PLAN = LockPlan(
