@@ -52,13 +52,7 @@ OPTIONS: dict[str, Options] = {
     # the end of an incident holds its id for so long at most, and a workflow of its own goes on with it.
     "recall_locks": _within(timedelta(seconds=30), QUICK),
     "hang_lock": _within(timedelta(seconds=20), QUICK),
-    # The public page is tried for as long as it says something new; a place that is away costs no history.
-    "publish": Options(
-        heartbeat_timeout=BEAT,
-        retry_policy=PATIENT,
-        start_to_close_timeout=timedelta(minutes=2),
-        cancellation_type=ActivityCancellationType.TRY_CANCEL,
-    ),
+    "publish": _within(timedelta(seconds=30), PATIENT),
     "prove_lock": _within(LONGEST_TRIAL, PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(

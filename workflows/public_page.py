@@ -1,11 +1,11 @@
 """The public page: it is told of an incident from its first public word on, and again whenever what it tells changes.
 
-Nothing waits for it. What is said anew takes the place of what could not be published yet, and the page itself tells
-how old it is. When the incident has ended, a workflow of its own brings the last word there, for as long as it takes:
-the next alarm of the same fire needs the incident's id.
+Nothing waits for it. What could not be published yet is tried again, or what is newer in its place, and the page itself
+tells how old it is. When the incident has ended, a workflow of its own brings the last word there, for as long as it
+takes: the next alarm of the same fire needs the incident's id.
 """
 
-from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -13,11 +13,9 @@ from temporalio.exceptions import ActivityError
 from firestation.orders import PublishOrder
 from firestation.public_page.part import PublicIncident, public_part
 from workflows.house import House, why
-from workflows.perseverance import leave, persevere
+from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, leave, persevere
 
 PUBLISHER = "PagePublisher"
-PAUSE = timedelta(minutes=5)
-"""Between two orders, when the place says no for good: somebody must put it right, and it is said in the log."""
 
 
 def _part(house: House) -> PublicIncident | None:
@@ -32,15 +30,24 @@ async def keep_the_public_page(house: House) -> None:
         part = _part(house)
         return None if part is None or part.same_as(told) else part
 
+    pause = FIRST_PAUSE
     while await house.until(lambda: news() is not None):
-        told = news()
-        assert told is not None
+        part = news()
+        assert part is not None
         try:
-            await house.whilst(lambda: news() is None, _publish(house, told))
+            # What is under way is not called off when there is something newer: that comes right after it.
+            done = await house.whilst(lambda: True, _publish(house, part))
         except ActivityError as error:
             workflow.logger.warning("the public page does not have it yet: %s", why(error))
-            await house.until_or_after(lambda: news() is not None, PAUSE.total_seconds())
-            told = None
+            await house.until_or_after(partial(_newer, house, part), pause.total_seconds())
+            pause = min(2 * pause, LONGEST_PAUSE)
+        else:
+            told, pause = (part if done is not None else told), FIRST_PAUSE
+
+
+def _newer(house: House, part: PublicIncident) -> bool:
+    now = _part(house)
+    return now is not None and not now.same_as(part)
 
 
 async def _publish(house: House, part: PublicIncident) -> bool:
