@@ -1,9 +1,11 @@
 """The `firestation` command, put together."""
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -121,7 +123,20 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
-    app(prog_name="firestation")
+    try:
+        app(prog_name="firestation")
+    except SystemExit as ended:
+        if isinstance(ended.code, str):  # it is for people, and Python itself says it
+            raise
+        _leave(ended.code or 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: obstore's and Temporal's threads may still call Python while it is taken down, which aborts it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a closed pipe
+            stream.flush()
+    os._exit(code)
 
 
 def _terminate(number: int, frame: object) -> None:  # noqa: ARG001 - a signal handler's form
