@@ -27,7 +27,7 @@ from workflows.histories import as_json
 from workflows.incident import IncidentWorkflow
 
 INCIDENTS, BATCH = 1000, 50
-RECORDED = [sorted(path.glob("*.json")) for path in sorted(FOLDER.iterdir()) if (path / "1.json").exists()]
+RECORDED = [sorted(path.glob("*.json")) for path in sorted(FOLDER.glob("2*")) if (path / "1.json").exists()]
 
 
 def main() -> None:
