@@ -12,6 +12,11 @@ from workflows.options import OPTIONS
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
 
+def longer(pause: timedelta) -> timedelta:
+    """How long to wait the next time."""
+    return min(2 * pause, LONGEST_PAUSE)
+
+
 async def leave(child: str, order: Any, name: str, summary: str) -> None:
     """Leave this order to a workflow of its own of this id; after a reset it may be at it already."""
     try:
@@ -42,6 +47,6 @@ async def persevere(activity: str, order: Any, answer: type[Any], what: str) -> 
         except ActivityError as error:
             workflow.logger.warning("%s: not yet: %s", what, why(error))
         await workflow.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = longer(pause)
         if workflow.info().is_continue_as_new_suggested():
             workflow.continue_as_new(order)

@@ -59,7 +59,7 @@ async def write_the_postmortem(house: House) -> None:
         if house.leaving:
             return
         told = len(house.record)
-        await _draft(house)
+        await _draft(house, _order(house))
 
 
 def _tried(incident: Incident) -> bool:
@@ -74,7 +74,7 @@ async def write_its_end(house: House) -> None:
     if not (incident.since(4) and incident.phase is Phase.CLOSED):
         return
     order = _order(house)
-    if not await _draft(house, LAST):
+    if not await _draft(house, order, LAST):
         name = f"draft/{incident.id}-{incident.mark}"
         await leave(DRAFTER, order, name, f"the postmortem of {incident.id}, with its end")
 
@@ -98,11 +98,11 @@ def _order(house: House) -> DraftOrder:
     return DraftOrder(incident=house.incident.id, packed=packed(tuple(house.record)))
 
 
-async def _draft(house: House, within: timedelta | None = None) -> bool:
+async def _draft(house: House, order: DraftOrder, within: timedelta | None = None) -> bool:
     """Draft what the record tells; whether that could be kept."""
     what = "keep the draft of the postmortem"
     try:
-        artifact = await house.do("draft", _order(house), ArtifactRef, what, within)
+        artifact = await house.do("draft", order, ArtifactRef, what, within)
     except ActivityError as error:
         house.happen(record.Failed(at=workflow.now(), step="draft", detail=why(error)))
         return False

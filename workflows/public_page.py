@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError
 from firestation.orders import PublishOrder
 from firestation.public_page.part import PublicIncident, public_part
 from workflows.house import House, why
-from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, leave, persevere
+from workflows.perseverance import FIRST_PAUSE, leave, longer, persevere
 
 PUBLISHER = "PagePublisher"
 
@@ -40,7 +40,7 @@ async def keep_the_public_page(house: House) -> None:
         except ActivityError as error:
             workflow.logger.warning("the public page does not have it yet: %s", why(error))
             await house.until_or_after(partial(_newer, house, part), pause.total_seconds())
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = longer(pause)
         else:
             told, pause = (part if done is not None else told), FIRST_PAUSE
 

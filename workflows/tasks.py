@@ -24,7 +24,7 @@ from firestation.orders import TaskOrder
 from firestation.state import Incident, Phase
 from workflows import messages
 from workflows.house import House, why
-from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, let_go
+from workflows.perseverance import FIRST_PAUSE, let_go, longer
 from workflows.search import following
 
 FIRST_TICKETS = timedelta(seconds=20)
@@ -47,7 +47,7 @@ async def open_the_tasks(house: House) -> None:
             pause = FIRST_PAUSE
             continue
         await house.until_or_after(lambda: "task" not in house.incident.trouble, pause.total_seconds())
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = longer(pause)
 
 
 async def open_task(house: House, task: Task) -> None:

@@ -12,7 +12,7 @@ from firestation import record, recurrence
 from firestation.orders import HangOrder, RecallOrder
 from firestation.wall import Entry, Hanging, Recall, names
 from workflows.house import House, why
-from workflows.perseverance import FIRST_PAUSE, LONGEST_PAUSE, leave, persevere
+from workflows.perseverance import FIRST_PAUSE, leave, longer, persevere
 
 HANGER = "LockHanger"
 
@@ -31,7 +31,7 @@ async def recall_the_locks(house: House) -> None:
                 lambda pattern=pattern: house.incident.brief.runbook.pattern != pattern,  # type: ignore[misc]
                 pause.total_seconds(),
             )
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = longer(pause)
         else:
             pause = FIRST_PAUSE
 
@@ -60,7 +60,7 @@ async def keep_the_wall(house: House) -> None:
             pause = FIRST_PAUSE
             continue
         await house.until_or_after(lambda: False, pause.total_seconds())
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = longer(pause)
 
 
 async def leave_the_lock(house: House) -> None:

@@ -15,7 +15,7 @@ from pydantic import JsonValue, StringConstraints
 from firestation.after_action import Task, TicketState
 from firestation.drivers.harvest import Fixed, one_line
 from firestation.drivers.task_text import facts, has_mark, markdown, title_of
-from firestation.drivers.ticketing import TicketingConfig, TicketingTracker
+from firestation.drivers.ticketing import IssueTracker, TicketingConfig
 from firestation.errors import Denied, Gone, Nonsense
 from firestation.model import Model
 
@@ -51,10 +51,11 @@ class GithubConfig(TicketingConfig):
     label: Annotated[str, StringConstraints(pattern=r"^[^,\s]{1,50}$")] = "firestation"
 
 
-class GithubTracker(TicketingTracker[GithubConfig]):
+class GithubTracker(IssueTracker[GithubConfig]):
     """Keeps tasks as issues and reminders as comments."""
 
     config_model: ClassVar[type[Model]] = GithubConfig
+    seeing, closing, comments, commenting = SEE, CLOSE, COMMENTS, COMMENT
 
     async def found(self, mark: str) -> list[str]:
         """In the list of those with our label; pull requests are in it too, and are none."""
@@ -100,27 +101,6 @@ class GithubTracker(TicketingTracker[GithubConfig]):
             assignee=one_line(owner["login"]) if owner else None,
             detail=one_line(f"it is {issue['state']}" + (f" as {reason}" if done and reason else "")),
         )
-
-    async def reminded(self, name: str, mark: str) -> bool:
-        """In its comments."""
-        async for each in self.pages(COMMENTS, issue=name, **self._place):
-            if has_mark(each["body"], mark):
-                return True
-        return False
-
-    async def comment(self, name: str, text: str, mark: str) -> None:
-        """One comment."""
-        answer = await self.ask(COMMENT, issue=name, text=markdown(text, [], mark), **self._place)
-        int(answer.at("$.id"))
-
-    async def retire(self, name: str, first: str) -> None:
-        """Closed as not planned."""
-        del first
-        await self.ask(CLOSE, issue=name, **self._place)
-
-    async def see_project(self) -> None:
-        """The repository."""
-        await self.ask(SEE, **self._place)
 
     def address(self, name: str) -> str:
         """On the site that belongs to this API."""

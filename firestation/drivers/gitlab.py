@@ -15,7 +15,7 @@ from pydantic import JsonValue, StringConstraints
 from firestation.after_action import Task, TicketState
 from firestation.drivers.harvest import Fixed, one_line
 from firestation.drivers.task_text import facts, has_mark, markdown, title_of
-from firestation.drivers.ticketing import TicketingConfig, TicketingTracker
+from firestation.drivers.ticketing import IssueTracker, TicketingConfig
 from firestation.errors import Denied, Nonsense
 from firestation.model import Model
 
@@ -49,10 +49,11 @@ class GitlabConfig(TicketingConfig):
     confidential: bool = False
 
 
-class GitlabTracker(TicketingTracker[GitlabConfig]):
+class GitlabTracker(IssueTracker[GitlabConfig]):
     """Keeps tasks as issues with a due date, and reminders as notes."""
 
     config_model: ClassVar[type[Model]] = GitlabConfig
+    seeing, closing, comments, commenting = SEE, CLOSE, NOTES, NOTE
 
     async def found(self, mark: str) -> list[str]:
         """In the list of those with our label."""
@@ -94,27 +95,6 @@ class GitlabTracker(TicketingTracker[GitlabConfig]):
             assignee=one_line(owners[0]["username"]) if owners else None,
             detail=one_line(f"it is {issue['state']}"),
         )
-
-    async def reminded(self, name: str, mark: str) -> bool:
-        """In its notes."""
-        async for each in self.pages(NOTES, issue=name, **self._place):
-            if has_mark(each["body"], mark):
-                return True
-        return False
-
-    async def comment(self, name: str, text: str, mark: str) -> None:
-        """One note."""
-        answer = await self.ask(NOTE, issue=name, text=markdown(text, [], mark), **self._place)
-        int(answer.at("$.id"))
-
-    async def retire(self, name: str, first: str) -> None:
-        """Closed."""
-        del first
-        await self.ask(CLOSE, issue=name, **self._place)
-
-    async def see_project(self) -> None:
-        """The project."""
-        await self.ask(SEE, **self._place)
 
     def address(self, name: str) -> str:
         """On the same server."""

@@ -21,7 +21,7 @@ from firestation.after_action import Task, Ticket, TicketState
 from firestation.drivers.exchange import Answer, Connection, ask
 from firestation.drivers.harvest import Fixed, one_line
 from firestation.drivers.kit import Kit
-from firestation.drivers.task_text import mark_of
+from firestation.drivers.task_text import has_mark, mark_of, markdown
 from firestation.errors import Denied, DriverError, Gone, Nonsense, Unreachable
 from firestation.model import Line, Model
 from firestation.system import TrackerFitting
@@ -208,6 +208,41 @@ class TicketingTracker(Generic[C]):
             )
             msg = f"{self.fitting.driver} answered in a shape that is not known: {what}"
             raise Nonsense(msg[:4000]) from error
+
+
+class IssueTracker(TicketingTracker[C]):
+    """A tracker of issues with comments, which a product serves by these requests, each in `_place`."""
+
+    seeing: ClassVar[Fixed]
+    closing: ClassVar[Fixed]
+    comments: ClassVar[Fixed]
+    commenting: ClassVar[Fixed]
+
+    @property
+    @abstractmethod
+    def _place(self) -> dict[str, JsonValue]:
+        """What the addresses name the project by."""
+
+    async def reminded(self, name: str, mark: str) -> bool:
+        """In its comments."""
+        async for each in self.pages(self.comments, issue=name, **self._place):
+            if has_mark(each["body"], mark):
+                return True
+        return False
+
+    async def comment(self, name: str, text: str, mark: str) -> None:
+        """One comment."""
+        answer = await self.ask(self.commenting, issue=name, text=markdown(text, [], mark), **self._place)
+        int(answer.at("$.id"))
+
+    async def retire(self, name: str, first: str) -> None:
+        """Closed."""
+        del first
+        await self.ask(self.closing, issue=name, **self._place)
+
+    async def see_project(self) -> None:
+        """The project."""
+        await self.ask(self.seeing, **self._place)
 
 
 def _may_have_happened(error: DriverError) -> bool:

@@ -12,10 +12,10 @@ from typer.testing import Result
 
 from firestation.acts import ACTS
 from firestation.record import Recalled
-from firestation.wall import Doubt, Recall, Wall, WallBreak
+from firestation.wall import Doubt, Recall, Wall
 from gateway.app import side_by_side
 from tests.docs.documents import ROOT, commands
-from tests.property.worlds import START, wall_lock
+from tests.property.worlds import START, wall_break, wall_lock
 
 Run = Callable[..., Result]
 NAME = "refund-agent-1a2b3c4d"
@@ -105,16 +105,7 @@ def test_the_wall_says_since_when_by_whom_and_what_broke_it(run: Run, station: A
     over = wall_lock(
         incident="refund-agent-00000000", how="waived", by=("ana", "ben"), until=START - timedelta(days=1)
     )
-    broken = WallBreak(
-        system=lock.system,
-        pattern=lock.pattern,
-        incident="refund-agent-99999999",
-        mark="run-2",
-        at=START,
-        of=lock.incident,
-        of_mark=lock.mark,
-        title=lock.title,
-    )
+    broken = wall_break(lock)
     doubt = Doubt(name="locks/refund-agent/x.json", why="another key sealed it \x1b[31m")
     wall(station, locks=(lock, over), broken=(broken,), doubts=(doubt,))
     result = run("locks")

@@ -18,7 +18,7 @@ Reply = Callable[[BaseHTTPRequestHandler, Any], tuple[int, Any]]
 
 
 @contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def listening(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     """A server of this handler, from ready to stopped; its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

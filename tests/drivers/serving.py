@@ -3,9 +3,13 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tests.e2e.processes import wait_for
 
@@ -31,3 +35,20 @@ def serving(app: Starlette) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+class Kept(Protocol):
+    """A contract with state: it answers every request itself."""
+
+    url: str
+
+    async def handle(self, request: Request) -> Response: ...
+
+
+@contextlib.contextmanager
+def keeping(contract: Kept) -> Iterator[None]:
+    """The contract as a server, from ready to stopped; its address is in `url`."""
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", contract.handle, methods=methods)])
+    with serving(app) as contract.url:
+        yield

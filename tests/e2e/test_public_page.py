@@ -4,18 +4,17 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from firestation.drivers.public_page.render import files
 from firestation.drivers.public_page.site import open_site
+from tests.drivers.contracts import listening
 from tests.drivers.products import node
 from tests.e2e.processes import needs
 from tests.e2e.test_login import MODULES, SCRIPTS
@@ -32,17 +31,9 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path) -> AbstractContextManager[str]:
     """Any web server that serves files will do."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return listening(partial(_Quiet, directory=str(folder)))
 
 
 def test_the_page_tells_its_age_by_the_readers_clock(tmp_path: Path) -> None:

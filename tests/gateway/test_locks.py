@@ -11,13 +11,13 @@ from firestation.hanging import hang
 from firestation.settings import Settings
 from firestation.signing import KeySigner, ensure_key
 from firestation.testing import MemoryEvidence, MemoryShelf
-from firestation.wall import WallBreak, names
+from firestation.wall import names
 from gateway.__main__ import wall_of
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
 from tests.gateway.conftest import BELL, TOKENS, Remembering, bearer
-from tests.property.worlds import START, wall_lock
+from tests.property.worlds import wall_break, wall_lock
 
 ANA = bearer(TOKENS["ana"])
 
@@ -43,16 +43,7 @@ async def hung(settings: Settings) -> Settings:
     ensure_key(settings.signing_key)
     signer, shelf = KeySigner(settings.signing_key), open_shelf(settings.evidence_store, "wall of locks")
     lock = wall_lock()
-    broken = WallBreak(
-        system=lock.system,
-        pattern=lock.pattern,
-        incident="refund-agent-99999999",
-        mark="run-2",
-        at=START,
-        of=lock.incident,
-        of_mark=lock.mark,
-        title=lock.title,
-    )
+    broken = wall_break(lock)
     for entry in (lock, broken, wall_lock(system="search")):
         await hang(entry, shelf, signer, (signer.public_key,))
     await shelf.create("locks/refund-agent/reranker-regression/thief.json", b"<script>alert(1)</script>")

@@ -43,7 +43,7 @@ from firestation.system import (
     System,
     TrackerFitting,
 )
-from firestation.wall import Hanging, Recall, WallLock, names
+from firestation.wall import Hanging, Recall, WallBreak, WallLock, names
 from tests.property.signatures import new_key
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -480,6 +480,21 @@ def wall_lock(**changes: Any) -> WallLock:
         closed_at=START - timedelta(days=30),
     )
     return lock.changed(**changes)
+
+
+def wall_break(lock: WallLock, **changes: Any) -> WallBreak:
+    """Another incident has broken this lock."""
+    entry = WallBreak(
+        system=lock.system,
+        pattern=lock.pattern,
+        incident="refund-agent-99999999",
+        mark="run-2",
+        at=START,
+        of=lock.incident,
+        of_mark=lock.mark,
+        title=lock.title,
+    )
+    return entry.changed(**changes)
 
 
 def people() -> st.SearchStrategy[str]:

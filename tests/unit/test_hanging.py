@@ -13,7 +13,7 @@ from firestation.model import canonical_json
 from firestation.signing import KeySigner, PublicKey, ensure_key
 from firestation.testing import MemoryShelf
 from firestation.wall import MOST_RECALLED, Wall, WallBreak, WallLock, names, statement
-from tests.property.worlds import START, wall_lock
+from tests.property.worlds import START, wall_break, wall_lock
 
 NAME = names(wall_lock())[0]
 NOBODY = ("nobody", "none")
@@ -49,20 +49,6 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
-def broken(lock: WallLock, **changes: Any) -> WallBreak:
-    entry = WallBreak(
-        system=lock.system,
-        pattern=lock.pattern,
-        incident="refund-agent-99999999",
-        mark="run-2",
-        at=START,
-        of=lock.incident,
-        of_mark=lock.mark,
-        title=lock.title,
-    )
-    return entry.changed(**changes)
-
-
 async def test_a_lock_is_hung_once_and_read_again(shop: Shop) -> None:
     assert await shop.hang(wall_lock()) == NAME
     assert await shop.hang(wall_lock()) == NAME
@@ -74,11 +60,11 @@ async def test_a_lock_is_hung_once_and_read_again(shop: Shop) -> None:
 
 async def test_what_broke_a_lock_stands_beside_it_until_it_is_taken_back(shop: Shop) -> None:
     lock, other = wall_lock(), wall_lock(incident="refund-agent-00000000")
-    for entry in (lock, other, broken(lock)):
+    for entry in (lock, other, wall_break(lock)):
         await shop.hang(entry)
     wall = await shop.read()
-    assert [wall.breaks(each) for each in (lock, other)] == [(broken(lock),), ()]
-    await shop.hang(broken(lock, holds=False))
+    assert [wall.breaks(each) for each in (lock, other)] == [(wall_break(lock),), ()]
+    await shop.hang(wall_break(lock, holds=False))
     assert (await shop.read()).breaks(lock) == ()
 
 
@@ -202,10 +188,10 @@ def test_no_two_entries_have_one_name() -> None:
         wall_lock(mark="other"),
         wall_lock(incident="refund-agent-5e6f7a8b.b"),
         wall_lock(system="refund-agent.b"),
-        broken(lock),
-        broken(lock, holds=False),
-        broken(lock, incident="refund-agent-5"),
-        broken(lock, of_mark="other"),
+        wall_break(lock),
+        wall_break(lock, holds=False),
+        wall_break(lock, incident="refund-agent-5"),
+        wall_break(lock, of_mark="other"),
     ]
     made = [name for entry in entries for name in names(entry)]
     assert len(set(made)) == len(made)
@@ -213,7 +199,7 @@ def test_no_two_entries_have_one_name() -> None:
 
 async def test_the_longest_ids_have_a_name_that_fits(shop: Shop) -> None:
     long = wall_lock(system="s" * 63, pattern="p" * 63, incident="i" * 63, mark="m" * 64)
-    for entry in (long, broken(long, incident="j" * 63, mark="n" * 64)):
+    for entry in (long, wall_break(long, incident="j" * 63, mark="n" * 64)):
         assert await shop.hang(entry) == names(entry)[0]
     shop.put(names(long)[1], b"a stranger's")
     wall = await shop.read()
@@ -222,7 +208,7 @@ async def test_the_longest_ids_have_a_name_that_fits(shop: Shop) -> None:
 
 async def test_a_recall_reads_the_locks_of_its_class_and_nothing_else(shop: Shop) -> None:
     """Fifty fires of one class leave a thousand breaks, and the next incident waits for none of them."""
-    for entry in (wall_lock(), broken(wall_lock()), wall_lock(pattern="cost-runaway")):
+    for entry in (wall_lock(), wall_break(wall_lock()), wall_lock(pattern="cost-runaway")):
         await shop.hang(entry)
     asked: list[str] = []
 

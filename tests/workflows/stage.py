@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -61,6 +61,7 @@ from firestation.testing import (
     MemorySource,
     MemoryTracker,
 )
+from tests.drivers.contracts import listening
 from tests.property import worlds
 from worker.replay import replay
 from worker.wiring import PASSED_THROUGH, incident_worker
@@ -228,14 +229,8 @@ def _serving(answer: Callable[[], dict[str, str]], answering: Event) -> Iterator
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Handler) as url:
+        yield f"{url}/"
 
 
 def short_brief(**changes: Any) -> Brief:

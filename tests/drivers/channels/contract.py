@@ -2,21 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from firestation.board import Message
 from firestation.drivers import Drivers
 from firestation.ports import Channel
 from firestation.system import ChannelFitting
-from tests.drivers.serving import serving
 
 TOKEN = "channel-token-of-the-test"
 WORD = Message(
@@ -96,15 +91,6 @@ class Contract:
             return json.loads(raw)
         except ValueError:
             raise Refusal(400, {"error": "not JSON"}) from None
-
-
-@contextmanager
-def keeping(contract: Contract) -> Iterator[None]:
-    """The contract as a server, from ready to stopped; its address is in `url`."""
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", contract.handle, methods=methods)])
-    with serving(app) as contract.url:
-        yield
 
 
 def make_channel(bench: Drivers, driver: str, audience: str = "internal", **config: Any) -> Channel:

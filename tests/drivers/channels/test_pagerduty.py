@@ -8,9 +8,10 @@ import pytest
 from firestation.drivers import Drivers
 from firestation.errors import Denied, Gone, InvalidInput, Nonsense
 from firestation.ports import Channel
-from tests.drivers.channels.contract import HOSTILE, KEY, WORD, keeping, make_channel
+from tests.drivers.channels.contract import HOSTILE, KEY, WORD, make_channel
 from tests.drivers.channels.pagerduty_contract import ROUTING_KEY, SENDER, Pagerduty
 from tests.drivers.channels.promises import AtMostOnce, Making, page
+from tests.drivers.serving import keeping
 from tests.e2e.processes import free_port
 
 pytestmark = pytest.mark.driver

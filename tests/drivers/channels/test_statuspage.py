@@ -8,9 +8,10 @@ import pytest
 from firestation.drivers import Drivers
 from firestation.errors import Denied, DriverError, Gone, InvalidInput, Nonsense, Unreachable
 from firestation.ports import Channel
-from tests.drivers.channels.contract import HOSTILE, KEY, WORD, keeping, make_channel
+from tests.drivers.channels.contract import HOSTILE, KEY, WORD, make_channel
 from tests.drivers.channels.promises import HASTE, Making, Promises, page
 from tests.drivers.channels.statuspage_contract import PAGE, Statuspage
+from tests.drivers.serving import keeping
 from tests.e2e.processes import wait_for
 
 pytestmark = pytest.mark.driver

@@ -10,9 +10,10 @@ from firestation.drivers.teams import LARGEST, card
 from firestation.errors import Denied, Doubtful, Gone
 from firestation.model import canonical_json
 from firestation.ports import Channel
-from tests.drivers.channels.contract import HOSTILE, KEY, WORD, Call, Contract, keeping, make_channel
+from tests.drivers.channels.contract import HOSTILE, KEY, WORD, Call, Contract, make_channel
 from tests.drivers.channels.promises import AtMostOnce, Making, page
 from tests.drivers.channels.teams_contract import PATH, SIGNATURE, Teams
+from tests.drivers.serving import keeping
 from tests.e2e.processes import free_port
 
 pytestmark = pytest.mark.driver

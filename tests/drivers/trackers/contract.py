@@ -2,18 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
-from tests.drivers.serving import serving
 
 TOKEN = "issue-token-of-the-test"
 MENTION = re.compile(r"(?<!\w)@([A-Za-z0-9][\w-]*)")
@@ -141,12 +136,3 @@ def page_of(items: list[Any], query: dict[str, str], usual: int) -> list[Any]:
     size = min(int(query.get("per_page", usual)), 100)
     at = (int(query.get("page", "1")) - 1) * size
     return items[at : at + size]
-
-
-@contextmanager
-def keeping(contract: Contract) -> Iterator[None]:
-    """The contract as a server, from ready to stopped; its address is in `url`."""
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", contract.handle, methods=methods)])
-    with serving(app) as contract.url:
-        yield

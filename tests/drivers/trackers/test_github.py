@@ -10,7 +10,7 @@ from firestation.drivers import Drivers
 from firestation.errors import Denied, InvalidInput
 from firestation.ports import Tracker
 from firestation.tracker_conformance import TASK
-from tests.drivers.trackers.contract import keeping
+from tests.drivers.serving import keeping
 from tests.drivers.trackers.github_contract import Github
 from tests.drivers.trackers.making import as_followed, make_tracker
 from tests.drivers.trackers.promises import Making, Promises, number

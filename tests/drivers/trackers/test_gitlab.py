@@ -11,7 +11,7 @@ from firestation.drivers import Drivers
 from firestation.errors import Denied, InvalidInput
 from firestation.ports import Tracker
 from firestation.tracker_conformance import TASK
-from tests.drivers.trackers.contract import keeping
+from tests.drivers.serving import keeping
 from tests.drivers.trackers.gitlab_contract import Gitlab
 from tests.drivers.trackers.making import make_tracker
 from tests.drivers.trackers.promises import Making, Promises

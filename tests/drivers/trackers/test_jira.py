@@ -12,7 +12,7 @@ from firestation.errors import InvalidInput, Nonsense
 from firestation.ports import Tracker
 from firestation.tracker_conformance import TASK
 from tests.drivers.levers.meddler import Meddler, meddling
-from tests.drivers.trackers.contract import keeping
+from tests.drivers.serving import keeping
 from tests.drivers.trackers.jira_contract import Jira
 from tests.drivers.trackers.making import as_followed, make_tracker
 from tests.drivers.trackers.promises import Making, Promises
