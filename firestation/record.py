@@ -23,7 +23,7 @@ from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
 from firestation.wall import Hanging, Recall
 
-EDITION = 4
+EDITION = 5
 """What incidents that are opened today can do beyond those of before, which go on as they began.
 
 2: levers are leased, the captain is asked before an expiry, a failed move is put back, lifts wait for newer ones, and
