@@ -3,18 +3,20 @@
 history   what one incident costs in Temporal's history, and how that grows with alarms (docs/architecture.md)
 firebreak how long from a decision to its effect, beside a bare script (docs/levers.md)
 snapshot  how long until the evidence is sealed, and how much memory a big artifact takes (docs/evidence.md)
+board     what its pages cost, of 500 open incidents and with 200 viewers of one (docs/board.md)
 audit     how long the audit of a thousand incidents takes, beside the bare Replayer (docs/audit.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import audit, firebreak, history, snapshot
+from benchmarks import audit, board, firebreak, history, snapshot
 
 ALL: dict[str, Callable[[], None]] = {
     "history": history.main,
     "firebreak": firebreak.main,
     "snapshot": snapshot.main,
+    "board": board.main,
     "audit": audit.main,
 }
 

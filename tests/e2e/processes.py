@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -168,7 +168,7 @@ class Station:
         self.url, self.temporal, self.ui = (
             str(where["gateway"]),
             str(where["temporal"]),
-            str(where["temporal_ui"]),
+            str(where.get("temporal_ui", "")),
         )
         self.gateways: dict[str, Gateway] = {}
 
@@ -219,6 +219,15 @@ class Station:
                         name = "temporal" if words[0].endswith(b"temporal") else words[2].decode()
                         found[name] = int(path.parent.name)
         return found
+
+    def kill_all(self) -> None:
+        """Kill -9 of the station and everything that it started, at once; nothing of it is left."""
+        everybody = [self.process.pid, *self.children().values()]
+        for number in everybody:
+            os.kill(number, signal.SIGKILL)
+        self.process.wait()
+        alive = [Path(f"/proc/{number}/exe") for number in everybody]
+        wait_for("the station to be gone", lambda: not any(each.exists() for each in alive))
 
     def kill(self, name: str) -> None:
         """Kill -9, and wait until the station has another one."""
@@ -320,6 +329,8 @@ def a_station(
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
     history_keys: Path | None = None,
+    public_page: Path | None = None,
+    ports: Sequence[int] = (),
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
@@ -328,27 +339,28 @@ def a_station(
     for old, new in (station_changes or {}).items():
         assert old in path.read_text(), f"the station file has no {old!r} to change"
         path.write_text(path.read_text().replace(old, new))
-    port = public_url.rsplit(":", 1)[1] if public_url else free_port()
-    ports = [str(port), *(str(free_port()) for _ in range(2))]
-    command = [
-        sys.executable,
-        "-m",
-        "worker.station",
-        "--state",
-        str(state),
-        "--station",
-        str(config / "station.yaml"),
-    ]
-    command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
-    command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
-    with running(
-        command,
-        state,
-        "station",
-        PYTHONPATH=str(ROOT),
-        FIRESTATION_PUBLIC_URL=public_url,
-        FIRESTATION_HISTORY_KEYS=str(history_keys or ""),
-    ) as process:
+    port = int(public_url.rsplit(":", 1)[1]) if public_url else free_port()
+    ports = ports or [port, free_port(), free_port()]
+    environment = {
+        "FIRESTATION_PUBLIC_URL": public_url,
+        "FIRESTATION_HISTORY_KEYS": str(history_keys or ""),
+        "FIRESTATION_PUBLIC_PAGE": str(public_page or ""),
+    }
+    with standing(state, ports, **environment) as station:
+        yield station
+
+
+@contextmanager
+def standing(state: Path, ports: Sequence[int], **environment: str) -> Iterator[Station]:
+    """A station of the files in this folder, at these ports: the gateway's, Temporal's, its UI's."""
+    config = state / "config"
+    (state / "station.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "worker.station", "--state", str(state)]
+    command += ["--station", str(config / "station.yaml"), "--systems", str(config / "system.yaml")]
+    command += ["--runbooks", str(config / "runbooks")]
+    for option, port in zip(("--port", "--temporal-port", "--ui-port"), ports, strict=True):
+        command += [option, str(port)]
+    with running(command, state, "station", grace=20.0, PYTHONPATH=str(ROOT), **environment) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)
         yield station

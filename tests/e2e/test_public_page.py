@@ -66,13 +66,13 @@ def test_the_page_tells_its_age_by_the_readers_clock(tmp_path: Path) -> None:
         assert "This page was written 22 min ago." in later["text"]
 
 
-def look(folder: Path, paths: tuple[str, ...]) -> list[dict[str, Any]]:
+def look(folder: Path, paths: tuple[str, ...], now: str = NOW) -> list[dict[str, Any]]:
     """What each page shows at once and, with JavaScript, twenty minutes later."""
     if not (MODULES / "node_modules").exists():
         message = f"{MODULES} has no playwright-core; run: make test"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     with served(folder / "public") as url:
-        command = [node(), str(SCRIPTS / "public.mjs"), str(MODULES), needs("chromium", "chromium"), url, NOW]
+        command = [node(), str(SCRIPTS / "public.mjs"), str(MODULES), needs("chromium", "chromium"), url, now]
         command += [str(folder / "shots"), *paths]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
