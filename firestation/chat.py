@@ -21,6 +21,7 @@ from firestation.plan import Plan
 from firestation.state import ENDS
 
 COMMAND = re.compile(r"!([a-z]{2,20})(?:\s(.*))?", re.IGNORECASE | re.DOTALL)
+NAMES = frozenset({"ack", "note", "update", "show", "help", "approve", "refuse"})
 FIELD = re.compile(r"(?:^|[\n|])[ \t]*(known|unknown|doing)\b[ \t]*:?", re.IGNORECASE)
 SHORTEST_PREFIX, SHORT = 8, 12
 
@@ -96,19 +97,16 @@ def read(said: Said, by: Id, now: datetime) -> Command:
             return Ask.model_validate({"kind": word, "action": rest.lower()})
 
 
-NAMES = frozenset({"ack", "note", "update", "show", "help", "approve", "refuse"})
-
-
 def _fields(text: str) -> dict[str, str]:
     """The fields of an update: each begins with its name, on a new line or after a bar; what has no name is known."""
     names = list(FIELD.finditer(text))
-    found = {"known": text[: names[0].start()].strip()} if names else {"known": text}
-    found = {name: value for name, value in found.items() if value}
+    unnamed = text[: names[0].start()].strip() if names else text
+    found = {"known": unnamed} if unnamed else {}
     for one, end in pairwise([*(each.span() for each in names), (len(text), 0)]):
         name = text[one[0] : one[1]].strip("\n| \t:").lower()
         if name in found:
             raise InvalidInput(name, "it stands there twice", f"Write it once: !update {name} TEXT")
-        found[name] = text[one[1] : end[0]].strip()
+        found[name] = text[one[1] : end[0]].strip("| \t\n")
     if "known" not in found:
         raise InvalidInput("known", "nothing is said to be known", "Write !update known TEXT | unknown TEXT")
     return found

@@ -66,6 +66,7 @@ class Listener:
     def __init__(self, ears: EarsPort, clerk: Clerk, file: Path) -> None:
         self.ears, self.clerk, self.file = ears, clerk, file
         self.position = _kept(file)
+        self.places = dict[str, Place | None]()
         self.deaf_since: datetime | None = None
 
     async def listen(self) -> NoReturn:
@@ -101,6 +102,7 @@ class Listener:
                 log.warning("the homeserver does not know our position; it listens from now on")
                 self.position = None
             raise
+        self.places.clear()
         told = list(position.told)
         for room in heard.sealed:
             await self._sealed(room, told)
@@ -166,11 +168,13 @@ class Listener:
         told.append(key)
 
     async def _place(self, room: str) -> Place | None:
-        """Of which incident the room is; None, too, where we are in it no more."""
-        try:
-            return await self.ears.place(room)
-        except (Denied, Gone):
-            return None
+        """Of which incident the room is, asked once a turn; None, too, where we are in it no more."""
+        if room not in self.places:
+            try:
+                self.places[room] = await self.ears.place(room)
+            except (Denied, Gone):
+                self.places[room] = None
+        return self.places[room]
 
     def _keep(self, position: Position) -> None:
         if position != self.position:
