@@ -34,6 +34,9 @@ log = structlog.get_logger()
 LOOK_SECONDS = 2.0
 """So often it is looked whether the files name other rooms."""
 
+BREATH_SECONDS = 0.1
+"""Between two turns, for a homeserver that answers at once that there is nothing."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 SOON = timedelta(seconds=2)
 """So long it listens before it tries again what could not be done."""
@@ -84,6 +87,7 @@ class Listener:
                 log.exception("chat is not heard", again_in=wait)
             else:
                 pause, self.deaf_since = FIRST_PAUSE, None
+                await asyncio.sleep(BREATH_SECONDS)
                 continue
             self.deaf_since = self.deaf_since or datetime.now(UTC)
             await asyncio.sleep(wait)
@@ -98,10 +102,11 @@ class Listener:
         try:
             heard = await self.ears.hear(position.since, SOON if position.waiting else None)
         except Nonsense as error:
-            if error.details.get("status") == BAD_REQUEST:
-                log.warning("the homeserver does not know our position; it listens from now on")
-                self.position = None
-            raise
+            if error.details.get("status") != BAD_REQUEST:
+                raise
+            log.warning("the homeserver does not know our position; it listens from now on")
+            self._keep(position.changed(since=await self.ears.begin()))
+            return
         self.places.clear()
         told = list(position.told)
         for room in heard.sealed:
@@ -263,5 +268,5 @@ class Listening:
                     continue
                 channel = self.bench.channel(fitting)
                 ears = channel.ears() if isinstance(channel, MatrixChannel) else None
-                if ears and isinstance(channel, MatrixChannel):
+                if isinstance(channel, MatrixChannel) and ears:
                     yield Account(channel.config.homeserver, channel.config.token), ears

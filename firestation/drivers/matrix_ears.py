@@ -97,19 +97,18 @@ class Ears:
     """Listens as the user of a channel, and answers as the same."""
 
     def __init__(self, kit: Kit, link: Connection, wait: timedelta = timedelta(seconds=25)) -> None:
-        timeout = link.timeout + wait
-        self.server = Homeserver(kit, link.changed(timeout=timeout, max_bytes=LARGEST))
-        self.wait = wait
+        self.server, self.wait = Homeserver(kit, link), wait
+        self.patient = Homeserver(kit, link.changed(timeout=link.timeout + wait, max_bytes=LARGEST))
 
     async def begin(self) -> str:
         """The position of now: what was said before is not heard. Raises `DriverError`."""
-        return _shaped(_Sync, await self.server.ask(BEGIN, filter=_filter(1))).next_batch
+        return _shaped(_Sync, await self.patient.ask(BEGIN, filter=_filter(1))).next_batch
 
     async def hear(self, since: str, wait: timedelta | None = None) -> Heard:
         """What was said since; it waits until there is something, `wait` at most. Raises `DriverError`."""
         me = await self.server.me()  # anew: another token may be another user's
         patience = int((self.wait if wait is None else wait).total_seconds() * 1000)
-        answer = await self.server.ask(SYNC, since=since, wait=str(patience), filter=_filter(FEW))
+        answer = await self.patient.ask(SYNC, since=since, wait=str(patience), filter=_filter(FEW))
         found = _shaped(_Sync, answer)
         said, sealed = list[Said](), list[str]()
         for room, each in found.rooms.join.items():

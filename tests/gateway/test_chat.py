@@ -13,12 +13,15 @@ from firestation import acts, chat, links
 from firestation.authority import Member, Role, Station
 from firestation.chat import Said
 from firestation.contacts import Contact, ContactKind
+from firestation.drivers import Drivers
 from firestation.drivers.matrix_ears import Heard, Place
 from firestation.errors import Denied, DriverError, Gone, Nonsense, NotConfigured, Unreachable
 from firestation.links import PlanLink, read_plan
+from firestation.secrets import ReferenceSecrets
 from firestation.severity import Severity
+from firestation.system import ChannelFitting
 from gateway.chat import Clerk
-from gateway.listening import Listener, Position
+from gateway.listening import Listener, Listening, Position
 from tests.gateway.conftest import INCIDENT, NOW, Clock, Standing, books_of
 from tests.gateway.test_ack import KEY, Burning
 from tests.property.worlds import RUN
@@ -387,14 +390,65 @@ async def test_troubles_are_waited_out_and_never_end_it(
     listener = begin(ears)
 
     async def rest(seconds: float) -> None:
-        assert listener.deaf_since
-        pauses.append(seconds)
+        if listener.deaf_since:
+            pauses.append(seconds)
 
     monkeypatch.setattr("gateway.listening.asyncio.sleep", rest)
     task = asyncio.create_task(listener.listen())
     await ears.quiet.wait()
-    assert pauses == [1.0, 2.0, 30.0, 8.0, 16.0]
+    assert pauses == [1.0, 2.0, 30.0, 8.0]
     assert listener.deaf_since is None
     assert [each.text for each in desk.world.incident.entries] == ["a"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_position_that_is_not_known_forgets_nothing_that_waits(begin: Begin, desk: Burning) -> None:
+    ears = Told(Nonsense("M_UNKNOWN_POS", status=400), batch("s1"))
+    listener = begin(ears)
+    listener.position = Position(since="old", waiting=(said("!note a"),))
+    await listener.turn()
+    await listener.turn()
+    assert ears.at == ["old", "s0"]
+    assert [each.text for each in desk.world.incident.entries] == ["a"]
+
+
+async def test_the_files_say_whom_to_listen_as(
+    clerk: Clerk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A homeserver that is not there is told with the readiness; without its room nobody listens there."""
+    monkeypatch.setattr("gateway.listening.LOOK_SECONDS", 0.01)
+    monkeypatch.setenv("MATRIX_TOKEN", "token-of-the-test")
+    books = clerk.books
+    assert isinstance(books, Standing)
+    without = books.book
+    (system,) = without.systems.values()
+    config = {
+        "homeserver": "http://127.0.0.1:9",
+        "token": "env:MATRIX_TOKEN",
+        "room": "per-incident",
+        "people": [ANA],
+    }
+    one = {"id": "chat", "title": "C", "driver": "matrix", "audience": "internal", "with": config}
+    rooms = (
+        one,
+        {**one, "id": "again"},
+        {**one, "id": "all", "with": {**config, "room": "#all:a", "people": []}},
+    )
+    channels = tuple(ChannelFitting.model_validate(each) for each in rooms)
+    books.book = without.changed(systems={system.system: system.changed(channels=channels)})
+
+    async def until(look: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not look():  # noqa: ASYNC110 - what is waited for is another task's
+                await asyncio.sleep(0.01)
+
+    async with Drivers(ReferenceSecrets(tmp_path)) as bench:
+        listening = Listening(books, bench, clerk, tmp_path)
+        async with listening.standing():
+            await until(lambda: bool(listening.warnings()))
+            assert len(listening.listeners) == 1, "one user is listened to once"
+            assert "chat is not heard since" in listening.warnings()[0]
+            books.book = without
+            await until(lambda: not listening.listeners)
+            assert not listening.warnings()
