@@ -36,10 +36,13 @@ def _unquoted(link: str) -> Iterator[None]:
 
 
 class WordActivities:
-    """Channels and trackers. `address` makes the link of a page; without it pages go out without one."""
+    """Channels and trackers. `address` makes the link of a page; without it pages go out without one.
 
-    def __init__(self, bench: Bench, address: Address | None = None) -> None:
-        self.bench, self.address = bench, address
+    `board` is where the incidents' own pages are; with it a decision that is asked for says where its plan is.
+    """
+
+    def __init__(self, bench: Bench, address: Address | None = None, board: str | None = None) -> None:
+        self.bench, self.address, self.board = bench, address, board
 
     @activity.defn(name="send")
     async def send(self, order: SendOrder) -> Receipt:
@@ -48,6 +51,9 @@ class WordActivities:
         if order.link and self.address:
             link = self.address(order.link, activity.info().scheduled_time + LIFE)
             message = message.changed(text=f"{message.text}\nOr open: {link}")
+        elif message.purpose == "decision" and self.board:  # no secret: it opens for who has logged in
+            at = f"{self.board}/{message.incident}#decide"
+            message = message.changed(text=f"{message.text}\nThe plan, for who is logged in: {at}")
         async with beating():
             with as_failures(), _unquoted(link):
                 receipt = await self.bench.channel(order.channel).send(message, order.key)

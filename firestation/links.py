@@ -1,7 +1,10 @@
-"""The link of a page: whoever has it may acknowledge this one page, as the person it was sent to, for a day.
+"""Signed links. That of a page: whoever has it may acknowledge this one page, as the person it was sent to, for a day.
 
 A token says which incident, which run of it, whom and which page, and until when; it is signed by a key that only the
 station has. It stands in the message alone, never in a history or a log: `send` adds it.
+
+The link of a plan opens less: the plan of one exact action, for one person, once they have logged in. So others may
+read it.
 """
 
 import base64
@@ -15,29 +18,42 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, ValidationError
 
 from firestation.errors import LinkAltered, LinkExpired
-from firestation.model import Id, Model
+from firestation.model import Id, Model, Sha256
 
 LIFE = timedelta(hours=24)
 SHORTEST_KEY = 32
 LONGEST_TOKEN = 300
-PURPOSE = b"firestation page link 1\n"
+PURPOSE, PLAN = b"firestation page link 1\n", b"firestation plan link 1\n"
 SHORTEST_PIECE = 6  # characters of a token that are taken out of what is recorded
 FORM = "fsl_"  # how each token begins, so that a scanner of leaked credentials finds it
+PARTS = 3
 SEAL = 16  # bytes of the HMAC that a token carries
 HEAD = struct.Struct(">I6s")  # the last second in which it holds, and the mark
+
+
+Mark = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 
 
 class Link(Model):
     """What a link is for: one page to one person. `mark` tells the incident from others of the same fire."""
 
     incident: Id
-    mark: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    mark: Mark
     person: Id
     page: int = Field(ge=1)
 
     def sha256_of_page(self) -> str:
         """The same for every sending of this page: what answers it is done once under this name."""
         return self.sha256()[:32]
+
+
+class PlanLink(Model):
+    """What the link of a plan is for: one person looks at the plan of exactly this action, to decide on it."""
+
+    incident: Id
+    mark: Mark
+    person: Id
+    action: Sha256
 
 
 def mark_of(run: str) -> str:
@@ -47,28 +63,61 @@ def mark_of(run: str) -> str:
 
 def sign(link: Link, until: datetime, key: bytes) -> str:
     """The token, in letters that stand in a URL as they are; about 85 of them."""
-    text = f"{link.incident}/{link.person}/{link.page}".encode()
-    body = HEAD.pack(int(until.timestamp()), bytes.fromhex(link.mark)) + text
-    return FORM + _encode(_seal(body, key) + body)
+    text = f"{link.incident}/{link.person}/{link.page}"
+    return _sign(PURPOSE, link.mark, text, until, key)
+
+
+def sign_plan(link: PlanLink, until: datetime, key: bytes) -> str:
+    """The token of a plan's link; about 170 letters."""
+    text = f"{link.incident}/{link.person}/{link.action}"
+    return _sign(PLAN, link.mark, text, until, key)
 
 
 def read(token: str, key: bytes, now: datetime) -> Link:
     """What this token is for. Raises `LinkAltered` when we did not sign it so, `LinkExpired` when its day is over."""
+    mark, (incident, person, page), until = _read(PURPOSE, token, key)
+    try:
+        link = Link(incident=incident, mark=mark, person=person, page=int(page))
+    except ValueError as error:  # signed, and not by this version of ours
+        raise LinkAltered from error
+    if now > until:
+        raise LinkExpired
+    return link
+
+
+def read_plan(token: str, key: bytes, now: datetime) -> PlanLink:
+    """The same for the token of a plan's link."""
+    mark, (incident, person, action), until = _read(PLAN, token, key)
+    try:
+        link = PlanLink(incident=incident, mark=mark, person=person, action=action)
+    except ValidationError as error:
+        raise LinkAltered from error
+    if now > until:
+        raise LinkExpired
+    return link
+
+
+def _sign(purpose: bytes, mark: str, text: str, until: datetime, key: bytes) -> str:
+    body = HEAD.pack(int(until.timestamp()), bytes.fromhex(mark)) + text.encode()
+    return FORM + _encode(_seal(purpose, body, key) + body)
+
+
+def _read(purpose: bytes, token: str, key: bytes) -> tuple[str, list[str], datetime]:
+    """The mark, the three parts and the end of a token that we signed for this purpose. Raises `LinkAltered`."""
     if not token.startswith(FORM):
         raise LinkAltered
     raw = _decode(token.removeprefix(FORM))
     seal, body = raw[:SEAL], raw[SEAL:]
-    if not hmac.compare_digest(seal, _seal(body, key)):
+    if not hmac.compare_digest(seal, _seal(purpose, body, key)):
         raise LinkAltered
     try:
         until, mark = HEAD.unpack_from(body)
-        incident, person, page = body[HEAD.size :].decode().split("/")
-        link = Link(incident=incident, mark=mark.hex(), person=person, page=int(page))
-    except (struct.error, ValueError, ValidationError) as error:  # signed, and not by this version of ours
+        parts = body[HEAD.size :].decode().split("/")
+    except (struct.error, ValueError) as error:
         raise LinkAltered from error
-    if now > datetime.fromtimestamp(until, UTC):
-        raise LinkExpired
-    return link
+    if len(parts) != PARTS:
+        raise LinkAltered
+    return mark.hex(), parts, datetime.fromtimestamp(until, UTC)
 
 
 def without_link(text: str, link: str) -> str:
@@ -90,8 +139,8 @@ def without_link(text: str, link: str) -> str:
     return "".join(kept)
 
 
-def _seal(body: bytes, key: bytes) -> bytes:
-    return hmac.new(key, PURPOSE + body, hashlib.sha256).digest()[:SEAL]
+def _seal(purpose: bytes, body: bytes, key: bytes) -> bytes:
+    return hmac.new(key, purpose + body, hashlib.sha256).digest()[:SEAL]
 
 
 def _encode(raw: bytes) -> str:

@@ -3,16 +3,19 @@
 import argparse
 import asyncio
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 import uvicorn
 
+from firestation.drivers import Drivers
 from firestation.drivers.register import open_register
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
 from firestation.errors import FirestationError, NotConfigured, Unreachable
 from firestation.hanging import read, wall_keys
+from firestation.links import PlanLink, sign_plan
 from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key
 from firestation.settings import Settings
@@ -23,9 +26,11 @@ from gateway.app import WallPort, create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Bookkeeper
 from gateway.bundles import Sealing
+from gateway.chat import Clerk, PlanAddress
 from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.front import open_front
+from gateway.listening import Listening
 from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
@@ -43,29 +48,44 @@ async def run(settings: Settings, address: str | None) -> None:
     secrets = ReferenceSecrets(Path(settings.state))
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
-    shelf = open_shelf(settings.evidence_store, "evidence store")
-    app = create_app(
-        Desk(client, books, settings.coalesce),
-        door,
-        open_store(settings.evidence_store),
-        front,
-        link_key(settings, secrets),
-        shelf=shelf,
-        reader=reader_of(client, settings.temporal_ui),
-        sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
-        wall=wall_of(settings),
-        console=console_of(settings, client.namespace),
-    )
-    config = uvicorn.Config(
-        app,
-        host=settings.gateway_host,
-        port=settings.gateway_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-    log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
-    await uvicorn.Server(config).serve()
+    shelf, key = open_shelf(settings.evidence_store, "evidence store"), link_key(settings, secrets)
+    desk = Desk(client, books, settings.coalesce)
+    async with Drivers(secrets, folder=settings.state) as bench:
+        clerk = Clerk(desk, books, plan_address(settings, key), settings.gateway_url)
+        chat = Listening(books, bench, clerk, settings.state / "chat")
+        app = create_app(
+            desk,
+            door,
+            open_store(settings.evidence_store),
+            front,
+            key,
+            shelf=shelf,
+            reader=reader_of(client, settings.temporal_ui),
+            sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
+            wall=wall_of(settings),
+            console=console_of(settings, client.namespace),
+            warnings=chat.warnings,
+        )
+        config = uvicorn.Config(
+            app,
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
+        async with chat.standing():
+            await uvicorn.Server(config).serve()
+
+
+def plan_address(settings: Settings, key: bytes) -> PlanAddress:
+    """How the link of a plan is made: the gateway's public address, and a token that only this station can sign."""
+
+    def address(link: PlanLink, until: datetime) -> str:
+        return f"{settings.gateway_url}/plan/{sign_plan(link, until, key)}"
+
+    return address
 
 
 def console_of(settings: Settings, namespace: str) -> str | None:

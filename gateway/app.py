@@ -1,7 +1,7 @@
 """The routes: alarms in, acts in, pictures out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any, Protocol
 
 import structlog
@@ -34,6 +34,7 @@ from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
 from gateway.pages import STATIC
+from gateway.plan import plans
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
 from gateway.tasks import ORDER, TaskList
@@ -123,11 +124,12 @@ def create_app(
     sealing: Sealing | None = None,
     wall: WallPort | None = None,
     console: str | None = None,
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> FastAPI:
-    """The gateway. `link_key` signs the links of pages; without one they open nothing.
+    """The gateway. `link_key` signs the links of pages and plans; without one they open nothing.
 
     `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
-    `console` where the Temporal UI shows the workflows of the namespace.
+    `console` where the Temporal UI shows the workflows of the namespace. `warnings` are told with the readiness.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -137,7 +139,7 @@ def create_app(
         redoc_url=None,
     )
     install(app)
-    app.include_router(_health(desk))
+    app.include_router(_health(desk, warnings))
     app.include_router(_alarms(desk, door, front))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
@@ -150,6 +152,7 @@ def create_app(
         app.include_router(_locks(wall, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
+        app.include_router(plans(desk, door, front, link_key))
     if reader:
         app.include_router(reading(reader, door, front))
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -210,7 +213,7 @@ def _asking(door: Doorkeeper, front: Front) -> Callable[[Request], Awaitable[Cal
     return ask
 
 
-def _health(desk: DeskPort) -> APIRouter:
+def _health(desk: DeskPort, warnings: Callable[[], Sequence[str]]) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -220,9 +223,10 @@ def _health(desk: DeskPort) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        """The gateway can do its work: Temporal answers."""
+        """The gateway can do its work: Temporal answers. What else does not go well is told, and changes nothing."""
         if await desk.ready():
-            return JSONResponse({"status": "ready"})
+            told = list(warnings())
+            return JSONResponse({"status": "ready", **({"warnings": told} if told else {})})
         return Problem(503, "not ready", "Temporal does not answer").response({"Retry-After": "2"})
 
     return router

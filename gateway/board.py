@@ -70,6 +70,15 @@ class Look(NamedTuple):
     seen: Picture
 
 
+def reader_of(door: Doorkeeper, caller: Caller) -> Reader:
+    """Who looks, with the roles that the station file in force gives them. Raises `Problem` 401 and 403."""
+    name = person_of(caller)
+    member = door.station.person(name)
+    if member is None:
+        raise Problem(401, "who are you?", f"{name} is not one of the station's people any more")
+    return Reader(name, frozenset(member.roles), Scope.ACT in caller.scopes)
+
+
 class Board:
     """Looks that all viewers share, and who watches."""
 
@@ -88,14 +97,6 @@ class Board:
         """It has changed."""
         self.looks.forget(incident)
         self.tasks.forget(incident)
-
-    def reader(self, caller: Caller) -> Reader:
-        """Who looks, with the roles that the station file in force gives them. Raises `Problem` 401 and 403."""
-        name = person_of(caller)
-        member = self.door.station.person(name)
-        if member is None:
-            raise Problem(401, "who are you?", f"{name} is not one of the station's people any more")
-        return Reader(name, frozenset(member.roles), Scope.ACT in caller.scopes)
 
     def captains(self) -> dict[str, str]:
         """Who can be offered the captaincy, by id with their name."""
@@ -119,7 +120,7 @@ def _add_list(router: APIRouter, board: Board) -> None:
     @router.get("/board")
     async def listing(request: Request, caller: person) -> Response:
         """What burns, the gravest first; with `all=1` also what has ended. No workflow is woken for it."""
-        reader, rows, trouble = board.reader(caller), list[Row](), None
+        reader, rows, trouble = reader_of(board.door, caller), list[Row](), None
         whole = request.query_params.get("all") == "1"
         try:
             rows = await board.rows.get(not whole)
@@ -170,7 +171,7 @@ async def _page(
     done: str = "",
 ) -> Response:
     """The page of an incident for this person; `refused` is what they sent and why not."""
-    reader = board.reader(caller)
+    reader = reader_of(board.door, caller)
     look = await board.looks.get(incident)
     seen, now = look.seen, board.door.clock()
     forms = draw(seen, could(seen, reader), reader.id, board.captains(), refused)
@@ -224,7 +225,7 @@ def _add_acts(router: APIRouter, board: Board) -> None:
             known, fields = await _sent(request, board, caller)
         except _Unsent as unsent:
             return _kept(request, kind, unsent.problem, unsent.fields)
-        reader = board.reader(known)
+        reader = reader_of(board.door, known)
         try:
             done, key, _ = read(kind, fields, reader.id)
             answer = await board.desk.act(incident, done, key)
@@ -255,7 +256,7 @@ def _add_tasks(router: APIRouter, board: Board) -> None:
             known, fields = await _sent(request, board, caller)
         except _Unsent as unsent:
             return _kept(request, "finish", unsent.problem, unsent.fields)
-        person = board.reader(known).id
+        person = reader_of(board.door, known).id
         try:
             word = Finish(by=person, task=task, reason=_text(fields))
             key = fields.get(KEY, "")

@@ -16,6 +16,7 @@ from gateway.front import Front
 from gateway.pages import SEE_OTHER, page_router, render, signed_in, visitor
 from gateway.problems import Problem
 from gateway.provider import CALLBACK, Provider
+from gateway.returning import HOME, NEXT, asked_for, own_page
 
 FAILED = frozenset({401, 429})
 
@@ -67,37 +68,46 @@ def _add_home(router: APIRouter, desk: Lists, door: Doorkeeper, front: Front) ->
 def _add_login(router: APIRouter, door: Doorkeeper, front: Front) -> None:
     anybody = Annotated[Caller | None, Depends(visitor(door, front))]
 
-    def form(request: Request, status: int = 200, wrong: str | None = None) -> Response:
+    def form(request: Request, back: str, status: int = 200, wrong: str | None = None) -> Response:
         login, name = door.station.login, door.station.station
         return render(
-            request, "login.html", status, wrong=wrong, station=name, provider=login and login.title
+            request,
+            "login.html",
+            status,
+            wrong=wrong,
+            station=name,
+            provider=login and login.title,
+            next=back,
         )
 
     @router.get("/login")
     async def login(request: Request, caller: anybody) -> Response:
         """The ways in. A cookie that has led here is good for nothing any more."""
+        back = asked_for(request)
         if caller:
-            return RedirectResponse("/", SEE_OTHER)
+            return RedirectResponse(back, SEE_OTHER)
         await door.books.latest()
-        answer = form(request)
+        answer = form(request, back)
         return _without_cookie(answer, front) if front.session_cookie in request.cookies else answer
 
     @router.post("/login")
     async def enter(request: Request, caller: anybody) -> Response:
         """Open a session with an access token."""
-        text = (await read_form(request, front)).get("token", "").strip()
+        fields = await read_form(request, front)
+        text, back = fields.get("token", "").strip(), own_page(fields.get(NEXT))
         try:
             found = await door.admit(f"Bearer {text}", address_of(request))
         except Problem as problem:
             if problem.status not in FAILED:
                 raise
             wrong = problem.detail if problem.detail and "Bearer" not in problem.detail else None
-            answer = form(request, problem.status, wrong or "Nobody here has this token.")
+            answer = form(request, back, problem.status, wrong or "Nobody here has this token.")
             answer.headers.update(problem.headers)
             return answer
         if found.kind != "person" or found.token is None:
-            return form(request, 403, "This is a machine's secret; log in with an access token of your own.")
-        return await _open(request, door, front, found.name, before=caller, opened_with=found.token)
+            machine = "This is a machine's secret; log in with an access token of your own."
+            return form(request, back, 403, machine)
+        return await _open(request, door, front, found.name, back, before=caller, opened_with=found.token)
 
 
 def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
@@ -117,9 +127,11 @@ def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
 
     @router.get("/login/provider")
     async def leave(request: Request) -> Response:
-        """To the provider."""
+        """To the provider. The page that was asked for waits in the visit, which the browser brings back."""
         door.slow_down(address_of(request))
-        return await (await provider()).send(request)
+        answer = await (await provider()).send(request)
+        request.session[NEXT] = asked_for(request)
+        return answer
 
     @router.get(CALLBACK)
     async def come_back(request: Request, caller: anybody) -> Response:
@@ -138,7 +150,8 @@ def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
             door.wait(door.failed(address, "the provider knows them, the station file does not", login=claim))
             detail = f"the provider knows you as {claim}, but nobody of this station has that login"
             raise Problem(403, "not allowed", f"{detail}; whoever keeps the station file can add it")
-        return await _open(request, door, front, person.id, before=caller)
+        back = own_page(str(request.session.get(NEXT, HOME)))
+        return await _open(request, door, front, person.id, back, before=caller)
 
 
 def _without_cookie(answer: Response, front: Front) -> Response:
@@ -151,16 +164,17 @@ async def _open(
     door: Doorkeeper,
     front: Front,
     person: str,
+    back: str,
     *,
     before: Caller | None,
     opened_with: Token | None = None,
 ) -> Response:
-    """A new session, under an id that nobody knew before; the one that was open here is ended."""
+    """A new session, under an id that nobody knew before; the one that was open here is ended. Then `back`."""
     if before and before.token:
         await door.close_session(before.token)
     request.session.clear()
     text = await door.open_session(person, opened_with)
-    answer = RedirectResponse("/", SEE_OTHER)
+    answer = RedirectResponse(back, SEE_OTHER)
     answer.set_cookie(
         front.session_cookie,
         text,

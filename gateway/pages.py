@@ -23,6 +23,7 @@ from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.csrf import FIELD, caller_of, token_for
 from gateway.front import Front
 from gateway.problems import Problem, problem_of
+from gateway.returning import login_for
 from gateway.visible import said, shown, typed
 
 HERE = Path(__file__).parent
@@ -67,7 +68,7 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> HT
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages. Who is nobody (401) and only wants to look is led to the login."""
+    """A route whose errors are pages. Who is nobody (401) and only wants to look is led to the login, and back."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's own handler, with errors as pages around it."""
@@ -79,7 +80,7 @@ class PageRoute(APIRoute):
             except (Problem, FirestationError) as error:
                 problem = problem_of(error)
             if problem.status == UNKNOWN and request.method == "GET" and request.url.path != "/login":
-                return RedirectResponse("/login", SEE_OTHER)
+                return RedirectResponse(login_for(request), SEE_OTHER)
             answer = render(request, "problem.html", problem.status, problem=problem)
             answer.headers.update(problem.headers)
             return answer

@@ -78,6 +78,7 @@ def incident_worker(
     shelf: Shelf,
     keys: Sequence[PublicKey],
     address: Address | None = None,
+    board: str | None = None,
     page: PublicPage | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
@@ -88,7 +89,8 @@ def incident_worker(
     Without a `page` there is no public page.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
-    levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
+    levers, checks = LeverActivities(bench), CheckActivities(bench)
+    words = WordActivities(bench, address, board)
     lock = LockActivities(bench, store, secrets, signer, Toolbox(tools))
     postmortem = PostmortemActivities(store, shelf)
     wall = WallActivities(shelf, signer, keys)
@@ -154,6 +156,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 shelf=open_shelf(settings.evidence_store, "evidence store"),
                 keys=wall_keys(signer.public_key, settings.signing_key.parent),
                 address=link_address(settings, link_key(settings, secrets)),
+                board=f"{settings.gateway_url}/board",
                 page=page,
                 tools=settings.tool_path,
             )

@@ -28,6 +28,7 @@ from firestation.drivers.matrix_api import (
     content_of,
     named,
 )
+from firestation.drivers.matrix_ears import Ears
 from firestation.drivers.matrix_rooms import IncidentRooms
 from firestation.errors import Denied, Gone, Nonsense, Unreachable
 from firestation.model import Duration, Line, Model
@@ -96,6 +97,10 @@ class MatrixChannel:
             room = await self._room(to)
             event = await self._server.say(room, content_of(message), key)
         return Receipt(channel=self.fitting.id, reference=one_line(event))
+
+    def ears(self) -> Ears | None:
+        """How to hear what is written in the rooms of incidents; None where there are no such rooms."""
+        return Ears(self._server.kit, self._server.link) if self.config.room == PER_INCIDENT else None
 
     async def _room(self, to: str) -> str:
         if to.startswith("@"):

@@ -18,13 +18,17 @@ API = "/_matrix/client/v3"
 PRESENT = frozenset({"join", "invite"})
 CREATED, JOINING, MEMBER = "m.room.create", "m.room.join_rules", "m.room.member"
 TOMBSTONE, THREAD = "m.room.tombstone", "firestation.thread"
+INCIDENT, RUN = "firestation.incident", "firestation.run"
 
 
 class MatrixRequest(Request):
     """A request to a homeserver."""
 
     allowed: ClassVar[frozenset[str]] = frozenset(
-        {"room", "user", "key", "content", "alias", "name", "topic"}
+        {
+            *("room", "user", "key", "content", "alias", "name", "topic", "incident", "run"),
+            *("since", "until", "wait", "filter"),
+        }
     )
 
 
@@ -71,6 +75,11 @@ class State(BaseModel):
     def present(self) -> frozenset[str]:
         """Who is in it, or invited."""
         return frozenset(user for user, membership in self.members.items() if membership in PRESENT)
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """What it was made with; nobody can change it."""
+        return next((each.content for each in self.events if each.type == CREATED), {})
 
     @property
     def replacement(self) -> str | None:
@@ -158,11 +167,29 @@ def content_of(message: Message, thread: str | None = None) -> dict[str, JsonVal
         "formatted_body": f"<strong>{html.escape(title)}</strong><br>{lines}",
         "m.mentions": {"user_ids": [to]} if to.startswith("@") else {},
     }
-    if thread:
-        content["m.relates_to"] = {
+    return content | (_in_thread(thread, thread) if thread else {})
+
+
+def notice_of(text: str, thread: str, about: str, to: str) -> dict[str, JsonValue]:
+    """The answer to a message, in its thread. A notice: no program that answers messages answers it."""
+    text = shown(text)
+    return {
+        "msgtype": "m.notice",
+        "body": text,
+        "format": "org.matrix.custom.html",
+        "formatted_body": "<br>".join(html.escape(line) for line in text.split("\n")),
+        "m.mentions": {"user_ids": [to]},
+        **_in_thread(thread, about),
+    }
+
+
+def _in_thread(thread: str, about: str) -> dict[str, JsonValue]:
+    """How an event says to which thread it belongs; clients without threads show it as a reply."""
+    return {
+        "m.relates_to": {
             "rel_type": "m.thread",
             "event_id": thread,
             "is_falling_back": True,
-            "m.in_reply_to": {"event_id": thread},
+            "m.in_reply_to": {"event_id": about},
         }
-    return content
+    }

@@ -18,9 +18,11 @@ from firestation.board import Message
 from firestation.drivers.harvest import one_line
 from firestation.drivers.matrix_api import (
     API,
+    INCIDENT,
     INVITE,
     JOIN,
     MARK,
+    RUN,
     Homeserver,
     MatrixRequest,
     State,
@@ -44,6 +46,8 @@ CREATE = MatrixRequest(
         "name": "{name}",
         "topic": "{topic}",
         "preset": "private_chat",  # by invitation; whoever is in it may bring in others, and open it to nobody
+        # Of which incident it is, where nobody can change it: what is written in it is for this incident alone.
+        "creation_content": {INCIDENT: "{incident}", RUN: "{run}"},
         # Guests have no account that says who they are.
         "initial_state": [
             {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}}
@@ -99,21 +103,28 @@ class IncidentRooms:
             whole = f"#{alias}:{me.partition(':')[2]}"
             room = await self.server.find(whole)
             if room is None:
-                room = await self._make(alias, whole, message)
+                room = await self._make(alias, whole, message, run)
             try:
                 return await self._usable(room, me)
             except Denied as error:
                 wrong = str(error)
         raise Denied(f"there is no room for {message.incident}, the last one that was tried: {wrong}")
 
-    async def _make(self, alias: str, whole: str, message: Message) -> str:
+    async def _make(self, alias: str, whole: str, message: Message, run: str) -> str:
         """A new room by this alias. Raises `Unreachable` when another worker was faster: it may be half made."""
         name = cut(f"{message.incident}: {shown_line(message.title)}", NAME_LENGTH)
         # Of the text its first line only: the last may be the link of a page, and a topic stays.
         first = shown_line(next(iter(message.text.splitlines()), ""))
         topic = cut(f"{shown_line(message.title)}. {first}", TOPIC_LENGTH)
         try:
-            answer = await self.server.ask(CREATE, alias=alias, name=name, topic=topic)
+            answer = await self.server.ask(
+                CREATE,
+                alias=alias,
+                name=name,
+                topic=topic,
+                incident=message.incident,
+                run=run.partition("/")[2],
+            )
         except Nonsense as error:
             if await self.server.find(whole) is None:
                 raise

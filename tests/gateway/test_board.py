@@ -169,7 +169,7 @@ async def test_what_is_not_there_is_a_page_that_says_so(ana: httpx.AsyncClient, 
 @pytest.mark.parametrize("where", ["/board", PAGE])
 async def test_who_is_nobody_is_led_to_the_login(http: httpx.AsyncClient, where: str) -> None:
     answer = await http.get(where)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={where}")
 
 
 async def test_who_is_nobody_gets_no_events(http: httpx.AsyncClient) -> None:

@@ -149,9 +149,9 @@ async def browser(
         yield client
 
 
-async def leave(browser: httpx.AsyncClient, forger: Forger) -> dict[str, str]:
+async def leave(browser: httpx.AsyncClient, forger: Forger, **asked: str) -> dict[str, str]:
     """To the provider; what the browser brings there."""
-    answer = await browser.get("/login/provider")
+    answer = await browser.get("/login/provider", params=asked)
     assert answer.status_code == 302, answer.text
     assert answer.headers["location"].startswith(f"{forger.issuer}/auth?")
     told = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
@@ -175,6 +175,22 @@ async def test_who_comes_back_rightly_comes_in(browser: httpx.AsyncClient, forge
     ((_, body, headers),) = [each for each in forger.asked if each[0] == "/token"]
     assert len(parse_qs(body)["code_verifier"][0]) >= 43
     assert headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "led"),
+    [("/board/a?all=1", "/board/a?all=1"), ("//evil.example", "/"), ("/\t/evil.example", "/")],
+)
+async def test_the_page_that_was_asked_for_survives_the_way_there_and_back(
+    browser: httpx.AsyncClient, forger: Forger, asked: str, led: str
+) -> None:
+    login = await browser.get("/login", params={"next": "/board/a?all=1"})
+    assert 'href="/login/provider?next=/board/a%3Fall%3D1"' in login.text
+    told = await leave(browser, forger, next=asked)
+    answer = await browser.get("/login/callback", params={"code": "c0de", "state": told["state"]})
+    assert (answer.status_code, answer.headers["location"]) == (303, led)
+    again = await come_back(browser, forger)
+    assert again.headers["location"] == "/", "it is asked for once"
 
 
 async def test_a_key_that_the_provider_has_withdrawn_opens_no_more(

@@ -9,12 +9,31 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from firestation.errors import LinkAltered, LinkExpired
-from firestation.links import FORM, LIFE, SHORTEST_PIECE, Link, mark_of, read, sign, without_link
+from firestation.links import (
+    FORM,
+    LIFE,
+    SHORTEST_PIECE,
+    Link,
+    PlanLink,
+    mark_of,
+    read,
+    read_plan,
+    sign,
+    sign_plan,
+    without_link,
+)
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 KEY, OTHER = b"k" * 32, b"o" * 32
 LINK = Link(incident="refund-agent-1a2b3c4d", mark=mark_of("run-1"), person="ana", page=3)
 IDS = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,62}", fullmatch=True)
+PLANS = st.builds(
+    PlanLink,
+    incident=IDS,
+    mark=st.text().map(mark_of),
+    person=IDS,
+    action=st.binary(min_size=32, max_size=32).map(bytes.hex),
+)
 LINKS = st.builds(Link, incident=IDS, mark=st.text().map(mark_of), person=IDS, page=st.integers(1, 10**9))
 
 
@@ -24,6 +43,20 @@ def test_what_was_signed_is_read_until_its_day_is_over(link: Link, key: bytes, l
     assert read(token, key, NOW + later) == link
     with pytest.raises(LinkExpired):
         read(token, key, NOW + LIFE + timedelta(seconds=1))
+
+
+@given(PLANS, LINKS, st.binary(min_size=32, max_size=64))
+def test_the_link_of_a_plan_is_read_as_that_alone(plan: PlanLink, page: Link, key: bytes) -> None:
+    """In both directions: who has one may not use it as the other, although one key signs both."""
+    token = sign_plan(plan, NOW + LIFE, key)
+    assert read_plan(token, key, NOW) == plan
+    with pytest.raises(LinkExpired):
+        read_plan(token, key, NOW + LIFE + timedelta(seconds=1))
+    for other in (lambda: read(token, key, NOW), lambda: read_plan(sign(page, NOW + LIFE, key), key, NOW)):
+        with pytest.raises(LinkAltered):
+            other()
+    with pytest.raises(LinkAltered):
+        read_plan(token, b"another key, not the station's ..", NOW)
 
 
 @given(LINKS, st.data())
