@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import reduce, singledispatch
 
-from firestation import record, recurrence
+from firestation import cadence, record, recurrence
 from firestation.acts import Approve, Lift
 from firestation.aftermath import unopened
 from firestation.board import Message
@@ -181,7 +181,17 @@ def _(event: record.Unreached, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Said, incident: Incident) -> Incident:
-    return incident.changed(words=(*incident.words, event.word))
+    return cadence.spoken(incident, event.word)
+
+
+@_apply.register
+def _(event: record.WordDrafted, incident: Incident) -> Incident:
+    return cadence.drafted(incident, event.draft)
+
+
+@_apply.register
+def _(event: record.WordOverdue, incident: Incident) -> Incident:
+    return cadence.missed(incident, event)
 
 
 @_apply.register

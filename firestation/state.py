@@ -12,7 +12,7 @@ from pydantic import Field
 
 from firestation.after_action import Attestation, LockProof, Ticket
 from firestation.alarm import Alarm
-from firestation.board import Entry, Message, Word
+from firestation.board import Audience, Entry, Held, LateWord, Message, Word, WordDraft
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
@@ -190,6 +190,9 @@ class Incident(Model):
     soak_trouble: Text | None = None
     entries: tuple[Entry, ...] = ()
     words: tuple[Word, ...] = ()
+    drafts: tuple[WordDraft, ...] = ()
+    late_words: tuple[LateWord, ...] = ()
+    held_words: tuple[Held, ...] = ()
     outbox: tuple[Parcel, ...] = ()
     done_keys: Keys = frozenset()
     postmortem: ArtifactRef | None = None
@@ -345,10 +348,34 @@ class Incident(Model):
     @property
     def word_due(self) -> datetime | None:
         """When the next word is due, once there was a first: as promised, or sooner when it has become graver since."""
-        last = self.last_word("internal")
+        last = self.promise("internal")
         if last is None or last.next_due is None:
             return None
         return min(last.next_due, last.at + self.cadence) if self.since(3) else last.next_due
+
+    def due(self, audience: Audience) -> datetime | None:
+        """When the next word to these people is due; none to the public before the first, or once it is over for it."""
+        if audience == "internal":
+            return self.word_due
+        last = self.promise("public")
+        over = self.ended or self.phase is Phase.AFTER_ACTION
+        return None if last is None or over else last.next_due
+
+    def promise(self, audience: Audience) -> Word | None:
+        """The last word to these people that promised a next one."""
+        ours = (word for word in reversed(self.words) if word.audience == audience)
+        return next((word for word in ours if word.next_due), None)
+
+    def draft(self, audience: Audience) -> WordDraft | None:
+        """The draft of the next word to these people."""
+        return next((each for each in self.drafts if each.audience == audience), None)
+
+    def late_word(self, audience: Audience) -> LateWord | None:
+        """The word to these people that is overdue now."""
+        if self.due(audience) is None:
+            return None
+        ours = (each for each in reversed(self.late_words) if each.audience == audience)
+        return next((each for each in ours if each.said_at is None), None)
 
     @property
     def cause_is_fact(self) -> bool:

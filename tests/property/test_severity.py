@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from firestation import acts, record
 from firestation.board import Message
+from firestation.cadence import next_word
 from firestation.clock import Milestone
-from firestation.due import next_wake, next_word
+from firestation.due import next_wake
 from firestation.firebreak import Lease
 from firestation.fold import fold
 from firestation.picture import picture, waiting_for
@@ -288,7 +289,7 @@ def test_nothing_that_was_promised_or_missed_is_ever_loosened(calls: list[Any], 
 
 def check(before: Incident, made: World) -> None:
     now = made.incident
-    last = now.last_word("internal")
+    last = now.promise("internal")
     if last:
         assert last.next_due is not None
         assert next_word(now) <= last.next_due, "never later than promised"
