@@ -31,7 +31,7 @@ def test_the_scribe_is_another_role(run: Run, station: Any) -> None:
 def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
     station.seal()
     station.act("acknowledge", "ana")
-    digest = station.incident.firebreaks[1].digest[:12]
+    digest, word = station.incident.firebreaks[1].digest[:12], "f" * 64
     calls: dict[str, tuple[str, ...]] = {
         "acknowledge": ("ack", NAME),
         "declare": ("declare", NAME, "sev1", "--reason", "money"),
@@ -42,6 +42,8 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
         "note": ("note", NAME, "a thought"),
         "establish": ("establish", NAME, "3", "--reason", "the log shows it"),
         "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
+        "release": ("release", NAME, word),
+        "withhold": ("withhold", NAME, word, "--reason", "it promises too much"),
         "handover": ("handover", NAME, "ben"),
         "accept": ("accept", NAME),
         "decline": ("decline", NAME, "--reason", "no"),
