@@ -79,8 +79,9 @@ def next_moment(incident: Incident) -> datetime:
 
 def next_word(incident: Incident) -> datetime:
     """When the next word to the team is due: as promised; the first with the seal, or once most of its time is gone."""
-    if incident.word_due:
-        return incident.word_due
+    due = incident.due("internal")
+    if due:
+        return due
     if incident.sealed:
         return incident.opened_at
     allowed = incident.deadline(Milestone.FIRST_UPDATE).due - incident.opened_at
@@ -97,6 +98,8 @@ def _coming(incident: Incident) -> Iterator[tuple[datetime, Making]]:
             yield promise.due - promise.lead, _drafting(incident, promise)
         elif late and draft.at < late.asked_at:  # what is known has grown meanwhile
             yield late.asked_at, _drafting(incident, promise)
+        elif draft.due > promise.due:  # it has become graver meanwhile
+            yield incident.now, _drafting(incident, promise)
         yield _missed_at(promise, late), _missing(promise, late)
         if late and promise.audience == "internal":
             yield _speaks_at(incident, late), _speaking(incident, late)

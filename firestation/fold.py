@@ -55,7 +55,7 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = after.changed(now=max(incident.now, event.at))
     after = after.changed(deadlines=_met(after))
     if after.since(3) and (after.weight, after.brief) != (incident.weight, incident.brief):
-        after = after.changed(deadlines=_moved(after))
+        after = after.changed(deadlines=_moved(after), weighed_at=after.now)
     parcels = _parcels(after, event)
     if isinstance(event, record.Paged) and not parcels:
         after = after.changed(lost=(*after.lost, event.step))

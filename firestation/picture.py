@@ -129,7 +129,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         matched=brief.matched,
         phase=incident.phase,
         proposed_since=incident.proposed_since,
-        next_word=incident.word_due,
+        next_word=incident.due("internal"),
         next_public_word=incident.due("public"),
         overdue_words=tuple(filter(None, map(incident.late_word, AUDIENCES))),
         held=release.waiting(incident),
