@@ -86,8 +86,7 @@ def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         case record.Said():
             return (_word(incident, incident.words[-1]),)
         case Acted(act=Update() | Release() as act):
-            waits = isinstance(act, Update) and release.missing(incident, act)
-            return () if waits else (_word(incident, incident.words[-1]),)
+            return (_word(incident, incident.words[-1]),) if release.speaks(incident, act) else ()
         case Acted(act=Declare() | Assess() | Switch() as act) if incident.since(3):
             return (*_graver(incident, act), *_uncovered(incident))
         case record.Missed():

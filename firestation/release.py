@@ -45,6 +45,11 @@ def releasers(incident: Incident, author: str) -> tuple[Id, ...]:
     return tuple((others or posts)[:1])
 
 
+def held_word(incident: Incident, digest: str) -> Held | None:
+    """The public word of this digest that waits, or waited."""
+    return next((each for each in incident.held_words if each.digest == digest), None)
+
+
 def waiting(incident: Incident) -> tuple[Pending, ...]:
     """The words that wait now, the oldest first."""
     return tuple(
@@ -73,12 +78,19 @@ def missing(incident: Incident, act: acts.Update) -> str | None:
     return f"it is not said yet: it waits for the yes of {who} (firestation release {incident.id} {last.digest[:12]})"
 
 
+def speaks(incident: Incident, act: acts.Update | acts.Release) -> bool:
+    """Whether something was said by this act, which was just taken."""
+    if isinstance(act, acts.Update):
+        return missing(incident, act) is None
+    return held_word(incident, act.word) is not None
+
+
 # The rule ----------------------------------------------------------------------------------------------------
 
 
 def may_not(incident: Incident, act: acts.Release | acts.Withhold) -> str | None:
     """Why this person may not answer so to this word; None when they may. Part of rule 7."""
-    held = _held(incident, act.word)
+    held = held_word(incident, act.word)
     if held is None:
         return f"no public word of this incident has the digest {act.word[:12]}"
     if held.state != "waits":
@@ -121,7 +133,7 @@ def told(incident: Incident, act: acts.Update) -> Incident:
 
 def answered(incident: Incident, act: acts.Release | acts.Withhold) -> Incident:
     """The state after a yes, with the word said, or after a no."""
-    held = _held(incident, act.word)
+    held = held_word(incident, act.word)
     if held is None:
         return incident
     state = "released" if isinstance(act, acts.Release) else "withheld"
@@ -144,10 +156,6 @@ def _said(
         released_by=released_by,
     )
     return spoken(incident, word)
-
-
-def _held(incident: Incident, digest: str) -> Held | None:
-    return next((each for each in incident.held_words if each.digest == digest), None)
 
 
 def put(incident: Incident, event: Event) -> tuple[Pending, ...]:

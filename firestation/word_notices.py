@@ -27,7 +27,7 @@ def asked(incident: Incident, event: Event) -> Iterator[Asked]:
         case record.WordOverdue():
             yield from _late(incident, event)
         case Acted(act=acts.Withhold() as act):
-            yield _withheld(incident, act)
+            yield from _withheld(incident, act)
     for each in release.put(incident, event):
         for person in each.who or (cadence.responsible(incident),):
             yield _pending(incident, each, person)
@@ -75,10 +75,12 @@ def _pending(incident: Incident, waits: release.Pending, person: str) -> Asked:
     return Asked(person, f"release-{short}", title, "\n".join(lines))
 
 
-def _withheld(incident: Incident, act: acts.Withhold) -> Asked:
-    author = next(each.word.by for each in incident.held_words if each.digest == act.word)
+def _withheld(incident: Incident, act: acts.Withhold) -> Iterator[Asked]:
+    held = release.held_word(incident, act.word)
+    if held is None:
+        return
     text = (
         f"{act.by} withholds it: {act.reason}\nSay it anew: firestation update {incident.id} '...' --public"
     )
     title = f"{incident.id}: your public word {act.word[:12]} is not said"
-    return Asked(author, f"withheld-{act.word[:12]}", title, text, "escalation")
+    yield Asked(held.word.by, f"withheld-{act.word[:12]}", title, text, "escalation")

@@ -224,7 +224,8 @@ async def spoken(stage: Stage) -> None:
             await stage.do(acts.Withhold(by="cara", word=held.digest, reason="it promises too much"))
     await stage.until("the public breach", lambda seen: any(each.audience == "public" for each in seen.overdue_words))
     await stage.do(acts.Update(by="cara", audience="public", known="Refunds are slower still."))
-    await live(stage, after=Phase.OPEN)
+    await stage.do(acts.Declare(by="ana", severity=Severity.SEV2, reason="wrong refunds leave"))
+    await live(stage, after=Phase.DECLARED)
 
 
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
