@@ -10,7 +10,7 @@ from cli.decisions import sign_fields
 from cli.desk import As, Desk, Incident, Json, Reason
 from cli.locks import attest, second
 from cli.notes import establish, note
-from cli.perform import digest, perform, ready_words, until
+from cli.perform import digest, drafted_words, perform, ready_words, until
 from cli.plans import show_plan
 from cli.roles import accept, ack, decline, handover, renounce
 from firestation.errors import InvalidInput
@@ -24,6 +24,10 @@ HAND = "Hand it over, or say that it is none"
 
 Digest = Annotated[
     str, typer.Argument(metavar="DIGEST", help="The action's digest, or its first 8 characters or more.")
+]
+WordDigest = Annotated[
+    str,
+    typer.Argument(metavar="DIGEST", help="The waiting word's digest, or its first 8 characters or more."),
 ]
 Sign = Annotated[
     Path | None,
@@ -174,9 +178,16 @@ def update(
     ctx: typer.Context,
     incident: Incident,
     known: Annotated[
-        str | None, typer.Argument(help="What is known; --prepared takes the runbook's words.")
+        str | None,
+        typer.Argument(
+            help="What is known; --draft takes the engine's draft, --prepared the runbook's words."
+        ),
     ] = None,
     *,
+    draft: Annotated[
+        bool,
+        typer.Option("--draft", help="Say what the engine has drafted; what you write replaces its part."),
+    ] = False,
     prepared: Annotated[
         bool, typer.Option("--prepared", help="Say the words that the runbook has ready for this audience.")
     ] = False,
@@ -192,16 +203,54 @@ def update(
 
     Example:
       firestation update refund-agent-1a2b3c4d 'Refunds are paused.' --unknown 'Who was reached.' --public
+      firestation update refund-agent-1a2b3c4d --draft
       firestation update refund-agent-1a2b3c4d --prepared --public
 
-    Next: the engine promises the next word by the runbook's cadence, and says one itself if nobody does.
+    Next: the engine promises the next word by the runbook's cadence, and drafts it before it is due. Where the runbook
+    asks for it, a public word waits for the comms owner: `firestation release INCIDENT DIGEST`.
     """
     audience = "public" if public else "internal"
     desk = Desk.of(ctx, who, as_json=as_json)
+    if draft:
+        made = drafted_words(desk, incident, audience)
+        known, unknown, doing = known or made.known, unknown or made.unknown, doing or made.doing
     said = known or (ready_words(desk, incident, audience) if prepared else None)
     if said is None:
-        raise InvalidInput("known", "there is nothing to say", "Write what is known, or use --prepared")
+        fix = "Write what is known, or use --draft or --prepared"
+        raise InvalidInput("known", "there is nothing to say", fix)
     perform(desk, incident, "update", audience=audience, known=said, unknown=unknown, doing=doing)
+
+
+def release(
+    ctx: typer.Context, incident: Incident, word: WordDigest, *, who: As = None, as_json: Json = False
+) -> None:
+    """Let a public word go out that waits for your yes: exactly the words of this digest. You cannot have written it.
+
+    Example:
+      firestation release refund-agent-1a2b3c4d 9f8e7d6c5b4a
+
+    Next: it is said to the public, in its author's words, and the next one is promised.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "release", word=digest(word))
+
+
+def withhold(
+    ctx: typer.Context,
+    incident: Incident,
+    word: WordDigest,
+    *,
+    reason: Reason,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
+    """Say that a public word which waits does not go out. Its author may take it back so too.
+
+    Example:
+      firestation withhold refund-agent-1a2b3c4d 9f8e7d6c5b4a --reason 'it promises too much'
+
+    Next: its author is told why, and can say it anew with `firestation update INCIDENT '...' --public`.
+    """
+    perform(Desk.of(ctx, who, as_json=as_json), incident, "withhold", word=digest(word), reason=reason)
 
 
 def lift(
@@ -399,7 +448,7 @@ def close(ctx: typer.Context, incident: Incident, *, who: As = None, as_json: Js
 PANELS = {
     TAKE: (ack, declare, assess),
     CONTAIN: (propose, approve, refuse, confirm, switch, stop),
-    TELL: (note, establish, update),
+    TELL: (note, establish, update, release, withhold),
     END: (lift, adopt, extend, waive, attest, second, prove, close),
     HAND: (handover, accept, decline, renounce, dismiss, merge),
 }

@@ -9,6 +9,7 @@ from rich.text import Text
 from cli.desk import Desk
 from cli.plain import plain
 from cli.show import ASK, say, waiting
+from firestation.board import WordDraft
 from firestation.errors import FirestationError, InvalidInput
 from firestation.model import parse_duration
 
@@ -48,6 +49,19 @@ def ready_words(desk: Desk, incident: str, audience: str) -> str:
         problem = f"the runbook {seen.runbook} has no {audience} words ready"
         raise InvalidInput("--prepared", problem, "Write what is known yourself")
     return words
+
+
+def drafted_words(desk: Desk, incident: str, audience: str) -> WordDraft:
+    """The engine's draft of the next word. Raises `InvalidInput` while there is none for this audience."""
+    gateway = desk.gateway()
+    seen = gateway.picture(gateway.find(incident))
+    draft = next((each for each in seen.drafts if each.audience == audience), None)
+    if draft is None:
+        problem = f"there is no draft of a word to {'the public' if audience == 'public' else 'the team'} now"
+        raise InvalidInput(
+            "--draft", problem, "It is made some time before the word is due; write what is known"
+        )
+    return draft
 
 
 def _taken(desk: Desk, answer: dict[str, Any], incident: str, act: str) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.clockface import clock, towards, zone
 from cli.clocks import legal_clocks
 from cli.plain import SHORT, plain
-from firestation.board import Entry, Word
+from firestation.board import TO, Entry, Word, WordDraft
 from firestation.clock import Deadline
 from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
@@ -61,6 +61,8 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
         said = (_note(each, seen.as_of) for each in seen.entries if each.standing == standing)
         _section(console, title, said)
     _section(console, "Last words", _words(seen))
+    _section(console, "Public words that wait for a yes", _held(seen))
+    _section(console, "Drafts of the engine, not said", _drafts(seen))
     _section(console, "After-action", _after(seen))
     shown = seen.timeline if everything else seen.timeline[-TAIL:]
     left = len(seen.timeline) - len(shown)
@@ -254,15 +256,36 @@ def _words(seen: Picture) -> Iterator[Text]:
             yield Text(f"{audience}: nothing was said yet", style=DIM)
             continue
         by = plain(last.by) if last.by else "the engine"
-        yield Text(f"{audience}, {clock(last.at, seen.as_of)} by {by}:")
-        yield Text(f"  known: {plain(last.known, 600)}")
-        if last.unknown:
-            yield Text(f"  not known: {plain(last.unknown, 600)}")
-        if last.doing:
-            yield Text(f"  being done: {plain(last.doing, 600)}")
-        due = seen.next_word if audience == "internal" else last.next_due
+        also = f", released by {plain(last.released_by)}" if last.released_by else ""
+        yield Text(f"{audience}, {clock(last.at, seen.as_of)} by {by}{also}:")
+        yield from _said(last)
+        due = seen.next_word if audience == "internal" else seen.next_public_word
         if due and seen.phase not in ENDS:
-            yield Text(f"  next word {towards(due, seen.as_of)}")
+            late = any(each.audience == audience for each in seen.overdue_words)
+            yield Text(f"  next word {towards(due, seen.as_of)}", style=BAD if late else "")
+
+
+def _said(word: Word | WordDraft) -> Iterator[Text]:
+    parts = {"known": word.known, "not known": word.unknown, "being done": word.doing}
+    yield from (Text(f"  {name}: {plain(text, 600)}") for name, text in parts.items() if text)
+
+
+def _held(seen: Picture) -> Iterator[Text]:
+    """Each whole: what is released is exactly this."""
+    for each in seen.held:
+        who = " or ".join(each.who) or "a comms owner or a captain"
+        yield Text(
+            f"by {plain(each.by)} at {clock(each.since, seen.as_of)}, waits for {plain(who)}:", style=ASK
+        )
+        parts = {"known": each.known, "not known": each.unknown, "being done": each.doing}
+        yield from (Text(f"  {name}: {plain(text, 4000)}") for name, text in parts.items() if text)
+        yield Text(f"  digest {each.digest}")
+
+
+def _drafts(seen: Picture) -> Iterator[Text]:
+    for each in seen.drafts:
+        yield Text(f"to {TO[each.audience]}, due {towards(each.due, seen.as_of)}:")
+        yield from _said(each)
 
 
 def _after(seen: Picture) -> Iterator[Text]:

@@ -118,6 +118,21 @@ class Update(_Act):
     doing: Text | None = None
 
 
+class Release(_Act):
+    """Say exactly this public word, which waits for my yes. `word` is its digest."""
+
+    kind: Literal["release"] = "release"
+    word: Sha256
+
+
+class Withhold(_Act):
+    """Do not say this public word, which waits for a yes."""
+
+    kind: Literal["withhold"] = "withhold"
+    word: Sha256
+    reason: Text
+
+
 class Handover(_Act):
     """Offer the captaincy to somebody."""
 
@@ -295,6 +310,8 @@ Act = Annotated[
     | Note
     | Establish
     | Update
+    | Release
+    | Withhold
     | Handover
     | Accept
     | Decline

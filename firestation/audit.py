@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from firestation import orders, record
+from firestation import cadence, orders, record
 from firestation.acts import ACTS, Close
 from firestation.alarm import Alarms
 from firestation.due import settled
@@ -42,6 +42,8 @@ DERIVED = frozenset(
         "silent",
         "skipped",
         "unreached",
+        "word-drafted",
+        "word-overdue",
     ]
 )
 """Events that time and the runbook alone make; they have no event of their own in the history."""
@@ -317,6 +319,8 @@ class Auditor:
         for deadline in self.incident.deadlines:
             if deadline.missed:
                 self._find("on the record", 7, f"missed: {deadline.milestone}")
+        for late in cadence.breaches(self.incident):
+            self._find("on the record", 7, late)
         for breach in breaches(self.incident):
             self._find("on the record", 0, breach, "legal clocks")
         return Report(

@@ -3,7 +3,9 @@
 import re
 from typing import Literal
 
-from firestation.model import Id, Line, Model, Text, Time
+from pydantic import Field
+
+from firestation.model import Id, Line, Model, Sha256, Text, Time
 
 CAUSAL = re.compile(
     r"\b(because|caused by|due to|root cause|as a result of|resulted from|triggered by|the cause|"
@@ -12,16 +14,72 @@ CAUSAL = re.compile(
 )
 
 
-class Word(Model):
-    """One update that went out: by a person, or by the engine (`by` is None)."""
+Audience = Literal["internal", "public"]
+TO: dict[Audience, str] = {"internal": "the team", "public": "the public"}
+"""Whom a word is for."""
 
-    audience: Literal["internal", "public"]
+
+class Word(Model):
+    """One update that went out: by a person, or by the engine (`by` is None).
+
+    `overdue`: since when a person's word is, in whose place the engine says this; such a word promises no next one, for
+    what was promised stays overdue. `released_by`: whose yes it waited for.
+    """
+
+    audience: Audience
     known: Text
     unknown: Text | None
     doing: Text | None
     next_due: Time | None
     by: Id | None
     at: Time
+    overdue: Time | None = Field(default=None, exclude_if=lambda value: value is None)
+    released_by: Id | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class WordDraft(Model):
+    """What the engine would say of what is known, for a person to send as it is, or to edit, before it is `due`."""
+
+    audience: Audience
+    known: Text
+    unknown: Text | None
+    doing: Text | None
+    due: Time
+    at: Time
+
+
+class LateWord(Model):
+    """A word that was promised by `due` and not said then: how often somebody was asked, last when, and its end."""
+
+    audience: Audience
+    due: Time
+    times: int
+    asked_at: Time
+    said_at: Time | None = None
+
+
+class HeldWord(Model):
+    """The exact content of a public word that waits for a yes: a release names its SHA-256.
+
+    `number` counts the words that waited in this incident, so that a replaced one never equals its successor.
+    """
+
+    incident: Id
+    run: str
+    number: int
+    by: Id
+    known: Text
+    unknown: Text | None
+    doing: Text | None
+
+
+class Held(Model):
+    """A public word that waits, or waited, for a yes, and what became of it."""
+
+    digest: Sha256
+    word: HeldWord
+    at: Time
+    state: Literal["waits", "released", "withheld", "replaced"] = "waits"
 
 
 class Voucher(Model):
@@ -80,18 +138,22 @@ def names_cause(text: str) -> str | None:
     return found.group(0) if found else None
 
 
-def causal(word: Word) -> str | None:
+def causal(word: Word | HeldWord) -> str | None:
     """The words of an update that name a cause, or None."""
     return names_cause(" ".join(filter(None, (word.known, word.unknown, word.doing))))
 
 
-def render(word: Word) -> str:
+def render(word: Word | WordDraft) -> str:
     """An update as plain text, with the unknowns as unknowns."""
-    lines = [f"Known: {word.known}"]
+    lines = []
+    if isinstance(word, Word) and word.overdue:
+        since = f"{word.overdue:%Y-%m-%d %H:%M:%S} UTC"
+        lines.append(f"The engine says this by itself: a person's word is overdue since {since}.")
+    lines.append(f"Known: {word.known}")
     if word.unknown:
         lines.append(f"Not known: {word.unknown}")
     if word.doing:
         lines.append(f"Being done: {word.doing}")
-    if word.next_due:
+    if isinstance(word, Word) and word.next_due:
         lines.append(f"Next word by {word.next_due:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)

@@ -1,22 +1,19 @@
 """What is due: all that time and the runbook alone make happen.
 
-Deadlines missed, proposals, lapses, expiries, manual steps, pages, the engine's own words: each is an event, and the
-auditor derives it again.
+Deadlines missed, proposals, lapses, expiries, manual steps, pages, drafts and the engine's own words: each is an event,
+and the auditor derives it again.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from firestation import legal_course, record
-from firestation.board import Word
+from firestation import cadence, legal_course, record
 from firestation.captaincy import silence
-from firestation.clock import NEVER, Milestone
+from firestation.clock import NEVER
 from firestation.firebreak import HOLDING, Action, Lease, asks_at, has_expired, has_lapsed
 from firestation.fold import follow
 from firestation.incident import standing_in_the_way
-from firestation.model import count, show_duration
 from firestation.paging import due_pages, next_page
-from firestation.plan import prepared
 from firestation.record import Event
 from firestation.state import Incident
 from firestation.steps import FirebreakStep, Standing, Turn
@@ -38,8 +35,7 @@ def settle(incident: Incident, now: datetime) -> Iterator[Event]:
         yield from _due_relief(incident, now)
         yield from legal_course.due_events(incident, now)
         yield from due_pages(incident, now)
-        if now >= next_word(incident):
-            yield record.Said(at=now, word=_own_word(incident, now))
+        yield from cadence.due_events(incident, now)
 
 
 def _overdue(incident: Incident, now: datetime) -> Iterator[Event]:
@@ -104,21 +100,11 @@ def _answered(event: Event, hearing: str) -> bool:
     return isinstance(event, record.Silent | record.Relieved) and event.person == hearing
 
 
-def next_word(incident: Incident) -> datetime:
-    """When the engine speaks by itself: when the seal is there (or most of the time is gone), then on the cadence."""
-    if incident.word_due:
-        return incident.word_due
-    if incident.sealed:
-        return incident.opened_at
-    allowed = incident.deadline(Milestone.FIRST_UPDATE).due - incident.opened_at
-    return incident.opened_at + allowed * 2 / 3
-
-
 def next_wake(incident: Incident) -> datetime:
     """The next moment at which `settle` may have something, as far as it can be known now."""
     if incident.ended or not incident.rung:
         return NEVER
-    moments = [next_page(incident), next_word(incident), legal_course.next_moment(incident, NEVER)]
+    moments = [next_page(incident), cadence.next_moment(incident), legal_course.next_moment(incident, NEVER)]
     moments += [each.due for each in incident.deadlines if each.met_at is None and not each.missed]
     moments += [each.decide_by for each in incident.firebreaks if each.state is Lease.PROPOSED]
     moments += [
@@ -210,38 +196,3 @@ def _obstacle(incident: Incident, step: FirebreakStep) -> str | None:
     if step.lever not in incident.positions and step.lever in incident.trouble:
         return f"{step.lever} cannot be read: {incident.trouble[step.lever]}"
     return None
-
-
-def _own_word(incident: Incident, now: datetime) -> Word:
-    """What the engine can say without a guess: what rang, what was frozen, what was moved, what is not known."""
-    rung = ", ".join(each.alarm.name for each in incident.rung[:3]) or "an alarm"
-    ready = prepared(incident).get("internal")
-    known = [ready] if ready else []
-    known.append(f"{rung} rang at {incident.opened_at:%H:%M:%S} UTC; severity {_severity(incident)}.")
-    if incident.sealed:
-        held = count(len(incident.sealed.artifacts), "artifact")
-        gaps = count(len(incident.sealed.gaps), "gap")
-        known.append(f"Evidence is frozen: manifest {incident.sealed.manifest[:12]}, {held}, {gaps}.")
-    known += [f"{each.action.lever} is at {each.action.to} ({each.state})." for each in incident.holding]
-    facts = [entry.text for entry in incident.entries if entry.standing == "fact"]
-    known += facts[-3:]
-    cadence = incident.cadence
-    return Word(
-        audience="internal",
-        known=" ".join(known)[:4000],
-        unknown=None if incident.cause_is_fact else "The cause. Whom else it reached.",
-        doing=f"Phase {incident.phase}; {'captain ' + incident.captain if incident.captain else 'no captain yet'}; "
-        f"next word in {show_duration(cadence)}.",
-        next_due=now + cadence,
-        by=None,
-        at=now,
-    )
-
-
-def _severity(incident: Incident) -> str:
-    if incident.severity is None:
-        return f"not declared ({incident.proposal.severity} proposed)"
-    last = incident.declarations[-1]
-    if not incident.since(3) or last.was in {None, last.now}:
-        return str(incident.severity)
-    return f"{last.now}, {last.past} from {last.was} by {last.by} ({last.reason[:300]})"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import reduce, singledispatch
 
-from firestation import record, recurrence
+from firestation import cadence, record, recurrence
 from firestation.acts import Approve, Lift
 from firestation.aftermath import unopened
 from firestation.board import Message
@@ -55,7 +55,7 @@ def follow(incident: Incident, event: Event) -> Incident:
     after = after.changed(now=max(incident.now, event.at))
     after = after.changed(deadlines=_met(after))
     if after.since(3) and (after.weight, after.brief) != (incident.weight, incident.brief):
-        after = after.changed(deadlines=_moved(after))
+        after = after.changed(deadlines=_moved(after), weighed_at=after.now)
     parcels = _parcels(after, event)
     if isinstance(event, record.Paged) and not parcels:
         after = after.changed(lost=(*after.lost, event.step))
@@ -181,7 +181,17 @@ def _(event: record.Unreached, incident: Incident) -> Incident:
 
 @_apply.register
 def _(event: record.Said, incident: Incident) -> Incident:
-    return incident.changed(words=(*incident.words, event.word))
+    return cadence.spoken(incident, event.word)
+
+
+@_apply.register
+def _(event: record.WordDrafted, incident: Incident) -> Incident:
+    return cadence.drafted(incident, event.draft)
+
+
+@_apply.register
+def _(event: record.WordOverdue, incident: Incident) -> Incident:
+    return cadence.missed(incident, event)
 
 
 @_apply.register

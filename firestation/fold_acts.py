@@ -2,10 +2,10 @@
 
 from functools import singledispatch
 
-from firestation import acts
+from firestation import acts, release
 from firestation.after_action import Attestation
 from firestation.authority import Role
-from firestation.board import Entry, Voucher, Word
+from firestation.board import Entry, Voucher
 from firestation.captaincy import left, taken
 from firestation.firebreak import Decided, Lease
 from firestation.leases import asked_for, fail_together, lease, withdraw
@@ -150,16 +150,12 @@ def _(act: acts.Establish, incident: Incident) -> Incident:
 
 @acted.register
 def _(act: acts.Update, incident: Incident) -> Incident:
-    word = Word(
-        audience=act.audience,
-        known=act.known,
-        unknown=act.unknown,
-        doing=act.doing,
-        next_due=incident.now + incident.cadence,
-        by=act.by,
-        at=incident.now,
-    )
-    return incident.changed(words=(*incident.words, word))
+    return release.told(incident, act)
+
+
+@acted.register
+def _(act: acts.Release | acts.Withhold, incident: Incident) -> Incident:
+    return release.answered(incident, act)
 
 
 @acted.register

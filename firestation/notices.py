@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from firestation import captaincy, legal_course, record, recurrence, seconding
+from firestation import (
+    cadence,
+    captaincy,
+    legal_course,
+    record,
+    recurrence,
+    release,
+    seconding,
+    word_notices,
+)
 from firestation.acts import (
     Accept,
     Acknowledge,
@@ -16,6 +25,7 @@ from firestation.acts import (
     Dismiss,
     Handover,
     Merge,
+    Release,
     Switch,
     Update,
     Waive,
@@ -55,7 +65,16 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         _to(incident, each.person, Draft(each.step, each.title, each.text))
         for each in legal_course.reminders(incident, event)
     )
-    return (*_notices(incident, event), *_of_locks(incident, event), *by_law)
+    words = (
+        _to(incident, each.person, Draft(_again(incident, each.step), each.title, each.text, each.purpose))
+        for each in word_notices.asked(incident, event)
+    )
+    return (
+        *_notices(incident, event),
+        *_of_locks(incident, event),
+        *words,
+        *by_law,
+    )
 
 
 def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
@@ -64,8 +83,10 @@ def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
             return (_page(incident, event),)
         case record.Proposed():
             return (_to_captain(incident, _ask(incident, incident.firebreaks[-1])),)
-        case record.Said() | Acted(act=Update()):
+        case record.Said():
             return (_word(incident, incident.words[-1]),)
+        case Acted(act=Update() | Release() as act):
+            return (_word(incident, incident.words[-1]),) if release.speaks(incident, act) else ()
         case Acted(act=Declare() | Assess() | Switch() as act) if incident.since(3):
             return (*_graver(incident, act), *_uncovered(incident))
         case record.Missed():
@@ -408,8 +429,7 @@ def _ended(incident: Incident) -> Notice:
 
 def _to_captain(incident: Incident, draft: Draft) -> Notice:
     """To the captain; while there is none, to whoever was paged last."""
-    person = incident.captain or incident.paged or incident.ranks[0]
-    return _to(incident, person, draft)
+    return _to(incident, cadence.responsible(incident), draft)
 
 
 def _to(incident: Incident, person: str, draft: Draft) -> Notice:

@@ -5,10 +5,11 @@ from functools import partial
 
 from pydantic import Field
 
-from firestation import proofs
+from firestation import proofs, release
 from firestation.after_action import Attestation, LockKind, LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
-from firestation.board import Entry, Word, causal
+from firestation.board import TO, Entry, LateWord, Word, WordDraft, causal
+from firestation.cadence import AUDIENCES, comms_owner, prepared
 from firestation.captaincy import expiring
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed
@@ -17,9 +18,9 @@ from firestation.legal import LegalRun
 from firestation.legal_course import in_sight, owners
 from firestation.model import Id, Line, Model, Text, Time, show_duration
 from firestation.paging import want_of_captain
-from firestation.plan import Plan, plans, prepared
+from firestation.plan import Plan, plans
 from firestation.quorum import quorum
-from firestation.record import Record
+from firestation.record import Event, Record
 from firestation.recurrence import told
 from firestation.seconding import NOBODY, Waits, good, waits
 from firestation.severity import Declaration, Proposal, Severity
@@ -89,6 +90,10 @@ class Picture(Model):
     entries: tuple[Entry, ...]
     words: tuple[Word, ...]
     next_word: Time | None
+    next_public_word: Time | None = None
+    drafts: tuple[WordDraft, ...] = ()
+    overdue_words: tuple[LateWord, ...] = ()
+    held: tuple[release.Pending, ...] = ()
     waivers: tuple[Waiver, ...]
     legal: tuple[LegalRun, ...]
     trouble: dict[str, Text]
@@ -124,7 +129,10 @@ def picture(incident: Incident, events: Record) -> Picture:
         matched=brief.matched,
         phase=incident.phase,
         proposed_since=incident.proposed_since,
-        next_word=incident.word_due,
+        next_word=incident.due("internal"),
+        next_public_word=incident.due("public"),
+        overdue_words=tuple(filter(None, map(incident.late_word, AUDIENCES))),
+        held=release.waiting(incident),
         as_of=incident.now,
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
@@ -143,8 +151,13 @@ def picture(incident: Incident, events: Record) -> Picture:
         second=_second(incident),
         recalled=told(incident),
         waiting=waiting_for(incident),
-        timeline=moments(events, partial(in_sight, incident)),
+        timeline=moments(events, partial(besides, incident)),
     )
+
+
+def besides(incident: Incident, event: Event) -> str:
+    """What the state adds to an event's sentence: what the law said to a move, that a public word had to wait."""
+    return in_sight(incident, event) or release.in_waiting(incident, event)
 
 
 def _turns(incident: Incident) -> dict[Id, Text]:
@@ -178,7 +191,8 @@ def waiting_for(incident: Incident) -> tuple[Waiting, ...]:
         return ()
     people = (*_people(incident), *_decisions(incident), *_asked(incident), *_seconds(incident))
     engine = _engine(incident)
-    return (*people, *_by_law(incident), *engine, *_after(incident), *_words_to_say(incident))
+    said = (*_held(incident), *_due_words(incident))
+    return (*people, *said, *_by_law(incident), *engine, *_after(incident), *_words_to_say(incident))
 
 
 def _people(incident: Incident) -> list[Waiting]:
@@ -281,6 +295,39 @@ def _seconds(incident: Incident) -> list[Waiting]:
             what=f"a second person for {found.what}"[:300], who=who[:300], since=found.since, command=command
         )
     ]
+
+
+def _held(incident: Incident) -> list[Waiting]:
+    """The public words that wait for a yes."""
+    return [
+        Waiting(
+            what=f"a yes to the public word of {each.by}",
+            who=" or ".join(each.who) or "a comms owner or a captain",
+            since=each.since,
+            command=f"firestation release {incident.id} {each.digest[:12]}",
+        )
+        for each in release.waiting(incident)
+    ]
+
+
+def _due_words(incident: Incident) -> list[Waiting]:
+    """The words that are due soon and drafted, and those that are overdue."""
+    found = []
+    for draft in incident.drafts:
+        due, late = incident.due(draft.audience), incident.late_word(draft.audience)
+        if due is None:
+            continue
+        public = " --public" if draft.audience == "public" else ""
+        found.append(
+            Waiting(
+                what=f"the {'overdue ' if late else ''}word to {TO[draft.audience]}",
+                who=comms_owner(incident),
+                since=late.due if late else draft.at,
+                due=late.due if late else due,
+                command=f"firestation update {incident.id} --draft{public}",
+            )
+        )
+    return found
 
 
 def _by_law(incident: Incident) -> list[Waiting]:

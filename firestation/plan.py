@@ -1,4 +1,4 @@
-"""The plan: what a captain sees before deciding on one exact move, and the words that the runbook has ready.
+"""The plan: what a captain sees before deciding on one exact move.
 
 It is drawn from what is pinned and known; asking for it touches nothing.
 """
@@ -8,11 +8,10 @@ from datetime import date
 
 from firestation.firebreak import Action, Firebreak, Lease
 from firestation.legal_course import before_altering
-from firestation.model import Id, Line, Model, Sha256, Text, show_duration
+from firestation.model import Id, Model, Sha256, Text, show_duration
 from firestation.quorum import quorum
 from firestation.state import Incident
 from firestation.system import Place
-from firestation.wording import fill
 
 UNDECIDED = {
     "deny": "it lapses",
@@ -119,22 +118,3 @@ def _stands(incident: Incident, action: Action, place: Place) -> bool:
     present = next(decided, incident.positions.get(place.lever))
     position = action.to if action.lever == place.lever else present
     return lever is not None and position is not None and bool(set(lever.named(position)) & set(place.at))
-
-
-def prepared(incident: Incident) -> dict[Line, Text]:
-    """The words that the runbook has ready for the team and for customers, with what is known filled in."""
-    words = incident.brief.runbook.updates
-    values = {
-        "system": incident.brief.system.title,
-        "incident": incident.id,
-        "severity": str(incident.weight),
-        "phase": str(incident.phase),
-        "captain": incident.captain or "nobody yet",
-        "runbook": incident.brief.runbook.title,
-        "opened_at": f"{incident.opened_at:%Y-%m-%d %H:%M} UTC",
-        "firebreaks": ", ".join(f"{each.action.lever} at {each.action.to}" for each in incident.holding)
-        or "none",
-        "next_word": show_duration(incident.cadence),
-    }
-    templates = {"internal": words.internal, "public": words.public}
-    return {audience: fill(template, values) for audience, template in templates.items() if template}

@@ -1,6 +1,7 @@
 """Who must say yes to an action, who has, and who is missing. The captain is always one of them."""
 
-from firestation.acts import Act, Approve, Attest, Waive
+from firestation import release
+from firestation.acts import Act, Approve, Attest, Update, Waive
 from firestation.authority import Role
 from firestation.firebreak import Decided, Firebreak, Lease
 from firestation.model import Id, Model, count
@@ -71,6 +72,8 @@ def still_missing(incident: Incident, act: Act) -> str | None:
     if isinstance(act, Attest) or (isinstance(act, Waive) and act.what == "lock"):
         second = waits(incident)
         return second.missing() if second else None
+    if isinstance(act, Update):
+        return release.missing(incident, act)
     firebreak = incident.firebreak(act.action) if isinstance(act, Approve) else None
     found = quorum(incident, firebreak) if firebreak else None
     return found.words() if found and found.missing else None

@@ -12,7 +12,7 @@ from firestation.acts import Act
 from firestation.after_action import LockProof, SoakReport, Ticket
 from firestation.alarm import Alarm
 from firestation.authority import Roster
-from firestation.board import Message, Receipt, Word
+from firestation.board import Audience, Message, Receipt, Word, WordDraft
 from firestation.clock import Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
@@ -31,7 +31,8 @@ the idempotency keys of two incidents of one fire always differ. 3: people are p
 that reached nobody goes to the next one at once, a captain who is silent is relieved, the severity decides who is
 paged and how often a word is due, and a lever is read anew before a move when another incident let go of it since, and
 before a step that moves it is put to the captain again. 4: the waiver of a lock needs a second person, a
-lock that broke is named and weighs, and the after-action goes on by itself."""
+lock that broke is named and weighs, and the after-action goes on by itself. 5: after the first word the engine drafts
+the words for people, a word that is late is a breach and escalates, and a public word may wait for a yes."""
 
 
 class Brief(Model):
@@ -143,6 +144,22 @@ class Said(_Event):
 
     kind: Literal["said"] = "said"
     word: Word
+
+
+class WordDrafted(_Event):
+    """A word is due soon, or overdue: what could be said is put to the comms owner. Derived from the clock."""
+
+    kind: Literal["word-drafted"] = "word-drafted"
+    draft: WordDraft
+
+
+class WordOverdue(_Event):
+    """A word was promised by `due`, and nobody said it: `times` counts whom that was told. Derived from the clock."""
+
+    kind: Literal["word-overdue"] = "word-overdue"
+    audience: Audience
+    due: Time
+    times: int
 
 
 class Measured(_Event):
@@ -392,6 +409,8 @@ Event = Annotated[
     | Silent
     | Relieved
     | Said
+    | WordDrafted
+    | WordOverdue
     | Measured
     | SealedUp
     | Supplemented

@@ -7,9 +7,9 @@ tests try to get one past, and the audit judges the raw history with the same fu
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from firestation import acts, proofs, record, seconding
+from firestation import acts, cadence, proofs, record, release, seconding
 from firestation.authority import Role
-from firestation.board import names_cause
+from firestation.board import TO, names_cause
 from firestation.captaincy import former
 from firestation.clock import Milestone
 from firestation.credentials import held_credential, holds_credential
@@ -233,7 +233,11 @@ def every_firebreak_ends(incident: Incident, event: Event) -> str | None:
 
 
 def communicate_before_certainty(incident: Incident, event: Event) -> str | None:
-    """The first word is out in time, or the breach stands on the record; no public cause before the captain's fact."""
+    """The words are out in time, or the breach stands on the record; no public cause before the captain's fact.
+
+    A public word is judged when it is written and when it is released. One that waits for a yes is let out by whom it
+    waits for, by its digest.
+    """
     deadline = incident.deadline(Milestone.FIRST_UPDATE)
     said = isinstance(event, record.Missed | record.Said) or (
         isinstance(event, Acted) and isinstance(event.act, acts.Update)
@@ -241,10 +245,15 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
     open_still = deadline.met_at is None and not deadline.missed and not incident.ended
     if open_still and event.at > deadline.due and not said:
         return "the first update is overdue and the breach is not on the record"
+    unrecorded = _unrecorded(incident, event)
+    if unrecorded:
+        return unrecorded
     if not isinstance(event, Acted):
         return None
     if isinstance(event.act, acts.Note | acts.Establish):
         return _whose_cause(incident, event.act)
+    if isinstance(event.act, acts.Release | acts.Withhold):
+        return release.may_not(incident, event.act)
     if isinstance(event.act, acts.Update) and event.act.audience == "public" and not incident.cause_is_fact:
         words = " ".join(filter(None, (event.act.known, event.act.unknown, event.act.doing)))
         cause = names_cause(words)
@@ -255,6 +264,16 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
         )
     if isinstance(event.act, acts.Close) and incident.last_word("internal") is None:
         return "no update ever went out"
+    return None
+
+
+def _unrecorded(incident: Incident, event: Event) -> str | None:
+    """The word that was due before this event, of which the record does not say that nobody said it."""
+    if isinstance(event, record.WordDrafted | record.WordOverdue | record.Said) or incident.ended:
+        return None
+    for each in cadence.promises(incident):
+        if event.at > each.due and incident.late_word(each.audience) is None:
+            return f"the word to {TO[each.audience]} is overdue and the breach is not on the record"
     return None
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from firestation.after_action import Attestation, LockProof, Ticket
 from firestation.alarm import Alarm
-from firestation.board import Entry, Message, Word
+from firestation.board import Audience, Entry, Held, LateWord, Message, Word, WordDraft
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
@@ -140,6 +140,7 @@ class Incident(Model):
     `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move
     and before a step that moves them is put to the captain again. `changes`: how often what a lock is proved on has
     changed, by a lever or by another runbook; `lock_changes`: how often it had when the lock was last tried.
+    `weighed_at`: when its weight, or the runbook, changed last.
     """
 
     brief: Brief
@@ -190,6 +191,10 @@ class Incident(Model):
     soak_trouble: Text | None = None
     entries: tuple[Entry, ...] = ()
     words: tuple[Word, ...] = ()
+    drafts: tuple[WordDraft, ...] = ()
+    late_words: tuple[LateWord, ...] = ()
+    held_words: tuple[Held, ...] = ()
+    weighed_at: Time | None = None
     outbox: tuple[Parcel, ...] = ()
     done_keys: Keys = frozenset()
     postmortem: ArtifactRef | None = None
@@ -342,13 +347,41 @@ class Incident(Model):
             return timedelta(days=1)
         return self.brief.runbook.every(self.weight)
 
-    @property
-    def word_due(self) -> datetime | None:
-        """When the next word is due, once there was a first: as promised, or sooner when it has become graver since."""
-        last = self.last_word("internal")
-        if last is None or last.next_due is None:
+    def due(self, audience: Audience) -> datetime | None:
+        """When the next word to these people is due, or was: none before the first, nor to the public once it is over.
+
+        It is due as promised; to the team sooner when it has become graver since, and then people have a fifth of the
+        new cadence for it.
+        """
+        last, late = self.promise(audience), self._late(audience)
+        over = self.ended or self.phase is Phase.AFTER_ACTION
+        if last is None or last.next_due is None or (over and audience == "public"):
             return None
-        return min(last.next_due, last.at + self.cadence) if self.since(3) else last.next_due
+        if late:
+            return late.due
+        if audience == "public" or not self.since(3):
+            return last.next_due
+        sooner = last.at + self.cadence
+        if self.since(5) and self.weighed_at and self.weighed_at > last.at:
+            sooner = max(sooner, self.weighed_at + self.cadence / 5)
+        return min(last.next_due, sooner)
+
+    def promise(self, audience: Audience) -> Word | None:
+        """The last word to these people that promised a next one."""
+        ours = (word for word in reversed(self.words) if word.audience == audience)
+        return next((word for word in ours if word.next_due), None)
+
+    def draft(self, audience: Audience) -> WordDraft | None:
+        """The draft of the next word to these people."""
+        return next((each for each in self.drafts if each.audience == audience), None)
+
+    def late_word(self, audience: Audience) -> LateWord | None:
+        """The word to these people that is overdue now."""
+        return self._late(audience) if self.due(audience) else None
+
+    def _late(self, audience: Audience) -> LateWord | None:
+        ours = (each for each in self.late_words if each.audience == audience)
+        return next((each for each in ours if each.said_at is None), None)
 
     @property
     def cause_is_fact(self) -> bool:

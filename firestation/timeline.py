@@ -5,6 +5,7 @@ from datetime import datetime
 
 from firestation import acts, record
 from firestation.acts import Act
+from firestation.board import TO
 from firestation.model import Line, Model, Text, Time, count
 from firestation.record import Event, Record
 from firestation.severity import WORDS, Severity, declares
@@ -82,7 +83,10 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
         case record.Relieved():
             return f"{event.person} is relieved as captain: silent since {event.since:%H:%M:%S} UTC"
         case record.Said():
-            return f"the engine's word: {event.word.known}"
+            late = ", for a person's that is overdue" if event.word.overdue else ""
+            return f"the engine's word{late}: {event.word.known}"
+        case record.WordDrafted() | record.WordOverdue():
+            return _tell_word(event)
         case record.Measured():
             return f"before any move, {event.reading.check} {event.reading.verdict}: {event.reading.detail}"
         case record.SealedUp() | record.Supplemented():
@@ -116,6 +120,14 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
             return _tell_wall(event)
         case _:
             return _tell_lever(event)
+
+
+def _tell_word(event: record.WordDrafted | record.WordOverdue) -> str:
+    if isinstance(event, record.WordDrafted):
+        draft = event.draft
+        return f"a word to {TO[draft.audience]} is drafted, due by {draft.due:%H:%M:%S} UTC: {draft.known}"
+    again = f", asked {event.times} times" if event.times > 1 else ""
+    return f"overdue: the word to {TO[event.audience]}, due by {event.due:%Y-%m-%d %H:%M:%S} UTC{again}"
 
 
 def _tell_wall(event: record.Recalled | record.NotRecalled | record.Hung | record.NotHung) -> str:
@@ -211,10 +223,13 @@ def _tell_act(act: Act, later: str, declared: Severity | None) -> str:  # noqa: 
             how = ", the cause" if act.cause else " as a fact" if act.holds else ""
             return f"{act.by} {done} note {act.entry}{how}: {act.reason}"
         case acts.Update():
-            audience = "the public" if act.audience == "public" else "the team"
             more = {"Not known": act.unknown, "Being done": act.doing}
             said = "".join(f" {name}: {text}" for name, text in more.items() if text)
-            return f"{act.by} tells {audience}: {act.known}{said}"
+            return f"{act.by} tells {TO[act.audience]}: {act.known}{said}"
+        case acts.Release():
+            return f"{act.by} lets the public word {act.word[:12]} go out"
+        case acts.Withhold():
+            return f"{act.by} withholds the public word {act.word[:12]}{_because(act.reason)}"
         case acts.Handover():
             return f"{act.by} offers the captaincy to {act.to}"
         case acts.Accept():

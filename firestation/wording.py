@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from firestation.model import Model, Text
 
@@ -40,10 +40,18 @@ Template = Annotated[Text, AfterValidator(_declared)]
 
 
 class Wording(Model):
-    """Words for the team and for customers, ready before the night when they are needed."""
+    """Words for the team and for customers, ready before the night when they are needed.
+
+    `public_approval` says whose yes a public word needs that is anybody else's; without it, nobody's.
+    """
 
     internal: Template | None = None
     public: Template | None = None
+    public_approval: Literal["comms"] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="`comms`: a public word of anybody but the comms owner waits for the comms owner's yes",
+    )
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

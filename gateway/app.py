@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, get_args
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
@@ -29,7 +29,7 @@ from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
-from gateway.desk import Rang, Row
+from gateway.desk import Picked, Rang, Row
 from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
@@ -44,7 +44,14 @@ log = structlog.get_logger()
 
 VISIT_SECONDS = 3600
 BYTES = "application/octet-stream"
-PICKS_ACTION = frozenset(kind for kind, act in ACTS.items() if "action" in act.model_fields)
+PICKS: dict[str, Picked] = {
+    kind: field
+    for kind, act in ACTS.items()
+    for field in get_args(Picked)
+    if field in act.model_fields and act.model_fields[field].is_required()
+}
+"""The field by which an act names a digest, of which the beginning is enough."""
+
 KeyHeader = Annotated[
     str | None,
     Header(
@@ -59,7 +66,7 @@ class DeskPort(Protocol):
     async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer: ...  # noqa: D102
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
-    async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
+    async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
@@ -401,10 +408,11 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
         for name, field in model.model_fields.items()
         if name not in {"by", "kind"}
     }
-    if kind in PICKS_ACTION:
-        fields["action"] = (
+    picked = PICKS.get(kind)
+    if picked:
+        fields[picked] = (
             str,
-            Field(pattern="^[0-9a-f]{1,64}$", description="the action's digest, or its beginning"),
+            Field(pattern="^[0-9a-f]{1,64}$", description=f"the {picked}'s digest, or its beginning"),
         )
     body_model = create_model(f"{model.__name__}Body", __config__={"extra": "forbid"}, **fields)
 
@@ -414,8 +422,8 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
         person = person_of(caller)
         assert isinstance(body, BaseModel)
         given = {"kind": kind, "by": person, **body.model_dump(exclude_unset=True)}
-        if kind in PICKS_ACTION:
-            given["action"] = await desk.whole_digest(incident, given["action"])
+        if picked:
+            given[picked] = await desk.whole_digest(incident, given[picked], picked)
         key = f"{kind}/{person}/{idempotency_key}" if idempotency_key else None
         answer = await desk.act(incident, act_of(given, model), key)
         log.info("act", incident=incident, act=kind, by=person, accepted=answer.accepted, rule=answer.rule)

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from temporalio.client import (
     Client,
@@ -55,6 +55,8 @@ WHOLE_DIGEST = 64
 SHOWN = 1000
 LOOKED_AT = 10 * SHOWN
 Result = TypeVar("Result")
+Picked = Literal["action", "word"]
+"""What people name by the beginning of its digest."""
 
 
 class Rang(Model):
@@ -247,11 +249,12 @@ class Desk:
         await self._check(incident)
         return await _in_time(fetch_family(self.client, incident), incident)
 
-    async def whole_digest(self, incident: str, prefix: str) -> str:
-        """The digest that begins so. Raises `InvalidInput` when none or several of this incident's actions do."""
+    async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str:
+        """The digest that begins so: of an action, or of a word that waits. Raises `InvalidInput` unless one does."""
         if len(prefix) >= WHOLE_DIGEST:
             return prefix
-        known = [each.digest for each in (await self.picture(incident)).firebreaks]
+        seen = await self.picture(incident)
+        known = [each.digest for each in (seen.firebreaks if of == "action" else seen.held)]
         found = [digest for digest in known if digest.startswith(prefix)]
         if len(prefix) >= SHORTEST_PREFIX and len(found) == 1:
             return found[0]
@@ -259,8 +262,9 @@ class Desk:
         if len(prefix) < SHORTEST_PREFIX:
             problem = f"{prefix!r} is too short; give at least {SHORTEST_PREFIX} characters"
         else:
-            problem = f"{len(found)} actions of this incident begin with {prefix!r}"
-        raise InvalidInput("action", problem, f"The incident has {choice}")
+            what = "actions of this incident" if of == "action" else "public words that wait here"
+            problem = f"{len(found)} {what} begin with {prefix!r}"
+        raise InvalidInput(of, problem, f"The incident has {choice}")
 
     async def listing(self, *, open_only: bool) -> list[Row]:
         """The incidents, open ones first and the newest first, by visibility alone."""

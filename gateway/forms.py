@@ -36,6 +36,8 @@ SUBJECTS = {
     "inform": "clock",
     "withdraw": "category",
     "waive": "what",
+    "release": "word",
+    "withhold": "word",
 }
 """The field of each act that the form does not ask for: it says of what the form is."""
 
@@ -102,6 +104,8 @@ BUTTONS = {
     "note": "Note it",
     "establish": "Say so",
     "update": "Send this word",
+    "release": "Let {short} go out: say exactly this",
+    "withhold": "Withhold {short}",
     "handover": "Offer the captaincy",
     "accept": "Accept: I am the captain",
     "decline": "Decline",
@@ -240,17 +244,20 @@ def _establish(asked: Asked) -> Iterable[Field]:
 
 
 def _update(asked: Asked) -> Iterable[Field]:
+    """The draft that is due first stands in it, to be sent as it is or edited; without one, the runbook's words."""
     audiences = (("internal", "the team"), ("public", "customers"))
+    draft = min(asked.seen.drafts, key=lambda each: each.due, default=None)
+    known = draft.known if draft else asked.seen.prepared.get("internal", "")
     return (
-        Field("audience", "To", "choice", options=audiences, value="internal"),
+        Field("audience", "To", "choice", options=audiences, value=draft.audience if draft else "internal"),
         Field(
             "known",
             "What is known",
-            value=asked.seen.prepared.get("internal", ""),
+            value=known,
             help="To customers no word names a cause before the captain has marked it as a fact.",
         ),
-        Field("unknown", "What is not known", required=False),
-        Field("doing", "What is being done", required=False),
+        Field("unknown", "What is not known", required=False, value=(draft and draft.unknown) or ""),
+        Field("doing", "What is being done", required=False, value=(draft and draft.doing) or ""),
     )
 
 
@@ -284,7 +291,7 @@ MADE = {
     "waive": _waive,
 }
 FIELDS: dict[str, tuple[Field, ...]] = {
-    **dict.fromkeys(("acknowledge", "accept", "prove", "close", "propose"), ()),
+    **dict.fromkeys(("acknowledge", "accept", "prove", "close", "propose", "release"), ()),
     "approve": (Field("reason", "Why", required=False),),
     "confirm": (
         Field(

@@ -52,6 +52,7 @@ def could(seen: Picture, reader: Reader) -> Iterator[May]:
         return
     yield from _roles(seen, reader)
     yield from _anybody(seen, reader)
+    yield from _words(seen, reader)
     yield from _decisions(seen, reader)
     yield from _lock(seen, reader)
     if seen.captain == reader.id:
@@ -77,8 +78,6 @@ def _anybody(seen: Picture, reader: Reader) -> Iterator[May]:
     for each in seen.entries:
         if each.standing != "refuted":
             yield May("establish", str(each.number))
-    if reader.id == seen.captain or Role.COMMS in reader.roles:
-        yield May("update")
     for step in seen.manual:
         duty = seen.duties.get(step.id)
         theirs = reader.id == seen.captain or step.confirmed_by in reader.roles
@@ -88,6 +87,16 @@ def _anybody(seen: Picture, reader: Reader) -> Iterator[May]:
         owners = {str(role) for role in reader.roles - {Role.CAPTAIN}} | {reader.id}
         if run.running and (reader.id == seen.captain or owners & {run.clock.owner, str(Role.COMMS)}):
             yield May("inform", run.clock.id)
+
+
+def _words(seen: Picture, reader: Reader) -> Iterator[May]:
+    if reader.id == seen.captain or Role.COMMS in reader.roles:
+        yield May("update")
+    for word in seen.held:
+        if reader.id in word.who:
+            yield May("release", word.digest)
+        if reader.id in {*word.who, word.by}:
+            yield May("withhold", word.digest)
 
 
 def _decisions(seen: Picture, reader: Reader) -> Iterator[May]:

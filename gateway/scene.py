@@ -38,7 +38,19 @@ GROUPS: dict[str, frozenset[str]] = {
     "evidence": frozenset(
         {"sealed", "supplemented", "not-sealed", "drafted", "lock-tried", "hung", "recalled"}
     ),
-    "words": frozenset({"sent", "unsent", "said", "paged", "unreached", "silent", "relieved"}),
+    "words": frozenset(
+        {
+            "sent",
+            "unsent",
+            "said",
+            "word-drafted",
+            "word-overdue",
+            "paged",
+            "unreached",
+            "silent",
+            "relieved",
+        }
+    ),
     "trouble": frozenset(
         {
             "turned-away",
@@ -50,6 +62,7 @@ GROUPS: dict[str, frozenset[str]] = {
             "not-recalled",
             "not-hung",
             "overdue",
+            "word-overdue",
         }
     ),
 }

@@ -33,6 +33,8 @@ MACHINERY = (
     record.Sent,
     record.Unsent,
     record.Said,
+    record.WordDrafted,
+    record.WordOverdue,
     record.Released,
     record.Reminded,
     record.NotRecalled,  # the wall is asked again, every hour at last, for as long as it is away

@@ -7,15 +7,17 @@ from functools import partial
 from firestation import acts, record
 from firestation.evidence import Gap
 from firestation.firebreak import Decided, Firebreak
-from firestation.legal_course import in_sight
 from firestation.model import count, show_duration
+from firestation.picture import besides
 from firestation.postmortem.trail import Trail, bullet, clock, digest_link, head, kind_of, plain, row
 from firestation.record import Event
 from firestation.state import Incident
 from firestation.timeline import happened_at, sentences
 
 MOST_NAMED = 10
-QUIET = frozenset({"sent", "leased", "released", "said", "paged", "reminded", "task-opened", "drafted"})
+QUIET = frozenset(
+    {"sent", "leased", "released", "said", "paged", "reminded", "task-opened", "drafted", "word-drafted"}
+)
 """Events that the timeline leaves to the list of events: the machinery of words, pages and leases."""
 
 
@@ -167,7 +169,7 @@ def _decided(word: Decided) -> str:
 def timeline(incident: Incident, trail: Trail) -> Iterator[str]:
     """What happened, in its order; the machinery of words and pages stands in the list of events only."""
     lines = []
-    told = sentences(trail.events, partial(in_sight, incident))
+    told = sentences(trail.events, partial(besides, incident))
     for number, (event, text) in enumerate(told, start=1):
         if event.kind not in QUIET:
             lines.append((happened_at(event), number, _told(event, text, number)))

@@ -30,6 +30,7 @@ from firestation.legal import clocks
 from firestation.lock_plan import LockPlan
 from firestation.picture import picture
 from firestation.record import EDITION, Acted, Brief, Event, Opened
+from firestation.release import waiting
 from firestation.runbook import Match, Recovery, Runbook
 from firestation.severity import Axes, Severity
 from firestation.state import Incident
@@ -208,6 +209,9 @@ class Station:
         if "action" in body:
             known = [each.digest for each in self.incident.firebreaks]
             body["action"] = next((each for each in known if each.startswith(body["action"])), "0" * 64)
+        if "word" in body:
+            waits = [each.digest for each in waiting(self.incident)]
+            body["word"] = next((each for each in waits if each.startswith(body["word"])), "0" * 64)
         try:
             self.act(kind, person, **body)
         except ValidationError as error:

@@ -9,7 +9,10 @@ from typer.testing import Result
 
 from cli.perform import happened, until
 from firestation.acts import ACTS
+from firestation.authority import Person, Role
+from firestation.due import settled
 from firestation.errors import InvalidInput
+from firestation.release import waiting
 
 Run = Callable[..., Result]
 NAME = "refund-agent-1a2b3c4d"
@@ -31,7 +34,7 @@ def test_the_scribe_is_another_role(run: Run, station: Any) -> None:
 def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
     station.seal()
     station.act("acknowledge", "ana")
-    digest = station.incident.firebreaks[1].digest[:12]
+    digest, word = station.incident.firebreaks[1].digest[:12], "f" * 64
     calls: dict[str, tuple[str, ...]] = {
         "acknowledge": ("ack", NAME),
         "declare": ("declare", NAME, "sev1", "--reason", "money"),
@@ -42,6 +45,8 @@ def test_every_act_of_the_core_has_its_command(run: Run, station: Any) -> None:
         "note": ("note", NAME, "a thought"),
         "establish": ("establish", NAME, "3", "--reason", "the log shows it"),
         "update": ("update", NAME, "we know", "--unknown", "who", "--doing", "this"),
+        "release": ("release", NAME, word),
+        "withhold": ("withhold", NAME, word, "--reason", "it promises too much"),
         "handover": ("handover", NAME, "ben"),
         "accept": ("accept", NAME),
         "decline": ("decline", NAME, "--reason", "no"),
@@ -243,3 +248,66 @@ def test_prepared_words_that_are_not_there_are_named(run: Run) -> None:
     assert told.exit_code != 0
     assert "has no public words ready" in told.output
     assert "nothing to say" in run("update", NAME).output
+
+
+def wait_for(station: Any, span: timedelta) -> None:
+    """Let this much time pass for the incident."""
+    station.incident, more = settled(station.incident, station.incident.now + span)
+    station.record.extend(more)
+
+
+def test_the_engines_draft_is_sent_as_it_is_or_with_other_words(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    early = run("update", NAME, "--draft")
+    assert early.exit_code != 0
+    assert "there is no draft of a word to the team now" in " ".join(early.output.split())
+    station.act("update", "ana", known="we look")
+    wait_for(station, timedelta(minutes=25))
+    (draft,) = station.incident.drafts
+    shown = " ".join(run("show", NAME).output.split())
+    assert "Drafts of the engine, not said to the team, due in 5m" in shown
+    assert f"$ firestation update {NAME} --draft" in shown
+    asked: list[dict[str, Any]] = []
+    station.act = lambda _, by, **fields: asked.append({"by": by, **fields})
+    assert run("update", NAME, "--draft").exit_code == 0
+    assert run("update", NAME, "--draft", "--unknown", "how many").exit_code == 0
+    as_it_is = {"by": "ana", "audience": "internal", "known": draft.known, "doing": draft.doing}
+    assert asked == [as_it_is | {"unknown": draft.unknown}, as_it_is | {"unknown": "how many"}]
+    assert "--draft" in run("update", NAME, "--draft", "--public").output
+
+
+def test_a_word_that_is_overdue_says_for_how_long(run: Run, station: Any) -> None:
+    station.act("acknowledge", "ana")
+    station.act("update", "ana", known="we look", audience="public")
+    station.act("update", "ana", known="we look")
+    wait_for(station, timedelta(minutes=42))
+    shown = " ".join(run("show", NAME).output.split())
+    assert "> the overdue word to the team" in shown
+    assert "> the overdue word to the public" in shown
+    assert shown.count("OVERDUE by 12m") >= 3
+    assert f"$ firestation update {NAME} --draft --public" in shown
+
+
+def test_a_public_word_waits_and_is_released_or_withheld_by_its_digest(run: Run, station: Any) -> None:
+    brief = station.incident.brief
+    runbook = brief.runbook.changed(updates=brief.runbook.updates.changed(public_approval="comms"))
+    comms = Person(id="ben", name="Ben", roles=(Role.COMMS,), address="ben")
+    roster = brief.roster.changed(people=(brief.roster.people[0], comms))
+    station.incident = station.incident.changed(brief=brief.changed(runbook=runbook, roster=roster))
+    station.act("acknowledge", "ana")
+    station.act("acknowledge", "ben", role="comms")
+    assert run("update", NAME, "Refunds are slower.", "--public").exit_code == 0
+    (waits,) = waiting(station.incident)
+    shown = " ".join(run("show", NAME).output.split())
+    assert f"waits for ben: known: Refunds are slower. digest {waits.digest}" in shown
+    refused = run("release", NAME, waits.digest[:12])
+    assert refused.exit_code != 0
+    assert "waits for ben, not for ana" in " ".join(refused.output.split())
+    ben = {"FIRESTATION_TOKEN": "token-ben"}
+    assert run("release", NAME, waits.digest[:12], env=ben).exit_code == 0
+    assert station.incident.words[-1].released_by == "ben"
+    assert "released by ben" in run("show", NAME).output
+    run("update", NAME, "Refunds are slower today.", "--public")
+    (waits,) = waiting(station.incident)
+    assert run("withhold", NAME, waits.digest[:8], "--reason", "not yet", env=ben).exit_code == 0
+    assert not waiting(station.incident)

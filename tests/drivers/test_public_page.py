@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -279,3 +281,17 @@ def test_the_settings_name_the_page_and_the_system_files_its_components(tmp_path
     assert public_systems(settings) == ()
     asyncio.run(page.write())
     assert "Refunds" in (tmp_path / "public" / "index.html").read_text()
+
+
+async def test_a_word_that_was_promised_and_not_said_tells_its_age_without_any_script(
+    page: StaticPage,
+) -> None:
+    promised = part().next_due
+    assert promised
+    for late, words in ((30, "30 min"), (0, "less than a minute"), (150, "2 h 30 min"), (4320, "3 days")):
+        page.clock = partial(lambda minutes: promised + timedelta(minutes=minutes), late)
+        await page.write()
+        await page.publish(part())
+        for name in ("index.html", f"incidents/{part().reference}.html"):
+            told = " ".join(re.sub(r"<[^>]+>", "", await read(page.site, name)).split())
+            assert f"Update overdue: it was due by 23 November 2026, 03:37 UTC ({words} late)" in told

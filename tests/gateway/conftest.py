@@ -25,7 +25,7 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
-from gateway.desk import Rang, Row
+from gateway.desk import Picked, Rang, Row
 from gateway.front import Front
 from gateway.tasks import TaskList
 from tests.audit.forge import case
@@ -93,7 +93,8 @@ class Remembering:
         self._known(incident)
         return "1"
 
-    async def whole_digest(self, incident: str, prefix: str) -> str:
+    async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str:
+        del of
         self._known(incident)
         return DIGEST if DIGEST.startswith(prefix) else prefix
 

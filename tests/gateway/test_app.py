@@ -328,6 +328,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "note": {"text": "x", "standing": "fact"},
     "establish": {"entry": 1, "reason": "x"},
     "update": {"audience": "public", "known": "x"},
+    "release": {"word": DIGEST[:12]},
+    "withhold": {"word": DIGEST, "reason": "x"},
     "handover": {"to": "ben"},
     "accept": {},
     "decline": {"reason": "x"},

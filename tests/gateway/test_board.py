@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from firestation import acts, record
+from firestation import acts, record, release
 from firestation.authority import Member, Role, Station
 from firestation.errors import Unreachable
 from firestation.picture import Picture, picture
 from firestation.severity import Severity
 from firestation.testing import MemoryEvidence, MemoryShelf
 from firestation.tokens import Scope
+from firestation.wording import Wording
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.desk import Row
@@ -555,3 +556,61 @@ async def test_every_form_that_somebody_may_send_is_on_the_page(
         "inform",
         "withdraw",
     } <= shown
+
+
+# Words -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_form_has_the_draft_of_the_engine(ana: httpx.AsyncClient, desk: Counting) -> None:
+    world = captain(desk)
+    world.attempt(acts.Update(by="ana", known="we look", audience="public"))
+    world.wait(timedelta(minutes=25))
+    drafts = {each.audience: each for each in world.incident.drafts}
+    page = await ana.get(PAGE)
+    form = page.text[page.text.index('id="update"') :]
+    form = form[: form.index("</form>")]
+    assert f"{drafts['internal'].known}</textarea>" in unescape(form)
+    assert "The cause. Whom else it reached.</textarea>" in form
+    assert text_of(page).count("the engine's draft") == 2
+
+
+async def test_a_word_that_is_overdue_says_for_how_long(ana: httpx.AsyncClient, desk: Counting) -> None:
+    world = captain(desk)
+    world.attempt(acts.Update(by="ana", known="we look", audience="public"))
+    world.wait(timedelta(minutes=30))
+    told = text_of(await ana.get(PAGE))
+    for who in ("the team", "customers"):
+        assert f"! The word to {who} is overdue for 2d 8h" in told
+    assert "! Overdue: the next word to customers was promised for 2d 8h ago" in told
+    assert "for a person's word, overdue since" in told
+
+
+async def test_a_public_word_that_waits_is_shown_whole_and_released_or_withheld(
+    http: httpx.AsyncClient, door: Doorkeeper, desk: Counting
+) -> None:
+    brief = desk.world.incident.brief
+    runbook = brief.runbook.changed(updates=Wording(public_approval="comms"))
+    desk.world.incident = desk.world.incident.changed(brief=brief.changed(runbook=runbook))
+    world = captain(desk)
+    known = "Refunds are <b>slower</b>."
+    world.attempt(acts.Update(by="cara", audience="public", known=known))
+    (waits,) = release.waiting(world.incident)
+    await as_somebody(http, door, "cara")
+    page = await http.get(PAGE)
+    assert forms_of(page) & {"release", "withhold"} == {"withhold"}, (
+        "cara wrote it, and may only take it back"
+    )
+    http.cookies.clear()
+    await as_somebody(http, door, "ana")
+    page = await http.get(PAGE)
+    told = text_of(page)
+    assert known in told
+    assert "<b>slower" not in page.text
+    assert waits.digest in "".join(re.findall(r"<span>([0-9a-f]{8})</span>", page.text))
+    assert {"release", "withhold"} <= forms_of(page)
+    wrong = await send(http, "release", page, subject="f" * 64)
+    assert wrong.status_code == 409
+    assert "Refused by rule 7" in text_of(wrong)
+    assert (await send(http, "release", page, subject=waits.digest)).status_code == 303
+    assert world.incident.words[-1].released_by == "ana"
+    assert "released by ana" in text_of(await http.get(PAGE))

@@ -17,11 +17,13 @@ from temporalio.client import WorkflowHistory
 
 from firestation import acts
 from firestation.after_action import TicketState
+from firestation.authority import Role
 from firestation.errors import Denied
 from firestation.firebreak import Lease
 from firestation.legal import clocks
 from firestation.severity import Severity
 from firestation.state import Phase
+from firestation.wording import Wording
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import Stage, firebreak, live, real_server, short_brief, staged, stands
@@ -196,9 +198,39 @@ async def recurred(stage: Stage) -> None:
     await live(stage, after=Phase.OPEN)
 
 
+async def spoken(stage: Stage) -> None:
+    """A draft is sent as it is, the next word is overdue until somebody says it, a public word is withheld, one released."""
+    runbook = stage.brief.runbook.changed(
+        manual=(), cadence=timedelta(seconds=4), updates=Wording(public_approval="comms")
+    )
+    stage.brief = stage.brief.changed(runbook=runbook)
+    await live(stage, until=Phase.OPEN)
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.do(acts.Acknowledge(by="cara", role=Role.COMMS))
+    seen = await stage.until("the draft", lambda seen: seen.drafts)
+    draft = seen.drafts[0]
+    await stage.do(acts.Update(by="cara", known=draft.known, unknown=draft.unknown, doing=draft.doing))
+    await stage.turn_page()
+    await stage.until("the breach", lambda seen: any(each.times > 1 for each in seen.overdue_words))
+    await stage.do(acts.Update(by="ana", known="we look"))
+    for known in ("It will be well soon.", "Refunds are slower."):
+        await stage.do(acts.Update(by="ana", audience="public", known=known))
+        (held,) = (await stage.picture()).held
+        refused = await stage.act(acts.Release(by="ana", word=held.digest))
+        assert refused.rule == 7
+        if known == "Refunds are slower.":
+            await stage.handle.signal("release", acts.Release(by="cara", word=held.digest))
+        else:
+            await stage.do(acts.Withhold(by="cara", word=held.digest, reason="it promises too much"))
+    await stage.until("the public breach", lambda seen: any(each.audience == "public" for each in seen.overdue_words))
+    await stage.do(acts.Update(by="cara", audience="public", known="Refunds are slower still."))
+    await stage.do(acts.Declare(by="ana", severity=Severity.SEV2, reason="wrong refunds leave"))
+    await live(stage, after=Phase.DECLARED)
+
+
 STORIES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     story.__name__: story
-    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains, waived, recurred)
+    for story in (closed, dismissed, refused, expired, continued, hurried, late, stopped, captains, waived, recurred, spoken)
 }
 
 

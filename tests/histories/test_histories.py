@@ -30,6 +30,7 @@ ENDS = {
     "captains": Phase.CLOSED,
     "waived": Phase.CLOSED,
     "recurred": Phase.CLOSED,
+    "spoken": Phase.CLOSED,
 }
 History = dict[str, Any]
 

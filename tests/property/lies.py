@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from firestation import acts, record
+from firestation import acts, record, release
 from firestation.board import Receipt
 from firestation.firebreak import Action, Lease, MoveOrder, effect_key, order_lift, order_move
 from firestation.incident import next_job
@@ -194,6 +194,35 @@ def a_cause_is_marked_by_somebody_else(world: Recorded) -> Event:
     return acted(world, acts.Note(by="cara", text="the reranker", standing="fact", cause=True))
 
 
+def waiting_word(world: Recorded) -> Any:
+    return next(iter(release.waiting(world.incident)), None)
+
+
+def its_author_lets_a_public_word_out(world: Recorded) -> Event | None:
+    waits = waiting_word(world)
+    return acted(world, acts.Release(by=waits.by, word=waits.digest)) if waits else None
+
+
+def somebody_else_lets_a_public_word_out(world: Recorded) -> Event | None:
+    waits = waiting_word(world)
+    return acted(world, acts.Release(by=somebody_else(world), word=waits.digest)) if waits else None
+
+
+def somebody_else_withholds_a_public_word(world: Recorded) -> Event | None:
+    waits = waiting_word(world)
+    by = somebody_else(world)
+    return acted(world, acts.Withhold(by=by, word=waits.digest, reason="not now")) if waits else None
+
+
+def a_public_word_is_let_out_that_does_not_wait(world: Recorded) -> Event:
+    return acted(world, acts.Release(by=captain(world), word="f" * 64))
+
+
+def a_public_word_is_let_out_again(world: Recorded) -> Event | None:
+    used = next((each for each in world.incident.held_words if each.state != "waits"), None)
+    return acted(world, acts.Release(by=captain(world), word=used.digest)) if used else None
+
+
 # Rules 8 and 9 -----------------------------------------------------------------------------------------
 
 
@@ -265,7 +294,15 @@ LIES: dict[int, tuple[Lie, ...]] = {
         it_is_dismissed_while_a_firebreak_holds,
         it_is_merged_while_a_firebreak_holds,
     ),
-    7: (a_cause_is_public_that_is_no_fact, a_cause_is_marked_by_somebody_else),
+    7: (
+        a_cause_is_public_that_is_no_fact,
+        a_cause_is_marked_by_somebody_else,
+        its_author_lets_a_public_word_out,
+        somebody_else_lets_a_public_word_out,
+        somebody_else_withholds_a_public_word,
+        a_public_word_is_let_out_that_does_not_wait,
+        a_public_word_is_let_out_again,
+    ),
     8: (it_is_closed,),
     9: (it_is_closed, the_lock_is_waived_without_a_date),
     10: (

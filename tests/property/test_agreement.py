@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from firestation import acts, record
+from firestation import acts, record, release
 from firestation.after_action import SoakReport
 from firestation.audit import Auditor, recomputed
 from firestation.board import Receipt
@@ -25,6 +25,7 @@ from firestation.incident import next_job
 from firestation.record import Event
 from firestation.severity import Severity
 from firestation.state import Phase
+from firestation.wording import Wording
 from tests.property.lies import LIES
 from tests.property.recorded import Recorded
 from tests.property.test_house_rules import House
@@ -128,9 +129,14 @@ TestBypassed = Bypassed.TestCase
 
 
 def lived(seed: int) -> Recorded:
-    """A world by this number: in every second one what fails is held, in every third it is graver at sev1."""
+    """A world by this number: in every second one what fails is held, in every third it is graver at sev1.
+
+    In half of each six public words wait for a yes.
+    """
     steps = tuple(each.changed(on_failure="hold") for each in runbook().firebreaks)
     changes: dict[str, Any] = {"firebreaks": steps} if seed % 2 else {}
+    if seed // 6 % 2:
+        changes["updates"] = Wording(public_approval="comms")
     return (
         Recorded(seed, people=more_at_sev1(), **GRAVER, **changes) if seed % 3 else Recorded(seed, **changes)
     )
@@ -149,9 +155,23 @@ def walk(world: Recorded) -> Iterator[None]:
             world.work("reranker", "dead")
             for waiting in world.incident.pending:  # one of two
                 world.attempt(acts.Approve(by=world.incident.captain, action=waiting.digest))
+        elif world.incident.captain and world.noise.random() < 0.2:
+            speak(world)
         move_forward(world)
         if len(world.record) == before:
             world.wait(timedelta(minutes=5))
+
+
+def speak(world: Recorded) -> None:
+    """Somebody writes to the public, or a word that waits is answered."""
+    incident = world.incident
+    waits = next(iter(release.waiting(incident)), None)
+    if waits is None:
+        world.attempt(acts.Update(by="cara", audience="public", known="we are looking"))
+    elif world.noise.random() < 0.5:
+        world.attempt(acts.Release(by=waits.who[0], word=waits.digest))
+    else:
+        world.attempt(acts.Withhold(by=waits.who[0], word=waits.digest, reason="it says nothing"))
 
 
 @pytest.mark.parametrize("number", sorted(LIES))

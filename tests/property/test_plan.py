@@ -3,8 +3,9 @@
 from datetime import date, timedelta
 from typing import Any
 
+from firestation.cadence import prepared
 from firestation.picture import picture
-from firestation.plan import plans, prepared
+from firestation.plan import plans
 from firestation.system import Constraint, Place
 from firestation.wording import Wording
 from tests.property.worlds import World

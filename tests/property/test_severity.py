@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from firestation import acts, record
 from firestation.board import Message
+from firestation.cadence import next_word
 from firestation.clock import Milestone
-from firestation.due import next_wake, next_word
+from firestation.due import next_wake
 from firestation.firebreak import Lease
 from firestation.fold import fold
 from firestation.picture import picture, waiting_for
@@ -175,9 +176,11 @@ def test_a_raised_severity_brings_the_next_word_nearer_and_a_lowered_one_keeps_w
     assert next_word(made.incident) == made.now + 26 * MINUTE, "as it was promised"
     made.wait(20 * MINUTE)
     made.attempt(acts.Declare(by="ana", severity=Severity.SEV1, reason="it was none"))
-    said = made.incident.words[-1]
-    assert (said.by, said.at) == (None, made.now), "overdue at this severity: said at once"
-    assert "severity sev1, raised from sev4 by ana (it was none)" in said.known
+    assert next_word(made.incident) == made.now + 2 * MINUTE, "a fifth of the new cadence is left for it"
+    (draft,) = made.incident.drafts
+    assert (draft.at, draft.due) == (made.now, made.now + 2 * MINUTE)
+    assert "severity sev1, raised from sev4 by ana (it was none)" in draft.known
+    assert not made.incident.late_words, "whoever raises it has broken no promise"
 
 
 def test_deadlines_follow_and_a_deadline_tightened_into_the_past_is_missed_at_that_moment() -> None:
@@ -288,11 +291,11 @@ def test_nothing_that_was_promised_or_missed_is_ever_loosened(calls: list[Any], 
 
 def check(before: Incident, made: World) -> None:
     now = made.incident
-    last = now.last_word("internal")
+    last = now.promise("internal")
     if last:
         assert last.next_due is not None
         assert next_word(now) <= last.next_due, "never later than promised"
-        assert next_word(now) <= max(made.now, last.at + now.cadence)
+        assert next_word(now) <= max(made.now, last.at + now.cadence) + now.cadence / 5
     assert next_wake(now) > made.now, "everything that is due has happened"
     for was, each in zip(before.deadlines, now.deadlines, strict=True):
         if was.missed:

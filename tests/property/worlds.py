@@ -510,6 +510,7 @@ def assessments(by: st.SearchStrategy[str], text: st.SearchStrategy[str]) -> st.
 def tries(world: World) -> st.SearchStrategy[acts.Act]:
     """Whatever anybody may try now, sensible or not."""
     digests = st.sampled_from([each.digest for each in world.incident.firebreaks] + ["f" * 64])
+    words = st.sampled_from([each.digest for each in world.incident.held_words] + ["f" * 64])
     text = st.sampled_from(["it was the reranker", "because of the reranker", "we are looking"])
     by = people()
     until = st.sampled_from([None, world.now - timedelta(days=1), world.now + timedelta(days=30)])
@@ -537,6 +538,8 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
             reason=text,
         ),
         st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
+        st.builds(acts.Release, by=by, word=words),
+        st.builds(acts.Withhold, by=by, word=words, reason=text),
         st.builds(acts.Handover, by=by, to=people()),
         st.builds(acts.Accept, by=by),
         st.builds(acts.Decline, by=by, reason=text),

@@ -30,6 +30,8 @@ REFUSED_AT_ONCE: list[acts.Act] = [
     acts.Note(by="dan", text="an auditor writes"),
     acts.Establish(by="ana", entry=7, reason="no such note"),
     acts.Update(by="dan", audience="public", known="something"),
+    acts.Release(by="ana", word=NOWHERE),
+    acts.Withhold(by="ana", word=NOWHERE, reason="no"),
     acts.Handover(by="ben", to="ana"),
     acts.Accept(by="ben"),
     acts.Decline(by="ben", reason="no"),

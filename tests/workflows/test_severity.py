@@ -51,17 +51,17 @@ async def test_cadence_clock_and_paging_follow_a_raised_severity(stage: Stage) -
     assert any("raise it or say why not" in each.what for each in (await stage.picture()).waiting)
     await stage.do(acts.Declare(by="ana", severity=Severity.SEV1, reason="all tenants"))
     seen = await stage.until(
-        "the word at once", lambda seen: any("raised from sev2 by ana" in each for each in said(seen))
+        "the draft at once", lambda seen: any("raised from sev2 by ana" in each.known for each in seen.drafts)
     )
     assert seen.next_word is not None
-    assert seen.next_word - seen.words[-1].at == 10 * MINUTE
+    assert seen.next_word - seen.declarations[-1].at == 2 * MINUTE, "a fifth of the new cadence"
     staffed = next(each for each in seen.deadlines if each.milestone is Milestone.STAFFED)
     assert (staffed.due, staffed.missed) == (seen.opened_at + 5 * MINUTE, True)
     await stage.until("the page", lambda _: len(told(stage, "eve")) == 1)
     assert "ana raises to sev1: all tenants" in told(stage, "eve")[0]
     words = len(said(seen))
-    await stage.skip(11 * MINUTE)
-    await stage.until("the next word", lambda seen: len(said(seen)) > words)
+    await stage.skip(3 * MINUTE)
+    await stage.until("the engine's own word", lambda seen: len(said(seen)) > words and seen.overdue_words)
     assert len(told(stage, "eve")) == 1
     await stage.proved()
 

@@ -1,7 +1,7 @@
 """The files of the public page, in the order in which they are to be written: the front page last."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -31,7 +31,19 @@ def _exact(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _span(span: timedelta) -> str:
+    """How long it is, as `static/page.js` says it."""
+    minutes = int(span.total_seconds() // 60)
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 120:  # noqa: PLR2004 - two hours
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"  # noqa: PLR2004 - two days
+
+
 TEMPLATES.filters.update(
+    span=_span,
     shown=_shown,
     exact=_exact,
     legible=feeds.legible,
