@@ -111,7 +111,7 @@ class Comparing:
         async with self._one:
             read, left_out = await self._read(frozen(seen))
             made = await asyncio.to_thread(_differing, seen, read, request)
-        return made._replace(left_out=(*left_out, *made.left_out))
+        return made._replace(left_out=tuple(left_out))
 
     async def _read(self, artifacts: Sequence[ArtifactRef]) -> tuple[list[_Read], list[tuple[str, str]]]:
         """Every JSON piece that can be read and is not too big, and what was left out."""
@@ -145,19 +145,8 @@ def _differing(seen: Picture, read: Sequence[_Read], request: str) -> Differing:
     known = tuple(name for name, pieces in ours.items() if any(piece.documents for piece in pieces))
     chosen = request or next(iter(known), None)
     others = [document for each in healthy(artifacts) for document in found[each.digest].documents]
-    left_out, made = list[tuple[str, str]](), None
-    bad = ours[chosen] if chosen else []
-    try:
-        made = _beside(bad, others)
-    except RecursionError:
-        left_out.append((str(chosen), "nested too deeply"))
-    changed = list[Part]()
-    for each in read:
-        try:
-            changed += _changed(each)
-        except RecursionError:
-            left_out.append((each.artifact.name, "nested too deeply"))
-    return Differing(chosen, known, made, tuple(changed), tuple(left_out))
+    made = _beside(ours[chosen] if chosen else [], others)
+    return Differing(chosen, known, made, tuple(part for each in read for part in _changed(each)), ())
 
 
 def _beside(bad: Sequence[_Read], others: Sequence[JsonValue]) -> Part | None:
