@@ -141,11 +141,11 @@ class Agent:
         body = {"tenant": "eval", "user": "x", "question": "I want a refund for headphones.", "order": order}
         return str(self.http.post("/ask", json=body).json()["ruling"])
 
-    def ring(self, station: "Station") -> str:
+    def ring(self, station: "Station", system: str = "refund-agent") -> str:
         """Run the agent's own golden eval, which rings the bell; the incident that it rang."""
         environment = {"REFUND_AGENT_TOKEN": TOKEN, "BELL_TOKEN": station.token("bell-refund-eval")}
         command = [str(AGENT_PYTHON), "-m", "refund_agent.eval", "--url", self.url]
-        command += ["--ring", f"{station.url}/alarms/generic"]
+        command += ["--ring", f"{station.url}/alarms/generic", "--system", system]
         done = subprocess.run(
             command,
             cwd=ROOT / "examples",
@@ -274,11 +274,7 @@ def write_station(
     config = state / "config"
     (config / "runbooks").mkdir(parents=True)
     shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
-    system = (ROOT / "examples/refund_agent/system.yaml").read_text()
-    for old, new in {"http://127.0.0.1:8500": agent.url, **(system_changes or {})}.items():
-        assert old in system, f"the system file has no {old!r} to change"
-        system = system.replace(old, new)
-    (config / "system.yaml").write_text(system)
+    (config / "system.yaml").write_text(system_text(agent, system_changes or {}))
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
         for old, new in changes.items():
@@ -290,6 +286,15 @@ def write_station(
     (tokens / "refund-agent").write_text(TOKEN)
     (tokens / "refund-agent").chmod(0o600)
     return config
+
+
+def system_text(agent: Agent, changes: Mapping[str, str]) -> str:
+    """The example's system file for this agent."""
+    text = (ROOT / "examples/refund_agent/system.yaml").read_text()
+    for old, new in {"http://127.0.0.1:8500": agent.url, **changes}.items():
+        assert old in text, f"the system file has no {old!r} to change"
+        text = text.replace(old, new)
+    return text
 
 
 @contextmanager
@@ -320,8 +325,10 @@ def a_station(
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
     history_keys: Path | None = None,
+    more_systems: Mapping[str, str] | None = None,
+    public_page: Path | None = None,
 ) -> Iterator[Station]:
-    """A whole station: Temporal, worker and gateway, in a folder of its own."""
+    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files, by their names."""
     state.mkdir(parents=True)
     config = write_station(state, agent, changes, system_changes)
     path = config / "station.yaml"
@@ -339,7 +346,13 @@ def a_station(
         "--station",
         str(config / "station.yaml"),
     ]
-    command += ["--systems", str(config / "system.yaml"), "--runbooks", str(config / "runbooks")]
+    systems = config / "system.yaml"
+    if more_systems:
+        systems = config / "systems"
+        systems.mkdir()
+        for name, text in {"first": (config / "system.yaml").read_text(), **more_systems}.items():
+            (systems / f"{name}.yaml").write_text(text)
+    command += ["--systems", str(systems), "--runbooks", str(config / "runbooks")]
     command += ["--port", ports[0], "--temporal-port", ports[1], "--ui-port", ports[2]]
     with running(
         command,
@@ -348,6 +361,7 @@ def a_station(
         PYTHONPATH=str(ROOT),
         FIRESTATION_PUBLIC_URL=public_url,
         FIRESTATION_HISTORY_KEYS=str(history_keys or ""),
+        FIRESTATION_PUBLIC_PAGE=str(public_page or ""),
     ) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)

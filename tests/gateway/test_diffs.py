@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from firestation.evidence import ArtifactRef, Encryption
+from firestation.evidence import ArtifactRef
+from firestation.privacy import Encryption
 from firestation.system import CONTROL
 from firestation.testing import MemoryEvidence
 from gateway import diffs
