@@ -34,25 +34,25 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SCRIPT = Path(__file__).parent / "login" / "clicks.mjs"
 MODULES = ROOT / ".venv" / "unleash" / "login"
 PICTURES = {
-    "plan-1280": "decision.png",
-    "incident-360": "telephone.png",
-    "plan-360-dark": "night.png",
-    "list-1280": "list.png",
-    "public-360": "public.png",
+    "incident-1200": "incident.png",
+    "plan-360": "plan.png",
+    "incident-360-dark": "night.png",
+    "list-360": "list.png",
+    "public": "public.png",
 }
 """What becomes of the screenshots in docs/pictures."""
 
 MOST_BYTES = 150_000
 CAUSE = "The reranker was off, so the policy of last year outranked the current one."
 WORD = "Refund rulings were wrong for some customers. They are right again; refunds start again soon."
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
 WAYS: dict[str, dict[str, Any]] = {
-    "refund-agent": {"name": "telephone", **PHONE, "js": True, "looks": True, "pictures": True, "sharp": 2},
+    "refund-agent": {"name": "telephone", **PHONE, "js": True, "bars": "all", "sharp": 1.75},
     "refunds-eu": {"name": "telephone without scripts", **PHONE, "js": False},
-    "refunds-us": {"name": "desk", **DESK, "js": True, "looks": True, "pictures": True},
+    "refunds-us": {"name": "desk", **DESK, "js": True, "bars": ["list", "deciding"]},
     "refunds-uk": {"name": "desk without scripts", **DESK, "js": False},
 }
-"""How each system's incident is looked at."""
+"""How each system's incident is looked at. `bars`: on which pages axe-core looks for barriers."""
 
 HOSTILE = (
     '<img src="https://evil.example/x" onerror="window.pwned=1"><script>window.pwned=1</script>'
@@ -127,17 +127,16 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 
 def _named(system: str, agent: Agent) -> str:
     """The system file of an agent under another name; those of customers say where."""
-    title = f"Refund agent {system.rpartition('-')[2].upper()}"
-    if system == "strange":
-        title = HOSTILE[:90].replace('"', "'")
-    return system_text(agent, {"system: refund-agent\ntitle: Refund agent\n": f"system: {system}\ntitle: {json.dumps(title)}\n"})
+    title = "Search" if system == "strange" else f"Refund agent {system.rpartition('-')[2].upper()}"
+    named = f"system: {system}\ntitle: {title}\n"
+    return system_text(agent, {"system: refund-agent\ntitle: Refund agent\n": named})
 
 
 def ring_hostile(station: Station, agent: Agent) -> str:
     """An incident whose evidence was written by an enemy, to be looked at beside the healthy requests of the agent."""
     assert agent.http.post("/evals/run").is_success
-    order = {"id": "W" * 500_000, "item": "headphones", "days_since_purchase": 45, "amount": 79.0}
-    asked = {"tenant": HOSTILE[:60], "user": HOSTILE[:60], "question": f"{HOSTILE} I want a refund for headphones.", "order": order}
+    order = {"id": "o-1", "item": "headphones", "days_since_purchase": 45, "amount": 79.0}
+    asked = {"tenant": f"{HOSTILE[:60]}{'W' * 500_000}", "user": HOSTILE[:60], "question": f"{HOSTILE} I want a refund for headphones.", "order": order}
     trace = agent.http.post("/ask", json=asked).json()["request_id"]
     alarm = {
         "system": "strange",

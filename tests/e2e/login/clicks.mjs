@@ -27,7 +27,7 @@ async function open({ width, height, js, sharp = 1 }) {
 async function logIn(way, person) {
   const page = await open(way);
   await page.goto(`${url}/login`);
-  if (way.looks && person === 'ana') await looker.bars(page, 'login');
+  if (way.bars === 'all' && person === 'ana') await looker.bars(page, 'login');
   await looker.fits(page, `${way.name} login`);
   await page.getByLabel('Your access token').fill(tokens[person]);
   await page.getByRole('button', { name: 'Log in' }).click();
@@ -54,7 +54,7 @@ class Reader {
     if (this.way.js) await this.page.getByText('● Live').waitFor();
   }
 
-  async look(name, bars = this.way.looks) {
+  async look(name, bars = this.way.bars === 'all' || this.way.bars?.includes(name)) {
     await looker.fits(this.page, `${this.way.name} ${name}`);
     if (bars) await looker.bars(this.page, `${this.way.name} ${name}`);
   }
@@ -114,7 +114,7 @@ async function captaincy(way) {
   await page.waitForURL(/\/diff$/);
   told.diff = await text(page);
   await ana.look('diff');
-  if (way.pictures) await picture(page, `diff-${way.width}`);
+  if (plan.pictures) await picture(page, `diff-${way.width}`);
   await page.getByRole('link', { name: '← ' }).click();
   await page.waitForURL(/\/board\/[^/]+(#.*)?$/);
   if (way.js) await page.getByText('● Live').waitFor();
@@ -126,8 +126,8 @@ async function captaincy(way) {
   told.plan = await page.locator('.plan').first().innerText();
   told.digest = (await page.locator('.plan .digest').first().innerText()).replace(/\s/g, '');
   await ana.look('deciding');
-  if (way.pictures) await pictures(way, page);
-  if (way.looks) await others(way, page);
+  if (plan.pictures && way.js) await pictures(way, page);
+  if (way.bars === 'all') await others(way, page);
 
   await ana.send('update', '', { audience: 'public', known: 'It broke because of the new index.' });
   await page.locator('#update [role=alert]').waitFor();
@@ -137,13 +137,14 @@ async function captaincy(way) {
   await page.locator('.plan').getByRole('button', { name: /^Approve/ }).first().click();
   await page.waitForURL(/done=approve/);
   await ana.until(ana.card('reranker', 'effective'));
-  await ana.look('contained', false);
+  await ana.look('contained');
 
   // Recovery, the cause, and a word to customers.
   await ana.until(ana.known('The checks have held for the whole soak'));
   await ana.send('note', 'note', { text: plan.cause, standing: 'fact' }, ['cause']);
   await cara.until(cara.known(plan.cause));
   await cara.send('update', 'update', { audience: 'public', known: plan.word, unknown: 'How many customers.' });
+  if (way.bars === 'all') await customers(way);
   const short = (await ana.card('refund_tool', 'effective').locator('code').first().innerText()).trim();
   await ana.send(`lift-${short}`, 'lift', { reason: 'the golden answers are right again' });
   await ana.until(page.locator('#firebreaks').getByText('1 firebreak of before'));
@@ -161,7 +162,7 @@ async function captaincy(way) {
   await ana.until(page.getByText('It is over: closed'));
   told.closed = await text(page);
   await ana.look('closed');
-  if (way.looks) await unsent(way, cara.page);
+  if (way.bars === 'all') await unsent(way, cara.page);
   await Promise.all([ana, ben, cara].map((each) => each.page.context().close()));
 }
 
@@ -193,15 +194,12 @@ async function pictures(way, page) {
   await picture(page, `incident-${way.width}`);
   await picture(page, `incident-${way.width}-whole`, { whole: true });
   await picture(page, `incident-${way.width}-dark`, { scheme: 'dark' });
-  await page.locator('.plan').first().scrollIntoViewIfNeeded();
-  await page.evaluate(() => document.querySelector('#decide').scrollIntoView());
+  await page.evaluate(() => document.querySelector('.plan .digest').closest('p').previousElementSibling.scrollIntoView());
   await picture(page, `plan-${way.width}`);
-  await picture(page, `plan-${way.width}-dark`, { scheme: 'dark' });
   const beside = await page.context().newPage();
   looker.listen(beside);
   await beside.goto(`${url}/board`);
   await picture(beside, `list-${way.width}`);
-  await picture(beside, `list-${way.width}-dark`, { scheme: 'dark' });
   await beside.close();
 }
 
@@ -223,7 +221,7 @@ async function hostile() {
     seen.page = await text(page);
     await page.goto(`${url}/board/${plan.hostile}/diff`);
     await looker.fits(page, `${way.name} diff`);
-    await looker.bars(page, `${way.name} diff`);
+    if (way.width === 360) await looker.bars(page, `${way.name} diff`);
     if (plan.pictures) await picture(page, `hostile-diff-${way.width}`, { whole: true });
     seen.diff = await text(page);
     seen.pwned = (seen.pwned ?? false) || await page.evaluate(() => 'pwned' in window);
@@ -232,26 +230,30 @@ async function hostile() {
   facts.hostile = seen;
 }
 
-// What customers see of it, with this browser's own settings.
-async function customers() {
-  for (const way of [{ width: 360, height: 740, js: true, sharp: 2 }, { width: 1280, height: 800, js: true }]) {
-    const page = await open(way);
-    page.removeAllListeners('request');
+// What customers read meanwhile, once the word is out.
+async function customers(way) {
+  const page = await open(way);
+  page.removeAllListeners('request'); // another server's
+  for (const end = Date.now() + SLOW; ; await page.waitForTimeout(100)) {
     await page.goto(plan.public);
-    const own = page.locator('main a[href*="incidents/"]').first();
-    for (const name of ['public', 'public incident']) {
-      await looker.fits(page, `${name} ${way.width}`, { thumb: false });
-      await looker.bars(page, `${name} ${way.width}`);
-      await picture(page, `${name.replace(' ', '-')}-${way.width}`);
-      if (name === 'public' && await own.count()) await own.click();
-    }
-    facts.public = await page.locator('body').innerText();
-    await page.context().close();
+    if ((await page.locator('body').innerText()).includes(plan.word)) break;
+    if (Date.now() > end) throw new Error(`the public page has no word:\n${await page.locator('body').innerText()}`);
   }
+  facts.public = await page.locator('body').innerText();
+  for (const [name, where] of [['public', 'index.html'], ['public history', 'history.html']]) {
+    await page.goto(new URL(where, plan.public).href);
+    await looker.fits(page, name, { thumb: false });
+    await looker.bars(page, name);
+    if (plan.pictures) await picture(page, name.replace(' ', '-'));
+  }
+  await page.goto(plan.public);
+  await page.locator('main a[href*="incidents/"]').first().click();
+  await looker.fits(page, 'public incident', { thumb: false });
+  await looker.bars(page, 'public incident');
+  await page.context().close();
 }
 
 await hostile();
 await Promise.all(plan.ways.map(captaincy));
-await customers();
 await browser.close();
 console.log(JSON.stringify(facts));
