@@ -1,9 +1,7 @@
 """Differences on a terminal: what the bad request has and what the healthy one, how things were and how they are."""
 
-import difflib
 import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -11,11 +9,8 @@ from rich.text import Text
 from cli.plain import SHORT, plain
 from cli.show import BAD, say
 from firestation.comparison import Comparison, Difference
-from firestation.firebreak import HOLDING, Lease
-from firestation.picture import Picture
+from firestation.differing import changed_lines, ranks
 
-STANDS = HOLDING | {Lease.ADOPTED, Lease.LIFTING}
-LONG_TEXT = 60
 MOST_LINES = 40
 
 
@@ -28,19 +23,6 @@ class Sides(NamedTuple):
 
 REQUESTS = Sides("bad", "healthy")
 TIMES = Sides("now", "then")
-
-
-def levers(seen: Picture) -> Iterator[tuple[str, str, str]]:
-    """Each lever: where it stood when the evidence was sealed, and where the record has it now."""
-    now: dict[str, str] = {}
-    for each in seen.firebreaks:
-        if each.state in STANDS:
-            now[each.action.lever] = str(each.action.to)
-        elif each.state is Lease.LIFTED:
-            now[each.action.lever] = str(each.action.origin)
-    for state in seen.sealed.levers if seen.sealed else ():
-        then = str(state.position) if state.position else "could not be read"
-        yield state.lever, then, now.get(state.lever, then)
 
 
 def changes(console: Console, name: str, made: Comparison, *, every: bool) -> None:
@@ -60,30 +42,17 @@ def tell(console: Console, each: Difference, sides: Sides = REQUESTS, *, indent:
     path = each.path.removeprefix("$.")
     if each.kind == "order":
         say(console, Text(f"{plain(path)}: the order differs", style=BAD), indent=indent)
-        bad, healthy = _names(each.bad), _names(each.healthy)
-        for rank, name in enumerate(bad, start=1):
-            was = str(healthy.index(name) + 1) if name in healthy else "not there"
-            told = f"{rank}  {plain(name, SHORT)}  ({sides.other}: {was})"
+        for rank in ranks(each):
+            told = (
+                f"{rank.here or '-'}  {plain(rank.name, SHORT)}  ({sides.other}: {rank.there or 'not there'})"
+            )
             say(console, Text(told), indent=indent + 4)
-        for name in healthy:
-            if name not in bad:
-                told = f"-  {plain(name, SHORT)}  ({sides.other}: {healthy.index(name) + 1})"
-                say(console, Text(told), indent=indent + 4)
         return
-    if (
-        each.kind == "value"
-        and isinstance(each.bad, str)
-        and isinstance(each.healthy, str)
-        and (len(each.bad) > LONG_TEXT or "\n" in each.bad)
-    ):
+    if lines := changed_lines(each):
         say(console, Text(plain(path), style=BAD), indent=indent)
-        lines = list(
-            difflib.unified_diff(each.healthy.splitlines(), each.bad.splitlines(), lineterm="", n=0)
-        )[2:]
         for line in lines[:MOST_LINES]:
-            if not line.startswith("@@"):
-                side = sides.this if line[0] == "+" else sides.other
-                say(console, Text(f"{side:<8}{plain(line[1:], SHORT)}"), indent=indent + 4, hang=8)
+            side = sides.this if line.here else sides.other
+            say(console, Text(f"{side:<8}{plain(line.text, SHORT)}"), indent=indent + 4, hang=8)
         return
     say(console, Text.assemble((plain(path), BAD), f": {_value(each, sides.other)}"), indent=indent, hang=6)
 
@@ -93,7 +62,3 @@ def _value(each: Difference, other: str) -> str:
     return {"value": f"{bad}   {other}: {healthy}", "only in the bad one": f"{bad}   {other}: not there"}.get(
         each.kind, f"not there   {other}: {healthy}"
     )
-
-
-def _names(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else []

@@ -16,13 +16,14 @@ from rich.text import Text
 
 from cli.client import Gateway
 from cli.desk import As, Desk, Incident, Json
-from cli.differences import changes, levers, tell
+from cli.differences import changes, tell
 from cli.errors import ExitCode
 from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, GOOD, command, say
 from cli.teach import teach
 from firestation import custody
-from firestation.comparison import Comparison, closest, compare, then_and_now
+from firestation.comparison import Comparison, then_and_now
+from firestation.differing import beside, documents, healthy, levers, of_request, requests
 from firestation.drivers.age import decrypt
 from firestation.errors import Gone, InvalidInput, Nonsense
 from firestation.evidence import ArtifactRef, Sealed
@@ -30,7 +31,6 @@ from firestation.files import create_whole
 from firestation.model import count
 from firestation.picture import Picture, exhibits
 from firestation.signing import load_public_key
-from firestation.system import CONTROL
 
 evidence = typer.Typer(no_args_is_help=True, help="The frozen evidence: list it, compare it, check it.")
 
@@ -208,13 +208,8 @@ def diff(
     Next: what differs is where to look; note it with `firestation note`.
     """
     room = Room.of(ctx, incident, who, as_json=as_json, identity=identity)
-    healthy = [
-        document
-        for artifact in room.artifacts
-        if CONTROL in artifact.provides
-        for document in _documents(room, artifact)
-    ]
-    bad, made = _beside(_bad(room, request), healthy)
+    others = [document for each in healthy(room.artifacts) for document in _documents(room, each)]
+    bad, made = beside(_bad(room, request), others)
     changed = dict(_then_and_now(room))
     stood = list(levers(room.seen))
     if room.desk.json:
@@ -360,31 +355,14 @@ def _list(console: Console, seal: Sealed) -> None:
 
 def _bad(room: Room, request: str | None) -> list[tuple[ArtifactRef, Any]]:
     """What was frozen of the first request that the alarms name, or of the one that was asked for."""
-    wanted = [request] if request else [name for rung in room.seen.alarms for name in rung.alarm.request_ids]
-    for name in wanted:
-        found = [
-            (artifact, document)
-            for artifact in room.artifacts
-            if CONTROL not in artifact.provides and artifact.name.endswith(name)
-            for document in _documents(room, artifact)
-        ]
+    for name in (request,) if request else requests(room.seen):
+        ours = of_request(room.artifacts, name)
+        found = [(artifact, document) for artifact in ours for document in _documents(room, artifact)]
         if found:
             return found
     named = f"the request {request}" if request else "a request that the alarms name"
     fix = "Name one with --request; firestation evidence list shows what there is"
     raise InvalidInput("request", f"no artifact is the trace of {named}", fix)
-
-
-def _beside(bad: list[tuple[ArtifactRef, Any]], healthy: list[Any]) -> tuple[ArtifactRef, Comparison | None]:
-    """The one of a request's documents that is most like a healthy one, and how they differ."""
-    best, made = bad[0][0], None
-    for artifact, document in bad:
-        index = closest(document, healthy)
-        if index is not None:
-            here = compare(document, healthy[index])
-            if made is None or here.same > made.same:
-                best, made = artifact, here
-    return best, made
 
 
 def _then_and_now(room: Room) -> Iterator[tuple[str, Comparison]]:
@@ -399,12 +377,7 @@ def _then_and_now(room: Room) -> Iterator[tuple[str, Comparison]]:
 
 
 def _documents(room: Room, artifact: ArtifactRef) -> list[Any]:
-    """The JSON documents in an artifact: itself, or the elements of its list."""
-    try:
-        read = json.loads(room.open(artifact.digest))
-    except ValueError:
-        return []
-    return read if isinstance(read, list) else [read]
+    return documents(room.open(artifact.digest))
 
 
 teach(evidence, "list", list_evidence)

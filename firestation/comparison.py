@@ -18,7 +18,10 @@ IDENTITIES = (("id",), ("id", "version"), ("key",), ("name",), ("name", "version
 INCIDENTAL = re.compile(
     r"(^|_)(id|ids|at|time|timestamp|ts|date|duration|latency|elapsed)(_ms|_s)?$", re.IGNORECASE
 )
-MISSING = "(missing)"
+MOST_DEPTH = 40
+"""What is nested deeper is one value: evidence is written by strangers, and recursion has an end."""
+
+DEEPER = "(nested deeper)"
 
 
 class Difference(Model):
@@ -48,9 +51,10 @@ class Comparison(Model):
 
 def compare(bad: JsonValue, healthy: JsonValue) -> Comparison:
     """What differs, in the order of the bad document."""
-    found = tuple(_differences("$", bad, healthy))
-    shared = dict(_leaves("$", healthy))
-    same = sum(1 for path, value in _leaves("$", bad) if path in shared and _equal(shared[path], value))
+    found = tuple(_differences("$", bad, healthy, MOST_DEPTH))
+    shared = dict(_leaves("$", healthy, MOST_DEPTH))
+    leaves = _leaves("$", bad, MOST_DEPTH)
+    same = sum(1 for path, value in leaves if path in shared and _equal(shared[path], value))
     telling = [each for each in found if not each.incidental]
     return Comparison(differences=(*telling, *(each for each in found if each.incidental)), same=same)
 
@@ -73,8 +77,8 @@ def closest(bad: JsonValue, healthy: Sequence[JsonValue]) -> int | None:
     return min(range(len(made)), key=lambda index: (len(made[index].telling), -made[index].same, index))
 
 
-def _differences(path: str, bad: JsonValue, healthy: JsonValue) -> Iterator[Difference]:
-    if isinstance(bad, dict) and isinstance(healthy, dict):
+def _differences(path: str, bad: JsonValue, healthy: JsonValue, depth: int) -> Iterator[Difference]:
+    if depth and isinstance(bad, dict) and isinstance(healthy, dict):
         for key in [*bad, *(key for key in healthy if key not in bad)]:
             below = f"{path}.{key}"
             if key not in healthy:
@@ -82,19 +86,19 @@ def _differences(path: str, bad: JsonValue, healthy: JsonValue) -> Iterator[Diff
             elif key not in bad:
                 yield _made(below, "only in the healthy one", None, healthy[key])
             else:
-                yield from _differences(below, bad[key], healthy[key])
-    elif isinstance(bad, list) and isinstance(healthy, list):
-        yield from _lists(path, bad, healthy)
+                yield from _differences(below, bad[key], healthy[key], depth - 1)
+    elif depth and isinstance(bad, list) and isinstance(healthy, list):
+        yield from _lists(path, bad, healthy, depth - 1)
     elif not _equal(bad, healthy):
         yield _made(path, "value", bad, healthy)
 
 
-def _lists(path: str, bad: list[JsonValue], healthy: list[JsonValue]) -> Iterator[Difference]:
+def _lists(path: str, bad: list[JsonValue], healthy: list[JsonValue], depth: int) -> Iterator[Difference]:
     named = _named(bad, healthy)
     if named is None:
         shared = min(len(bad), len(healthy))
         for index in range(shared):
-            yield from _differences(f"{path}[{index}]", bad[index], healthy[index])
+            yield from _differences(f"{path}[{index}]", bad[index], healthy[index], depth)
         for index in range(shared, len(bad)):
             yield _made(f"{path}[{index}]", "only in the bad one", bad[index], None)
         for index in range(shared, len(healthy)):
@@ -105,7 +109,7 @@ def _lists(path: str, bad: list[JsonValue], healthy: list[JsonValue]) -> Iterato
         yield _made(path, "order", list(ours), list(theirs))
     for name, element in ours.items():
         if name in theirs:
-            yield from _differences(f"{path}[{name}]", element, theirs[name])
+            yield from _differences(f"{path}[{name}]", element, theirs[name], depth)
 
 
 def _named(
@@ -128,32 +132,49 @@ def _by_name(elements: list[JsonValue], keys: tuple[str, ...]) -> dict[str, Json
     return found if len(found) == len(elements) else None
 
 
-def _leaves(path: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    if isinstance(value, dict) and value:
+def _leaves(path: str, value: JsonValue, depth: int) -> Iterator[tuple[str, JsonValue]]:
+    if depth and isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _leaves(f"{path}.{key}", inner)
-    elif isinstance(value, list) and value:
+            yield from _leaves(f"{path}.{key}", inner, depth - 1)
+    elif depth and isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from _leaves(f"{path}[{index}]", inner)
+            yield from _leaves(f"{path}[{index}]", inner, depth - 1)
     else:
         yield path, value
 
 
 def _equal(one: JsonValue, other: JsonValue) -> bool:
-    """As JSON: true is not 1, but 1 is 1.0."""
-    if isinstance(one, bool) is not isinstance(other, bool):
-        return False
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return one == other
+    """As JSON: true is not 1, but 1 is 1.0. However deep."""
+    pairs = [(one, other)]
+    while pairs:
+        left, right = pairs.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            if left.keys() != right.keys():
+                return False
+            pairs += [(left[key], right[key]) for key in left]
+        elif isinstance(left, list) and isinstance(right, list):
+            if len(left) != len(right):
+                return False
+            pairs += zip(left, right, strict=True)
+        elif isinstance(left, bool) is not isinstance(right, bool) or left != right:
+            return False
+    return True
+
+
+def _shallow(value: JsonValue, depth: int) -> JsonValue:
+    """The value without what is nested deeper than this."""
+    if isinstance(value, dict):
+        return {key: _shallow(inner, depth - 1) for key, inner in value.items()} if depth else DEEPER
+    if isinstance(value, list):
+        return [_shallow(inner, depth - 1) for inner in value] if depth else DEEPER
+    return value
 
 
 def _made(path: str, kind: Any, bad: JsonValue, healthy: JsonValue) -> Difference:
     step = path.rpartition(".")[2].partition("[")[0]
     values = [value for value in (bad, healthy) if value is not None]
     incidental = bool(INCIDENTAL.search(step)) or (bool(values) and all(_is_time(value) for value in values))
+    bad, healthy = _shallow(bad, MOST_DEPTH), _shallow(healthy, MOST_DEPTH)
     return Difference(path=path, kind=kind, bad=bad, healthy=healthy, incidental=incidental)
 
 

@@ -154,7 +154,7 @@ def create_app(
     app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
-    app.include_router(boards(desk, door, front, console))
+    app.include_router(boards(desk, door, front, store, console))
     if wall:
         app.include_router(_locks(wall, door, front))
     if link_key:

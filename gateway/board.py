@@ -16,15 +16,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from firestation.acts import ACTS, Act
 from firestation.authority import Role
+from firestation.differing import levers
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.follow_up import Finish
 from firestation.model import Id, Text
 from firestation.picture import Picture
+from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
 from gateway.acting import person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.csrf import check_origin, fields_of, read_form
 from gateway.desk import Row
+from gateway.diffs import Comparing
 from gateway.forms import GOOD_KEY, KEY, Refused, Wrong, draw, read, sent_of
 from gateway.front import Front
 from gateway.may import OVER, Reader, could
@@ -103,11 +106,14 @@ class Board:
         return {each.id: each.name for each in self.door.station.people if Role.CAPTAIN in each.roles}
 
 
-def boards(desk: BoardDesk, door: Doorkeeper, front: Front, console: str | None = None) -> APIRouter:
+def boards(
+    desk: BoardDesk, door: Doorkeeper, front: Front, store: EvidenceStore, console: str | None = None
+) -> APIRouter:
     """The routes under `/board`. `console` is where Temporal's own UI shows the workflows of the namespace."""
     router, board = page_router(), Board(desk, door, front, console)
     _add_list(router, board)
     _add_incident(router, board)
+    _add_diff(router, board, store)
     _add_events(router, board)
     _add_tasks(router, board)
     _add_acts(router, board)
@@ -158,6 +164,24 @@ def _add_incident(router: APIRouter, board: Board) -> None:
         return await _page(
             request, board, _id(incident), caller, done=done if done in {*ACTS, "finish"} else ""
         )
+
+
+def _add_diff(router: APIRouter, board: Board, store: EvidenceStore) -> None:
+    person = Annotated[Caller, Depends(signed_in(board.door, board.front))]
+
+    async def look(incident: str) -> Picture:
+        return (await board.looks.get(incident)).seen
+
+    comparing = Comparing(look, store)
+
+    @router.get("/board/{incident}/diff")
+    async def diff(request: Request, incident: str, caller: person) -> Response:
+        """What differs between a bad request and a healthy one; the evidence is read only for who asks for this."""
+        incident, reader = _id(incident), board.reader(caller)
+        seen = await look(incident)
+        made = await comparing.get(seen, request.query_params.get("request", ""))
+        log.info("evidence compared", incident=incident, by=reader.id)
+        return render(request, "diff.html", seen=seen, made=made, levers=tuple(levers(seen)))
 
 
 async def _page(

@@ -26,13 +26,15 @@ def post(url: str, body: dict[str, Any], token: str | None) -> dict[str, Any]:
         return found
 
 
-def alarms(result: dict[str, Any]) -> list[dict[str, Any]]:
+def alarms(result: dict[str, Any], system: str = "refund-agent") -> list[dict[str, Any]]:
     """What the bell is told: one alarm for each pattern of failure that was measured, with the requests that show it.
 
-    When nothing is wrong, one that says so.
+    When nothing is wrong, one that says so. `system` is the agent's name at the station.
     """
     patterns = sorted({each["pattern"] for each in result["symptoms"]})
-    return [_firing(pattern, result) for pattern in patterns] or [_resolved(result)]
+    told = [_firing(pattern, result) for pattern in patterns] or [_resolved(result)]
+    started = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+    return [{"system": system, "started_at": started, **each} for each in told]
 
 
 def _firing(pattern: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +49,6 @@ def _firing(pattern: str, result: dict[str, Any]) -> dict[str, Any]:
         else f"canaries sick: {shown}"
     )
     return {
-        **_common(),
         "id": f"eval-{pattern}",
         "name": ALARMS[pattern],
         "status": "firing",
@@ -65,18 +66,10 @@ def _resolved(result: dict[str, Any]) -> dict[str, Any]:
     name = ALARMS["reranker-regression"]
     said = f"all {len(result['cases'])} golden cases pass, and every canary is well"
     return {
-        **_common(),
         "id": "eval-reranker-regression",
         "name": name,
         "status": "resolved",
         "summary": said,
-    }
-
-
-def _common() -> dict[str, Any]:
-    return {
-        "system": "refund-agent",
-        "started_at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
     }
 
 
@@ -100,6 +93,7 @@ def main() -> int:
         "--token-env", default="REFUND_AGENT_TOKEN", help="the variable with the agent's token"
     )
     parser.add_argument("--ring", help="the bell to ring: the address of a POST of generic alarms")
+    parser.add_argument("--system", default="refund-agent", help="the agent's name at the station")
     parser.add_argument("--ring-token-env", default="BELL_TOKEN", help="the variable with the bell's token")
     arguments = parser.parse_args()
     try:
@@ -107,7 +101,7 @@ def main() -> int:
         show(result)
         if arguments.ring:
             token = os.environ.get(arguments.ring_token_env)
-            for alarm in alarms(result):
+            for alarm in alarms(result, arguments.system):
                 print(json.dumps(post(arguments.ring, alarm, token)))
     except (OSError, ValueError) as error:
         said = (

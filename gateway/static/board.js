@@ -16,7 +16,9 @@
     if (place) { place.hidden = false; place.textContent = text; }
   };
 
+  // What was refused was typed too, though the form came with it.
   const typing = (part) => part.contains(document.activeElement) && document.activeElement.matches('input, textarea, select')
+    || part.querySelector('form.act [role=alert], textarea[readonly]')
     || [...part.querySelectorAll('textarea, input:not([type=hidden])')].some((each) =>
       each.type === 'checkbox' ? each.checked !== each.defaultChecked : each.value !== each.defaultValue)
     || [...part.querySelectorAll('form.act select')].some((each) =>

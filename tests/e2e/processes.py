@@ -141,11 +141,11 @@ class Agent:
         body = {"tenant": "eval", "user": "x", "question": "I want a refund for headphones.", "order": order}
         return str(self.http.post("/ask", json=body).json()["ruling"])
 
-    def ring(self, station: "Station") -> str:
+    def ring(self, station: "Station", system: str = "refund-agent") -> str:
         """Run the agent's own golden eval, which rings the bell; the incident that it rang."""
         environment = {"REFUND_AGENT_TOKEN": TOKEN, "BELL_TOKEN": station.token("bell-refund-eval")}
         command = [str(AGENT_PYTHON), "-m", "refund_agent.eval", "--url", self.url]
-        command += ["--ring", f"{station.url}/alarms/generic"]
+        command += ["--ring", f"{station.url}/alarms/generic", "--system", system]
         done = subprocess.run(
             command,
             cwd=ROOT / "examples",
@@ -283,11 +283,7 @@ def write_station(
     config = state / "config"
     (config / "runbooks").mkdir(parents=True)
     shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
-    system = (ROOT / "examples/refund_agent/system.yaml").read_text()
-    for old, new in {"http://127.0.0.1:8500": agent.url, **(system_changes or {})}.items():
-        assert old in system, f"the system file has no {old!r} to change"
-        system = system.replace(old, new)
-    (config / "system.yaml").write_text(system)
+    (config / "system.yaml").write_text(system_text(agent, system_changes or {}))
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
         for old, new in changes.items():
@@ -299,6 +295,15 @@ def write_station(
     (tokens / "refund-agent").write_text(TOKEN)
     (tokens / "refund-agent").chmod(0o600)
     return config
+
+
+def system_text(agent: Agent, changes: Mapping[str, str]) -> str:
+    """The example's system file for this agent."""
+    text = (ROOT / "examples/refund_agent/system.yaml").read_text()
+    for old, new in {"http://127.0.0.1:8500": agent.url, **changes}.items():
+        assert old in text, f"the system file has no {old!r} to change"
+        text = text.replace(old, new)
+    return text
 
 
 @contextmanager
@@ -329,16 +334,21 @@ def a_station(
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
     history_keys: Path | None = None,
+    more_systems: Mapping[str, str] | None = None,
     public_page: Path | None = None,
     ports: Sequence[int] = (),
 ) -> Iterator[Station]:
-    """A whole station: Temporal, worker and gateway, in a folder of its own."""
+    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files, by name."""
     state.mkdir(parents=True)
     config = write_station(state, agent, changes, system_changes)
     path = config / "station.yaml"
     for old, new in (station_changes or {}).items():
         assert old in path.read_text(), f"the station file has no {old!r} to change"
         path.write_text(path.read_text().replace(old, new))
+    if more_systems:
+        (config / "systems").mkdir()
+        for name, text in {"first": (config / "system.yaml").read_text(), **more_systems}.items():
+            (config / "systems" / f"{name}.yaml").write_text(text)
     port = int(public_url.rsplit(":", 1)[1]) if public_url else free_port()
     ports = ports or [port, free_port(), free_port()]
     environment = {
@@ -355,8 +365,9 @@ def standing(state: Path, ports: Sequence[int], **environment: str) -> Iterator[
     """A station of the files in this folder, at these ports: the gateway's, Temporal's, its UI's."""
     config = state / "config"
     (state / "station.json").unlink(missing_ok=True)
+    systems = next(each for each in (config / "systems", config / "system.yaml") if each.exists())
     command = [sys.executable, "-m", "worker.station", "--state", str(state)]
-    command += ["--station", str(config / "station.yaml"), "--systems", str(config / "system.yaml")]
+    command += ["--station", str(config / "station.yaml"), "--systems", str(systems)]
     command += ["--runbooks", str(config / "runbooks")]
     for option, port in zip(("--port", "--temporal-port", "--ui-port"), ports, strict=True):
         command += [option, str(port)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,3 +94,15 @@ def test_ids_and_times_differ_between_any_two_requests_and_come_last() -> None:
 def test_what_is_true_is_not_one() -> None:
     assert compare({"a": True}, {"a": 1}).telling
     assert not compare({"a": 1}, {"a": 1.0}).telling
+
+
+@pytest.mark.parametrize("depth", [39, 40, 41, 300, 5000])
+def test_however_deep_it_is_nested_it_is_told_apart(depth: int) -> None:
+    one: Any = {"a": 1, "b": [1]}
+    other: Any = {"a": 2, "b": [1]}
+    for _ in range(depth):
+        one, other = {"n": one}, {"n": other}
+    made = compare(one, other)
+    assert [each.kind for each in made.differences] == ["value"]
+    assert compare(one, one).differences == ()
+    assert ("nested deeper" in str(made.differences[0].bad)) is (depth >= 300)
