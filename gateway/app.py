@@ -36,6 +36,7 @@ from gateway.guard import Guard
 from gateway.pages import STATIC
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
+from gateway.subscribing import Customers, subscribing
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
 
@@ -123,11 +124,12 @@ def create_app(
     sealing: Sealing | None = None,
     wall: WallPort | None = None,
     console: str | None = None,
+    customers: Customers | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages; without one they open nothing.
 
     `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
-    `console` where the Temporal UI shows the workflows of the namespace.
+    `console` where the Temporal UI shows the workflows of the namespace; without `customers` nobody subscribes.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -150,6 +152,8 @@ def create_app(
         app.include_router(_locks(wall, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
+    if customers:
+        app.include_router(subscribing(customers))
     if reader:
         app.include_router(reading(reader, door, front))
     app.mount("/static", StaticFiles(directory=STATIC))

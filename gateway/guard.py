@@ -5,8 +5,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
-LARGER = (("/codec/", "", 4 * LARGEST_BODY), ("", "/postmortem", 5 * LARGEST_BODY))
-"""Where more is read, of who may send it, by how the path begins and ends.
+OTHERWISE = (
+    ("/codec/", "", 4 * LARGEST_BODY),
+    ("", "/postmortem", 5 * LARGEST_BODY),
+    ("/subscribe", "", 16 * 1024),
+    ("/unsubscribe", "", 16 * 1024),
+)
+"""Where more is read, of who may send it, or less, of anybody; by how the path begins and ends.
 
 A payload of two megabytes, the most that Temporal takes, in base64; the postmortem of a long incident, which is as
 long as its record."""
@@ -60,5 +65,5 @@ class Guard:
 
 
 def _largest(path: str) -> int:
-    fits = (most for start, end, most in LARGER if path.startswith(start) and path.endswith(end))
+    fits = (most for start, end, most in OTHERWISE if path.startswith(start) and path.endswith(end))
     return next(fits, LARGEST_BODY)
