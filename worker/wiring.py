@@ -161,8 +161,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 keys=wall_keys(signer.public_key, settings.signing_key.parent),
                 address=link_address(settings, link_key(settings, secrets)),
                 page=page,
-                criers=herald
-                and TemporalCriers(client, TASK_QUEUE, settings.public_page_title, settings.public_page_url),
+                criers=criers_of(client, settings),
                 herald=herald_of(settings, secrets),
                 tools=settings.tool_path,
             )
