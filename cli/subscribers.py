@@ -11,7 +11,7 @@ from cli.desk import Desk, Json
 from cli.show import say
 from cli.teach import teach
 from firestation.drivers.subscribers.book import SubscriberBook, open_book
-from firestation.errors import InvalidInput
+from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import count
 from firestation.public_page.subscriber import (
     KINDS,
@@ -75,7 +75,12 @@ def _address(given: str) -> tuple[Kind, str]:
 
 
 def _book(ctx: typer.Context) -> SubscriberBook:
+    """The book. Raises `NotConfigured` where there is no key: one that was made now would open nothing."""
     settings = Settings.from_environment().changed(state=ctx.obj.state)
+    key = settings.signing_key.with_name("subscribers")
+    if settings.subscriber_key is None and not key.exists():
+        fix = "name the station's state folder with --state, or its key with FIRESTATION_SUBSCRIBER_KEY"
+        raise NotConfigured(f"there is no key of subscribers at {key}; {fix}")
     return open_book(settings.subscriber_store, subscriber_key(settings, ReferenceSecrets(settings.state)))
 
 

@@ -61,7 +61,8 @@ def notices(part: PublicIncident, title: str, address: str | None) -> tuple[Noti
 
 def subject(notice: Notice) -> str:
     """The subject of a mail: one line."""
-    line = " ".join(legible(f"[{notice.title}] {notice.word.status.capitalize()}: {notice.name}").split())
+    text = f"[{notice.title}] {notice.word.status.capitalize()}: {notice.name}"
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return line if len(line) <= 200 else f"{line[:199]}…"  # noqa: PLR2004 - what mail programs show, and some more
 
 

@@ -24,8 +24,9 @@ KINDS: tuple[Kind, ...] = ("email", "webhook")
 SubscriberId = Annotated[str, StringConstraints(pattern=r"^(?:email|webhook)-[0-9a-f]{32}$")]
 
 LONGEST_EMAIL, LONGEST_LOCAL, LONGEST_WEBHOOK = 254, 64, 1500
-LOCAL = re.compile(r"[A-Za-z0-9_+='~-]+(?:\.[A-Za-z0-9_+='~-]+)*")
-"""What stands before the @: the signs that addresses have in practice, and none that a mail program reads as more."""
+ATOMS = r"[A-Za-z0-9_=~-]+(?:\.[A-Za-z0-9_=~-]+)*"
+LOCAL = re.compile(rf"{ATOMS}(?:\+{ATOMS})?")
+"""What stands before the @: the signs that addresses have in practice and that apprise takes as they are."""
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
 MOST_COMPONENTS = 40
 
