@@ -14,18 +14,22 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 from temporalio.client import WorkflowHandle
+from temporalio.worker import Worker
 
+from activities.public_page import PublicPageActivities
 from firestation import acts
 from firestation.drivers.public_page import StaticPage
 from firestation.drivers.public_page.site import Site
 from firestation.drivers.subscribers.book import PrivateShelf, SubscriberBook, open_book
 from firestation.drivers.subscribers.herald import MAILS, Herald
 from firestation.drivers.subscribers.hook import Hooks
+from firestation.drivers.subscribers.mail import Mailer
 from firestation.errors import Unreachable
 from firestation.orders import TellOrder, Told
 from firestation.public_page.notice import Notice, notices
 from firestation.public_page.part import reference
 from firestation.public_page.subscriber import Subscriber, Wish, subscriber_id
+from firestation.secrets import ReferenceSecrets
 from firestation.state import Phase
 from firestation.system import Component
 from tests.drivers.mailing import Mailbox, mail_server
@@ -33,9 +37,10 @@ from tests.e2e.processes import wait_for
 from tests.property.public_pages import part, word
 from tests.workflows.stage import PATIENCE, SERVERS, Stage, live, short_brief, staged
 from worker.subscribers import TemporalCriers
+from worker.wiring import workflow_runner
 from workflows.client import TASK_QUEUE
 from workflows.histories import as_json
-from workflows.subscribers import TELLER, teller_id
+from workflows.subscribers import TELLER, SubscriberTeller, teller_id
 
 KEY = b"the key of a station in a test.."
 WORD = "Some refunds are answered wrongly. We have paused them."
@@ -194,21 +199,19 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
+from activities.public_page import PublicPageActivities
 from firestation.drivers.subscribers.book import open_book
 from firestation.drivers.subscribers.herald import Herald
 from firestation.drivers.subscribers.hook import Hooks
 from firestation.drivers.subscribers.mail import Mailer
 from firestation.secrets import ReferenceSecrets
-from worker.wiring import workflow_runner
-from workflows.subscribers import SubscriberTeller
 
 async def main(address, folder, key):
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     mailer = Mailer("env:STATUS_MAIL", ReferenceSecrets(Path(folder)))
     herald = Herald(open_book(folder, key.encode()), mailer, Hooks(), "https://fire.example.org")
     activities = [PublicPageActivities(None, None, herald).tell_subscribers]
-    async with Worker(client, task_queue="tell", workflows=[SubscriberTeller], activities=activities,
-                      workflow_runner=workflow_runner()):
+    async with Worker(client, task_queue="tell", activities=activities):
         await asyncio.Event().wait()
 
 asyncio.run(main(*sys.argv[1:]))
@@ -217,40 +220,51 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.kill
 async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
-    tmp_path: Path, notice: Notice
+    tmp_path: Path, notice: Notice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = str(tmp_path / "subscribers")
+    folder, queue = str(tmp_path / "subscribers"), "tell"
+    book, mailer = open_book(folder, KEY), Mailer("env:STATUS_MAIL", ReferenceSecrets(tmp_path))
     for number in range(MANY):
-        await join(open_book(folder, KEY), f"zq{number}@example.org")
-    async with SERVERS["java"]() as environment:
-        with mail_server(Mailbox()) as box:
-            command = [sys.executable, "-c", WORKER, environment.client.service_client.config.target_host]
-            url = (
-                f"mailto://127.0.0.1:{box.port}/?from=status@example.org&to={{to}}&mode=insecure&format=text"
-            )
-            environ = {**os.environ, "PYTHONPATH": str(ROOT), "STATUS_MAIL": url}
-
-            def start() -> subprocess.Popen[bytes]:
-                return subprocess.Popen([*command, folder, KEY.decode()], cwd=ROOT, env=environ)
-
-            handle = await environment.client.start_workflow(
-                TELLER, TellOrder(notice=notice), id=teller_id(notice.id), task_queue="tell", result_type=Told
-            )
-            first = start()
-            try:
-                await asyncio.to_thread(wait_for, "some mails", lambda: len(box.mails) >= MAILS, 60)
-            finally:
-                first.send_signal(signal.SIGKILL)
-                first.wait()
-            before, second = len(box.mails), start()
-            try:
-                answer = await handle.result()
-            finally:
-                second.send_signal(signal.SIGKILL)
-                second.wait()
+        await join(book, f"zq{number}@example.org")
+    async with AsyncExitStack() as stack:
+        client = (await stack.enter_async_context(SERVERS["real"]())).client
+        box = stack.enter_context(mail_server(Mailbox()))
+        monkeypatch.setenv("STATUS_MAIL", mail_url(box.port))
+        tellers = Worker(
+            client, task_queue=queue, workflows=[SubscriberTeller], workflow_runner=workflow_runner()
+        )
+        await stack.enter_async_context(tellers)
+        handle = await client.start_workflow(
+            TELLER, TellOrder(notice=notice), id=teller_id(notice.id), task_queue=queue, result_type=Told
+        )
+        command = [
+            sys.executable,
+            "-c",
+            WORKER,
+            client.service_client.config.target_host,
+            folder,
+            KEY.decode(),
+        ]
+        dying = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        try:
+            await asyncio.to_thread(wait_for, "some mails", lambda: len(box.mails) >= MAILS, 60)
+        finally:
+            dying.send_signal(signal.SIGKILL)
+            dying.wait()
+        before = len(box.mails)
+        herald = Herald(book, mailer, Hooks(), "https://fire.example.org")
+        next_one = PublicPageActivities(None, None, herald)
+        await stack.enter_async_context(
+            Worker(client, task_queue=queue, activities=[next_one.tell_subscribers])
+        )
+        answer = await handle.result()
     recipients = Counter(each.rcpt_tos[0] for each in box.raw)
     assert before < MANY, "it was killed in the middle"
     assert set(recipients.values()) == {1}
     # What was begun when it died may have been sent, and is not sent again.
     assert MANY - MAILS <= len(recipients) <= MANY
     assert 0 < answer.told < MANY
+
+
+def mail_url(port: int) -> str:
+    return f"mailto://127.0.0.1:{port}/?from=status@example.org&to={{to}}&mode=insecure&format=text"
