@@ -218,6 +218,12 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+def start(address: str, folder: str) -> subprocess.Popen[bytes]:
+    """A worker that does nothing but tell."""
+    command = [sys.executable, "-c", WORKER, address, folder, KEY.decode()]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
 @pytest.mark.kill
 async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
     tmp_path: Path, notice: Notice, monkeypatch: pytest.MonkeyPatch
@@ -237,15 +243,7 @@ async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
         handle = await client.start_workflow(
             TELLER, TellOrder(notice=notice), id=teller_id(notice.id), task_queue=queue, result_type=Told
         )
-        command = [
-            sys.executable,
-            "-c",
-            WORKER,
-            client.service_client.config.target_host,
-            folder,
-            KEY.decode(),
-        ]
-        dying = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        dying = start(client.service_client.config.target_host, folder)
         try:
             await asyncio.to_thread(wait_for, "some mails", lambda: len(box.mails) >= MAILS, 60)
         finally:
