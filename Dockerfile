@@ -8,7 +8,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 # ssh-keygen verifies decisions that a captain signed with an SSH key.
 RUN apt-get update && apt-get install -y --no-install-recommends openssh-client && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 firestation \
- && install -d -o firestation -g firestation /var/lib/firestation
+ && install -d -o firestation -g firestation /var/lib/firestation /var/lib/firestation-public
 
 WORKDIR /srv/firestation
 COPY requirements/app.txt requirements/app.txt
@@ -25,5 +25,5 @@ COPY runbooks runbooks
 RUN pip install --no-deps --no-build-isolation -e .
 
 USER firestation
-VOLUME /var/lib/firestation
+VOLUME /var/lib/firestation /var/lib/firestation-public
 CMD ["python", "-m", "worker", "--help"]

@@ -23,6 +23,7 @@ from cli import (
     postmortem,
     runbooks,
     station,
+    subscribers,
     tasks,
     tokens,
     watch,
@@ -114,6 +115,7 @@ app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(tokens.token, name="token", rich_help_panel=RUN)
 app.add_typer(history_keys.history_key, name="history-key", rich_help_panel=RUN)
+app.add_typer(subscribers.subscribers, name="subscribers", rich_help_panel=RUN)
 app.add_typer(people.station, name="station", rich_help_panel=RUN)
 
 

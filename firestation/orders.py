@@ -11,6 +11,7 @@ from firestation.firebreak import MoveOrder
 from firestation.links import Link
 from firestation.lock_plan import LockPlan
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
+from firestation.public_page.notice import Notice
 from firestation.public_page.part import PublicIncident
 from firestation.system import ChannelFitting, CheckFitting, LeverFitting, SourceFitting, TrackerFitting
 from firestation.wall import Entry
@@ -181,6 +182,24 @@ class PublishOrder(Model):
     """Put this on the public page, unless something newer of it stands there. Answer: whether there is a page."""
 
     part: PublicIncident
+
+
+class TellOrder(Model):
+    """Tell this word to all subscribers who were not told yet. Answer: `Told`.
+
+    `last`: who cannot be told now is not told at all.
+    """
+
+    notice: Notice
+    last: bool = False
+
+
+class Told(Model):
+    """What came of it: how many were told, are to be tried again, and were not there. No name of anybody."""
+
+    told: int = Field(default=0, ge=0)
+    left: int = Field(default=0, ge=0)
+    gone: int = Field(default=0, ge=0)
 
 
 class LockOrder(Model):

@@ -18,7 +18,8 @@ from firestation.evidence import Scope
 from firestation.expect import Expectation
 from firestation.firebreak import Reading
 from firestation.model import Line, Model, Sha256, Text, Time
-from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
+from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder, Told
+from firestation.public_page.notice import Notice
 from firestation.public_page.part import PublicIncident
 from firestation.system import (
     ChannelFitting,
@@ -280,6 +281,22 @@ class PublicPage(Protocol):
 
         Doing it again changes nothing but the page's age. Raises `Unreachable` or `Denied`.
         """
+        ...
+
+
+class Herald(Protocol):
+    """Tells a public word to those who want to hear it."""
+
+    async def tell(self, notice: Notice, *, last: bool) -> Told:
+        """Tell it to all who were not told yet: each once, however often this is done. Raises `DriverError`."""
+        ...
+
+
+class Criers(Protocol):
+    """Sees to it that subscribers are told, for as long as that takes; whoever asks waits for none of it."""
+
+    async def cry(self, part: PublicIncident) -> None:
+        """Every public word of this incident. Asking again changes nothing. Raises `Unreachable`."""
         ...
 
 

@@ -86,6 +86,13 @@ def local_secret(path: Path) -> bytes:
     return key
 
 
+def subscriber_key(settings: Settings, secrets: ReferenceSecrets) -> bytes:
+    """What all keys of subscribers are made of, for worker and gateway alike. Raises as `link_key` does."""
+    if settings.subscriber_key is None:
+        return local_secret(settings.signing_key.with_name("subscribers"))
+    return strong_key(secrets.resolve(settings.subscriber_key), settings.subscriber_key).encode()
+
+
 def link_key(settings: Settings, secrets: ReferenceSecrets) -> bytes:
     """What signs the links of pages, for worker and gateway alike. Raises `NotConfigured` when it is too short."""
     if settings.link_key is None:

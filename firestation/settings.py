@@ -42,6 +42,11 @@ class Settings(Model):
 
     `public_page` is the folder or the URL of the bucket that the public page is written to; without it none is.
     `public_page_url` is its address as customers have it, `public_page_title` what stands on top of it.
+
+    `subscribe_url` is the gateway's address as customers have it: the page then has a form that is sent there, by which
+    they subscribe. `subscribers` is where they are kept; `subscriber_key` refers to what encrypts and signs, for a
+    worker and a gateway that do not share the state folder. `subscriber_mail` refers to apprise's mailto: URL; without
+    it nobody subscribes by e-mail. `subscriber_webhooks_inside` lets webhooks be addresses of one's own networks.
     """
 
     state: Path = Path(".firestation")
@@ -65,6 +70,11 @@ class Settings(Model):
     public_page: str | None = None
     public_page_url: Address | None = None
     public_page_title: Line = "Status"
+    subscribe_url: Origin | None = None
+    subscribers: str | None = None
+    subscriber_key: SecretReference | None = None
+    subscriber_mail: SecretReference | None = None
+    subscriber_webhooks_inside: bool = False
     coalesce: Duration = Field(default="30s", validate_default=True)
     log: Literal["console", "json"] = "console"
 
@@ -95,6 +105,11 @@ class Settings(Model):
     def access_store(self) -> str:
         """Where tokens and sessions are kept, hashed: a folder or a URL."""
         return self.access or str(self.state / "access")
+
+    @property
+    def subscriber_store(self) -> str:
+        """Where subscribers are kept, encrypted: a folder or a URL."""
+        return self.subscribers or str(self.state / "subscribers")
 
     @property
     def signing_key(self) -> Path:

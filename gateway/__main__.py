@@ -13,11 +13,15 @@ from firestation.drivers import Drivers
 from firestation.drivers.register import open_register
 from firestation.drivers.shelf import open_shelf
 from firestation.drivers.store import open_store
+from firestation.drivers.subscribers import mailer_of
+from firestation.drivers.subscribers.book import open_book
+from firestation.drivers.subscribers.hook import Hooks
+from firestation.drivers.subscribers.reception import Reception
 from firestation.errors import FirestationError, NotConfigured, Unreachable
 from firestation.hanging import read, wall_keys
 from firestation.links import PlanLink, sign_plan
 from firestation.logging import set_up
-from firestation.secrets import ReferenceSecrets, link_key
+from firestation.secrets import ReferenceSecrets, link_key, subscriber_key
 from firestation.settings import Settings
 from firestation.signers import open_signer
 from firestation.signing import load_public_key
@@ -31,6 +35,7 @@ from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.front import open_front
 from gateway.listening import Listening
+from gateway.subscribing import Customers
 from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
@@ -64,6 +69,7 @@ async def run(settings: Settings, address: str | None) -> None:
             sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
             wall=wall_of(settings),
             console=console_of(settings, client.namespace),
+            customers=customers_of(settings, secrets),
             warnings=chat.warnings,
         )
         config = uvicorn.Config(
@@ -91,6 +97,20 @@ def plan_address(settings: Settings, key: bytes) -> PlanAddress:
 def console_of(settings: Settings, namespace: str) -> str | None:
     """Where the Temporal UI shows the workflows of this namespace, if the station has said where it is."""
     return f"{settings.temporal_ui}/namespaces/{namespace}/workflows" if settings.temporal_ui else None
+
+
+def customers_of(settings: Settings, secrets: ReferenceSecrets) -> Customers | None:
+    """Who answers those who want to be told what stands on the public page; None where they cannot."""
+    if settings.subscribe_url is None:
+        return None
+    reception = Reception(
+        open_book(settings.subscriber_store, subscriber_key(settings, secrets)),
+        mailer_of(settings.subscriber_mail, secrets),
+        Hooks(inside=settings.subscriber_webhooks_inside),
+        settings.subscribe_url,
+        settings.public_page_title,
+    )
+    return Customers(reception, settings.public_page_url)
 
 
 def wall_of(settings: Settings) -> WallPort:

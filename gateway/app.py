@@ -37,6 +37,7 @@ from gateway.pages import STATIC
 from gateway.plan import plans
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
+from gateway.subscribing import Customers, subscribing
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
 
@@ -132,11 +133,13 @@ def create_app(
     wall: WallPort | None = None,
     console: str | None = None,
     warnings: Callable[[], Sequence[str]] = tuple,
+    customers: Customers | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages and plans; without one they open nothing.
 
     `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
-    `console` where the Temporal UI shows the workflows of the namespace. `warnings` are told with the readiness.
+    `console` where the Temporal UI shows the workflows of the namespace; without `customers` nobody subscribes.
+    `warnings` are told with the readiness.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -160,6 +163,8 @@ def create_app(
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
         app.include_router(plans(desk, door, front, link_key))
+    if customers:
+        app.include_router(subscribing(customers))
     if reader:
         app.include_router(reading(reader, door, front))
     app.mount("/static", StaticFiles(directory=STATIC))

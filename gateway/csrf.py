@@ -44,11 +44,16 @@ async def read_form(request: Request, front: Front) -> dict[str, str]:
 
 async def fields_of(request: Request) -> dict[str, str]:
     """The fields of a form, whoever sent it. Raises `Problem` 415 and 422."""
+    return dict(await pairs_of(request))
+
+
+async def pairs_of(request: Request) -> list[tuple[str, str]]:
+    """The same for a form in which a field may be there more than once."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != FORM:
         raise Problem(415, "this is no form", f"send Content-Type: {FORM}")
     try:
-        pairs = parse_qsl(
+        return parse_qsl(
             (await request.body()).decode(),
             keep_blank_values=True,
             max_num_fields=MOST_FIELDS,
@@ -56,7 +61,6 @@ async def fields_of(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise Problem(422, "this form cannot be read", "send the form as the page has it") from None
-    return dict(pairs)
 
 
 def check_call(request: Request, caller: Caller, front: Front) -> None:

@@ -10,6 +10,9 @@ LARGER = (("/codec/", "", 4 * LARGEST_BODY), ("", "/postmortem", 5 * LARGEST_BOD
 
 A payload of two megabytes, the most that Temporal takes, in base64; the postmortem of a long incident, which is as
 long as its record."""
+SMALLER = (("/subscribe", "", 16 * 1024), ("/unsubscribe", "", 16 * 1024))
+"""Where less is read, for anybody may send it."""
+
 MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -60,5 +63,5 @@ class Guard:
 
 
 def _largest(path: str) -> int:
-    fits = (most for start, end, most in LARGER if path.startswith(start) and path.endswith(end))
+    fits = (most for start, end, most in (*LARGER, *SMALLER) if path.startswith(start) and path.endswith(end))
     return next(fits, LARGEST_BODY)

@@ -9,8 +9,9 @@ import structlog
 from firestation.drivers.public_page import StaticPage, open_public_page
 from firestation.errors import DriverError, FirestationError
 from firestation.loader import load_system, yaml_files
-from firestation.public_page.page import PublicSystem
+from firestation.public_page.page import PublicSystem, Subscribing
 from firestation.public_page.part import components
+from firestation.public_page.subscriber import Kind
 from firestation.settings import Settings
 
 log = structlog.get_logger()
@@ -27,8 +28,20 @@ def public_page(settings: Settings) -> StaticPage | None:
         return public_systems(settings)
 
     return open_public_page(
-        settings.public_page, settings.public_page_title, settings.public_page_url, systems
+        settings.public_page,
+        settings.public_page_title,
+        settings.public_page_url,
+        systems,
+        subscribing_of(settings),
     )
+
+
+def subscribing_of(settings: Settings) -> Subscribing | None:
+    """How customers subscribe; None where they cannot."""
+    if settings.subscribe_url is None:
+        return None
+    ways: tuple[Kind, ...] = ("email", "webhook") if settings.subscriber_mail else ("webhook",)
+    return Subscribing(origin=settings.subscribe_url, ways=ways)
 
 
 def public_systems(settings: Settings) -> Sequence[PublicSystem]:

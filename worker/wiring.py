@@ -29,7 +29,7 @@ from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.hanging import wall_keys
 from firestation.links import Link, sign
-from firestation.ports import Bench, EvidenceStore, PublicPage, Secrets, Shelf, Signer
+from firestation.ports import Bench, Criers, EvidenceStore, Herald, PublicPage, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
@@ -38,12 +38,14 @@ from firestation.signing import PublicKey
 from firestation.version import build
 from worker.leases import TemporalLeases
 from worker.public_page import kept_fresh, public_page
+from worker.subscribers import criers_of, herald_of
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
 from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
+from workflows.subscribers import SubscriberTeller
 from workflows.wall import LockHanger
 
 WORKFLOWS = [
@@ -53,6 +55,7 @@ WORKFLOWS = [
     LockHanger,
     PostmortemDrafter,
     PagePublisher,
+    SubscriberTeller,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
@@ -80,13 +83,15 @@ def incident_worker(
     address: Address | None = None,
     board: str | None = None,
     page: PublicPage | None = None,
+    criers: Criers | None = None,
+    herald: Herald | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
     """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
 
-    Without a `page` there is no public page.
+    Without a `page` there is no public page; without `criers` and a `herald` nobody is told what stands there.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks = LeverActivities(bench), CheckActivities(bench)
@@ -95,7 +100,7 @@ def incident_worker(
     postmortem = PostmortemActivities(store, shelf)
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
-    outside = PublicPageActivities(page)
+    outside = PublicPageActivities(page, criers, herald)
     return Worker(
         client,
         task_queue=task_queue,
@@ -120,6 +125,7 @@ def incident_worker(
             wall.recall_locks,
             wall.hang_lock,
             outside.publish,
+            outside.tell_subscribers,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -158,6 +164,8 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 address=link_address(settings, link_key(settings, secrets)),
                 board=f"{settings.gateway_url}/board",
                 page=page,
+                criers=criers_of(client, settings),
+                herald=herald_of(settings, secrets),
                 tools=settings.tool_path,
             )
 

@@ -53,6 +53,13 @@ OPTIONS: dict[str, Options] = {
     "recall_locks": _within(timedelta(seconds=30), QUICK),
     "hang_lock": _within(timedelta(seconds=20), QUICK),
     "publish": _within(timedelta(seconds=30), PATIENT),
+    # One goes through all subscribers, so it may take hours; who was told already is not told again by the next.
+    "tell_subscribers": Options(
+        heartbeat_timeout=BEAT,
+        retry_policy=PATIENT,
+        start_to_close_timeout=timedelta(hours=6),
+        schedule_to_close_timeout=timedelta(days=1),
+    ),
     "prove_lock": _within(LONGEST_TRIAL, PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from firestation.model import Line, Model, Time
 from firestation.public_page.part import CONDITIONS, Condition, PublicComponent, PublicIncident
+from firestation.public_page.subscriber import Kind
 
 RECENT = timedelta(days=7)
 """How long the front page still shows what is over."""
@@ -39,14 +40,25 @@ class Shown(NamedTuple):
     condition: Condition
 
 
+class Subscribing(Model):
+    """Where the form of the page is sent, the origin of a gateway, and how somebody can be told."""
+
+    origin: str
+    ways: tuple[Kind, ...] = Field(min_length=1)
+
+
 class PublicPage(Model):
-    """Everything that stands on the page. `address` is where people read it, without a slash at its end, or empty."""
+    """Everything that stands on the page. `address` is where people read it, without a slash at its end, or empty.
+
+    `subscribing` is None where nobody can subscribe; then there is no form.
+    """
 
     title: Line
     address: str
     written_at: Time
     systems: tuple[PublicSystem, ...]
     incidents: tuple[PublicIncident, ...]
+    subscribing: Subscribing | None = None
 
     @property
     def open(self) -> tuple[PublicIncident, ...]:
@@ -133,6 +145,8 @@ def assemble(
     parts: Iterable[PublicIncident],
     systems: Iterable[PublicSystem],
     now: datetime,
+    *,
+    subscribing: Subscribing | None = None,
 ) -> PublicPage:
     """The page as of now."""
     return PublicPage(
@@ -141,6 +155,7 @@ def assemble(
         written_at=now,
         systems=tuple(systems),
         incidents=tuple(sorted(parts, key=lambda each: (each.began_at, each.reference))),
+        subscribing=subscribing,
     )
 
 

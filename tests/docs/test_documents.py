@@ -194,6 +194,11 @@ def test_compose_gives_our_processes_settings_that_they_have() -> None:
         )
         assert done.returncode == 0, done.stderr
     assert compose["services"]["gateway"]["ports"][0].endswith(f":{settings.gateway_port}")
+    mounted = dict(each.split(":")[:2] for each in compose["x-firestation"]["volumes"] if each[0] != "$")
+    (served,) = compose["services"]["status"]["volumes"]
+    assert mounted["public"] == settings.public_page
+    assert served.split(":")[0] == "public"
+    assert served.endswith(":ro")
 
 
 def test_make_has_every_target_that_a_document_names() -> None:
@@ -217,8 +222,9 @@ def test_the_locks_of_the_document_are_plans() -> None:
 def test_every_command_of_a_document_is_run_by_a_test() -> None:
     """README's and the others' are run in tests/e2e/test_documents.py; a document that is new there must be added.
 
-    Those of docs/authority.md are run in tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of
-    docs/histories.md in tests/e2e/test_history.py, those of docs/postmortem.md in tests/cli/test_postmortem.py, those
+    Those of docs/public-page.md are run in tests/cli/test_subscribers.py, those of docs/authority.md in
+    tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
+    those of docs/postmortem.md in tests/cli/test_postmortem.py, those
     of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py and
     tests/cli/test_locks.py.
     """
@@ -237,6 +243,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/histories.md",
         "docs/legal-clocks.md",
         "docs/postmortem.md",
+        "docs/public-page.md",
     }
 
 
@@ -353,7 +360,8 @@ def test_the_components_that_it_teaches_can_be_read_and_the_variables_are_settin
     assert [Component.model_validate(each) for each in taught]
     assert set(taught[0]) == set(Component.model_fields)
     named = set(re.findall(rf"`{PREFIX}(\w+)`", document.read_text()))
-    assert named == {name.upper() for name in Settings.model_fields if name.startswith("public_page")}
+    ours = ("public_page", "subscribe")
+    assert named == {name.upper() for name in Settings.model_fields if name.startswith(ours)}
     made = {name for name, _ in files(assemble("Status", None, (), (), datetime(2026, 12, 1, tzinfo=UTC)))}
     told = set(re.findall(r"`((?:api/|feed)[\w./]+)`", document.read_text()))
     assert told == {name for name in made if name.startswith(("api/", "feed"))}

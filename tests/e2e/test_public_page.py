@@ -14,6 +14,7 @@ import pytest
 
 from firestation.drivers.public_page.render import files
 from firestation.drivers.public_page.site import open_site
+from firestation.public_page.page import Subscribing
 from tests.drivers.contracts import listening
 from tests.drivers.products import node
 from tests.e2e.processes import needs
@@ -39,7 +40,11 @@ def served(folder: Path) -> AbstractContextManager[str]:
 def test_the_page_tells_its_age_by_the_readers_clock(tmp_path: Path) -> None:
     long = word(7, f"{HOSTILE} {'x' * 500}")
     shown = part(words=(long,), components=tuple(component(name) for name in NAMES))
-    made, site = page(shown, over(), minutes=20), open_site(str(tmp_path / "public"))
+    both = Subscribing(origin="https://fire.example.org", ways=("email", "webhook"))
+    made, site = (
+        page(shown, over(), minutes=20).changed(subscribing=both),
+        open_site(str(tmp_path / "public")),
+    )
     own = f"incidents/{shown.reference}.html"
 
     async def write() -> None:
@@ -52,6 +57,7 @@ def test_the_page_tells_its_age_by_the_readers_clock(tmp_path: Path) -> None:
         first, later, name = each["first"], each["later"], each["path"]
         assert max(first["wide"], later["wide"]) <= each["width"], (name, each["width"])
         assert each["complaints"] == []
+        assert ("By e-mail" in first["text"]) is (name == "index.html")
         assert "23 November 2026, 03:20 UTC" in first["text"]
         assert (first["stale"], first["overdue"]) == (0, 0)
         if not each["javaScriptEnabled"]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from firestation import acts
 from firestation.public_page import feeds
-from firestation.public_page.page import RECENT, end_of, name_of
+from firestation.public_page.page import RECENT, Subscribing, end_of, name_of
 from firestation.public_page.part import (
     CONDITIONS,
     IMPACTS,
@@ -300,6 +300,23 @@ def test_the_pages_are_html_without_anything_inline(address: str | None) -> None
         assert [each["lang"] for tag, each in elements if tag == "html"] == ["en"]
         assert len([tag for tag, _ in elements if tag == "h1"]) == 1
         assert len([tag for tag, _ in elements if tag == "main"]) == 1
+
+
+def test_customers_subscribe_by_a_plain_form_to_the_gateway_alone() -> None:
+    both = Subscribing(origin="https://fire.example.org", ways=("email", "webhook"))
+    made = written(page(part()).changed(subscribing=both))
+    elements, _ = read_html(made["index.html"])
+    forms = [each for tag, each in elements if tag == "form"]
+    assert forms == [{"method": "post", "action": "https://fire.example.org/subscribe"}] * 2
+    inputs = [each for tag, each in elements if tag == "input"]
+    assert {each["name"] for each in inputs} == {"email", "webhook", "component"}
+    chosen = {each["value"] for each in inputs if each["name"] == "component"}
+    assert chosen == {each.component.id for each in page(part()).components}
+    for name in (each for each in made if each.endswith(".html")):
+        assert "form-action https://fire.example.org" in made[name]
+        assert "#subscribe" in made[name]
+    only = written(page(part()).changed(subscribing=both.changed(ways=("webhook",))))["index.html"]
+    assert 'name="email"' not in only
 
 
 def test_hostile_words_are_words() -> None:

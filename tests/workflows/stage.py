@@ -43,7 +43,7 @@ from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
 from firestation.lock_plan import LockPlan
 from firestation.picture import Picture
-from firestation.ports import Artifact, LockCase, PublicPage
+from firestation.ports import Artifact, Criers, Herald, LockCase, PublicPage
 from firestation.privacy import Redactor
 from firestation.record import Brief
 from firestation.runbook import Recovery
@@ -399,6 +399,8 @@ async def staged(
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     town: Town | None = None,
     page: PublicPage | None = None,
+    criers: Criers | None = None,
+    herald: Herald | None = None,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
@@ -418,6 +420,8 @@ async def staged(
             keys=(KeySigner(key).public_key,),
             address=lambda link, until: f"{ACK}{links.sign(link, until, LINK_KEY)}",
             page=page,
+            criers=criers,
+            herald=herald,
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from firestation.drivers.public_page.render import FRONT_PAGE, files
 from firestation.drivers.public_page.site import Site, open_site
 from firestation.model import Model
-from firestation.public_page.page import PublicPage, PublicSystem, assemble
+from firestation.public_page.page import PublicPage, PublicSystem, Subscribing, assemble
 from firestation.public_page.part import PublicIncident
 
 log = structlog.get_logger()
@@ -46,8 +46,10 @@ class StaticPage:
         address: str | None = None,
         systems: Systems = tuple,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        subscribing: Subscribing | None = None,
     ) -> None:
-        self.site, self.title, self.address = site, title, address
+        self.site, self.title, self.address, self.subscribing = site, title, address, subscribing
         self.systems, self.clock = systems, clock
         self._read: dict[str, PublicIncident | None] = {}  # a part never changes
         self._writing = asyncio.Lock()
@@ -101,7 +103,8 @@ class StaticPage:
 
         await asyncio.gather(*map(fetch, new))
         parts = [part for part in self._read.values() if part]
-        return assemble(self.title, self.address, parts, await self._systems(), self.clock())
+        systems = await self._systems()
+        return assemble(self.title, self.address, parts, systems, self.clock(), subscribing=self.subscribing)
 
     async def _systems(self) -> Sequence[PublicSystem]:
         ours = await asyncio.to_thread(self.systems)
@@ -114,9 +117,11 @@ class StaticPage:
         return ours
 
 
-def open_public_page(where: str, title: str, address: str | None, systems: Systems) -> StaticPage:
+def open_public_page(
+    where: str, title: str, address: str | None, systems: Systems, subscribing: Subscribing | None = None
+) -> StaticPage:
     """The public page in a folder or at a URL. Raises `NotConfigured`."""
-    return StaticPage(open_site(where), title, address, systems)
+    return StaticPage(open_site(where), title, address, systems, subscribing=subscribing)
 
 
 def _name(part: PublicIncident) -> str:
