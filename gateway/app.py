@@ -23,7 +23,7 @@ from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.acting import act_of, person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
-from gateway.bells import alarms
+from gateway.bells import alarms, bells
 from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
@@ -35,6 +35,7 @@ from gateway.guard import Guard
 from gateway.pages import STATIC
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install
+from gateway.ringers import Ringers
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
 
@@ -130,7 +131,9 @@ def create_app(
     )
     install(app)
     app.include_router(_health(desk))
-    app.include_router(alarms(desk, _caller(door, front, Scope.RING)))
+    ringers = Ringers(door)
+    app.include_router(alarms(desk, ringers, _caller(door, front, Scope.RING)))
+    app.include_router(bells(desk, ringers))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
