@@ -100,7 +100,8 @@ def _mapped(item: Any, declared: mapping.Mapping, ear: Ear, base: str) -> Alarm:
         **{what: _names(found(path)) for what in SUBJECTS if (path := getattr(declared, what))},
         "url": plain(url) if url else None,
     }
-    paths = {name: place(getattr(declared, name, None), name) for name in fields if name != "source"}
+    plainly = ("name", "summary", "system", "started_at", "url", *SUBJECTS)
+    paths = {name: place(getattr(declared, name), name) for name in plainly}
     return alarm(fields, {**paths, "key": place(declared.id, "id")})
 
 

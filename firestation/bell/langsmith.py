@@ -27,8 +27,8 @@ class LangsmithAlert(Foreign):
     alert_rule_name: Words
     alert_rule_type: str | None = None
     alert_rule_attribute: str | None = None
-    triggered_metric_value: float | str | None = None
-    triggered_threshold: float | str | None = None
+    triggered_metric_value: int | float | str | None = None
+    triggered_threshold: int | float | str | None = None
     project_name: str | None = None
     timestamp: When | None = None
     runs_url: str | None = None

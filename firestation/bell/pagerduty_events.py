@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from firestation.alarm import Alarm
 from firestation.bell.heard import Ear, Heard
 from firestation.bell.reading import Foreign, When, Words, alarm, flat, read, started, subjects, system_of
 from firestation.errors import InvalidInput
@@ -58,10 +59,7 @@ def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG
     if event.event_action == "resolve" and rung is not None:
         return Heard((rung.changed(status="resolved"),))
     if event.event_action == "resolve" and event.payload is None:
-        problem = "nothing that rang by this key is remembered here, so nobody can tell what is over"
-        raise InvalidInput(
-            "payload", problem, "Send the payload of the trigger with the resolve, as Alertmanager does"
-        )
+        return Heard((_orphan(key, ear),))
     said = read(Payload, event.payload, "payload")
     details = (
         said.custom_details if isinstance(said.custom_details, dict) else {"details": said.custom_details}
@@ -87,6 +85,13 @@ def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG
         "labels": "payload.custom_details",
     }
     return Heard((alarm(fields, {**where, "name": "payload.class", "summary": "payload.summary"}),))
+
+
+def _orphan(key: str, ear: Ear) -> Alarm:
+    """A resolve that says nothing but the key, of an alarm that is not remembered here. It finds no incident."""
+    system = system_of(ear, None, "payload.custom_details.system", LABEL)
+    fields = {"source": ear.source, "key": key, "system": system, "name": key, "status": "resolved"}
+    return alarm({**fields, "started_at": started(None, ear, "payload.timestamp")}, {"key": "dedup_key"})
 
 
 def made_key(body: Any) -> str:

@@ -143,13 +143,17 @@ def cut(text: str, most: int) -> str:
 
 
 def identity(*parts: object) -> str:
-    """The key of an alarm: its parts with a slash between them, or their SHA-256 where that is too long."""
-    key = "/".join(str(part) for part in parts)
-    return (
-        key
-        if len(key) <= LONGEST_KEY
-        else f"sha256:{hashlib.sha256(key.encode(errors='replace')).hexdigest()}"
-    )
+    """The key of an alarm: its parts with a slash between them, or their SHA-256 where that is too long.
+
+    No two lists of parts make the same key: a slash within a part is escaped, but for the last.
+    """
+    *first, last = (str(part) for part in parts)
+    key = "/".join([*(part.replace("%", "%25").replace("/", "%2F") for part in first), last])
+    return key if len(key) <= LONGEST_KEY else f"sha256:{_sha256(key)}"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def flat(*given: Any) -> dict[str, str]:
