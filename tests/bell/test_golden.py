@@ -200,7 +200,7 @@ def _mutated(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> Sent:
-    found = draw(st.sampled_from(every()))
+    found: Sent = draw(st.sampled_from(every()))
     body = found.body
     for _ in range(draw(st.integers(1, 3))):
         body = _mutated(draw, body)

@@ -4,14 +4,16 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from firestation.authority import Bell
+from firestation.authority import Bell, Member, Role, Station
 from firestation.bell.signatures import Signature, Verdict, routed, shows, verify
+from firestation.muster import worth_a_look
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 NEW, OLD, WRONG = "the-new-secret-of-the-bell", "the-old-secret-of-the-bell", "a-secret-of-somebody-else"
@@ -118,7 +120,8 @@ def test_a_moment_that_is_none_is_refused(moment: str) -> None:
 
 def test_a_routing_key_is_a_secret_in_the_body() -> None:
     assert routed({"routing_key": OLD}, [NEW, OLD]) == Verdict(1, "", OLD)
-    for body in ({"routing_key": WRONG}, {"routing_key": 7}, {"routing_key": None}, {}, [], "x", None):
+    nobody: list[Any] = [{"routing_key": WRONG}, {"routing_key": 7}, {"routing_key": None}, {}, [], "x", None]
+    for body in nobody:
         assert routed(body, [NEW, OLD]).number is None
 
 
@@ -173,3 +176,15 @@ def test_a_bell_shows_itself_as_its_format_does_unless_it_is_told_otherwise() ->
         Bell(id="a", format="sentry", signature=Signature(scheme="routing-key"))
     with pytest.raises(ValidationError, match="only a generic bell"):
         Bell.model_validate({"id": "a", "format": "sentry", "mapping": {"id": "$.a", "name": "$.b"}})
+
+
+def test_a_bell_whose_alarms_could_name_no_system_is_pointed_at() -> None:
+    ana = Member(id="ana", name="Ana", roles=(Role.CAPTAIN,), address="ana@example.org")
+    bells = (
+        Bell(id="a", format="langfuse"),
+        Bell(id="b", format="pagerduty-webhook", system="refund-agent"),
+        Bell(id="c", format="grafana"),
+    )
+    station = Station(station="a", people=(ana,), escalation=("ana",), bells=bells)
+    found = [hole for hole in worth_a_look(station, NOW, {}) if "system" in hole.problem]
+    assert [hole.field for hole in found] == ["bells[0]"]
