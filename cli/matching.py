@@ -14,8 +14,9 @@ from cli.files import WALL, checked_system
 from cli.plain import plain
 from cli.show import GOOD, command, say
 from firestation.alarm import Alarm
+from firestation.bell.formats import FormatName, hear
+from firestation.bell.heard import Ear
 from firestation.choosing import Considered, consider
-from firestation.deliveries import from_alertmanager, from_generic
 from firestation.errors import InvalidInput
 from firestation.loader import load_wall
 from firestation.system import System
@@ -96,12 +97,11 @@ def _alarms(file: Path) -> tuple[Alarm, ...]:
         raise InvalidInput("--alarm", problem, "Name a JSON file that you may read") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput("--alarm", f"{file} is not JSON", "Save what the alert system sent") from error
-    if isinstance(body, dict) and "alerts" in body:
-        alarms, wrong = from_alertmanager(body, "file")
-        for each in wrong:
-            raise each
-        return alarms
-    return (from_generic(body, "file"),)
+    kind: FormatName = "alertmanager" if isinstance(body, dict) and "alerts" in body else "generic"
+    heard = hear(kind, body, {}, Ear("file"))
+    for wrong in heard.errors:
+        raise wrong
+    return heard.alarms
 
 
 def _tell(desk: Desk, system: System, asked: Asked, told: tuple[Considered, ...]) -> None:

@@ -10,6 +10,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from firestation.address import Address
 from firestation.allowed_signers import AllowedSigner, KeyLine
+from firestation.bell.formats import FormatName
+from firestation.bell.mapping import Mapping as Declared
+from firestation.bell.signatures import Scheme, Signature
 from firestation.contacts import Contact
 from firestation.model import Duration, Id, Line, Model, wrong_at
 from firestation.pagers import Pager, Way
@@ -113,26 +116,58 @@ class Member(_Someone):
     key_files: tuple[Line, ...] = ()
 
 
-class Bell(Model):
-    """A machine that may ring: an alert system, and the reference of its secret.
+LARGEST_DELIVERY = 1024 * 1024
+SCHEMES: dict[FormatName, Scheme] = {
+    "pagerduty-events": "routing-key",
+    "pagerduty-webhook": "pagerduty",
+    "sentry": "sentry",
+    "langfuse": "langfuse",
+}
+"""How these formats show who sent them; all others can send a bearer token."""
 
-    While the secret is changed there are two, `tokens`, the newest first; each of them is taken.
+
+class Bell(Model):
+    """A machine that may ring: an alert system, what it sends, and the reference of its secret.
+
+    While the secret is changed there are two, `tokens`, the newest first; each of them is taken. It rings
+    `/bells/ID` in its `format`; a bell that shows its secret as a bearer token may ring `/alarms` too. `system` burns
+    where an alarm names none. `mapping` makes alarms of JSON that is in no format of ours.
     """
 
     id: Id
     token: SecretReference | None = None
     tokens: tuple[SecretReference, ...] = ()
+    format: FormatName = "generic"
+    system: Id | None = None
+    signature: Signature | None = Field(default=None, description="how it shows that it is itself")
+    mapping: Declared | None = None
+    largest: int = Field(
+        default=LARGEST_DELIVERY, ge=1024, le=LARGEST_DELIVERY, description="bytes of one delivery"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.token and self.tokens:
             raise wrong_at("token", says="token and tokens both stand there; write all of them into tokens")
+        if self.mapping and self.format != "generic":
+            raise wrong_at(
+                "mapping", says=f"only a generic bell has one, and this is {self.format}; take it out"
+            )
+        if self.proof.scheme == "routing-key" and self.format != "pagerduty-events":
+            raise wrong_at(
+                "signature", "scheme", says="only pagerduty-events have a routing key; take another"
+            )
         return self
 
     @property
     def token_references(self) -> tuple[str, ...]:
         """Where this bell's secrets are kept; without a setting, in the station's own state folder."""
         return self.tokens or (self.token or f"file:tokens/bell-{self.id}",)
+
+    @property
+    def proof(self) -> Signature:
+        """How this bell shows that it is itself: as is written, else as its format does."""
+        return self.signature or Signature(scheme=SCHEMES.get(self.format, "bearer"))
 
 
 class Login(Model):

@@ -21,6 +21,7 @@ AHEAD = timedelta(days=30)
 """How far ahead a gap, or the end of a key, is told."""
 
 CHANGEABLE = "preferred_username"
+SYSTEMLESS = frozenset({"pagerduty-webhook", "langfuse"})
 MOST_SECRETS = 2
 """Of a bell, while its secret is changed."""
 
@@ -41,6 +42,7 @@ def worth_a_look(station: Station, at: datetime, ring: Keyring) -> tuple[Hole, .
         *_past(station, at),
         *_ending(station, ring, at),
         *_secrets(station),
+        *_systemless(station),
         *_logins(station),
     )
 
@@ -215,6 +217,16 @@ def _secrets(station: Station) -> Found:
             problem = f"the bell {bell.id} has {len(bell.tokens)} secrets, so an earlier change was not ended"
             fix = "Take out those that the alert system does not use any more"
             yield Hole(field=f"bells[{index}].tokens", problem=problem, fix=fix)
+
+
+def _systemless(station: Station) -> Found:
+    """Bells whose alarms have no place for a system, and that have none themselves."""
+    for index, bell in enumerate(station.bells):
+        if bell.format in SYSTEMLESS and bell.system is None:
+            problem = (
+                f"{bell.format} never says which system burns, so each alarm of the bell {bell.id} is refused"
+            )
+            yield Hole(field=f"bells[{index}]", problem=problem, fix="Write its `system`")
 
 
 def _logins(station: Station) -> Found:

@@ -1,6 +1,5 @@
 """The routes: alarms in, acts in, pictures out."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any, Protocol, get_args
 
@@ -14,8 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
-from firestation.deliveries import from_alertmanager, from_generic
-from firestation.errors import DriverError, Gone, InvalidInput, NotConfigured
+from firestation.errors import DriverError, Gone
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
@@ -25,6 +23,7 @@ from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.acting import act_of, person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.bells import alarms, bells
 from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
@@ -36,7 +35,8 @@ from gateway.guard import Guard
 from gateway.pages import STATIC
 from gateway.plan import plans
 from gateway.postmortem import postmortems
-from gateway.problems import Problem, install, unusable
+from gateway.problems import Problem, install
+from gateway.ringers import Ringers
 from gateway.subscribing import Customers, subscribing
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
@@ -78,13 +78,6 @@ class DeskPort(Protocol):
 
 WallPort = Callable[[str | None], Awaitable[Wall]]
 """What the route of the wall asks: the wall of one system, or of all."""
-
-
-class Bell(Model):
-    """The answer to a ring: what became of each alarm, and where its incident is looked at."""
-
-    incidents: tuple[dict[str, Any], ...]
-    ignored: tuple[dict[str, Any], ...]
 
 
 class FinishBody(Model):
@@ -150,7 +143,9 @@ def create_app(
     )
     install(app)
     app.include_router(_health(desk, warnings))
-    app.include_router(_alarms(desk, door, front))
+    ringers = Ringers(door)
+    app.include_router(alarms(desk, ringers, _caller(door, front, Scope.RING)))
+    app.include_router(bells(desk, ringers))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
@@ -242,58 +237,6 @@ def _health(desk: DeskPort, warnings: Callable[[], Sequence[str]]) -> APIRouter:
         return Problem(503, "not ready", "Temporal does not answer").response({"Retry-After": "2"})
 
     return router
-
-
-def _alarms(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
-    router = APIRouter(prefix="/alarms", tags=["alarms"])
-    authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.RING))]
-
-    @router.post("/alertmanager", status_code=202)
-    async def alertmanager(request: Request, caller: authenticated) -> Bell:
-        """A notification of Prometheus Alertmanager, version 4."""
-        if caller.kind != "bell":
-            raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
-        alarms, errors = from_alertmanager(await _json(request), caller.name)
-        return await _ring(desk, alarms, list(errors))
-
-    @router.post("/generic", status_code=202)
-    async def generic(request: Request, caller: authenticated) -> Bell:
-        """One alarm in our own plain form, from a machine or from a person."""
-        source = caller.name if caller.kind == "bell" else "person"
-        return await _ring(desk, (from_generic(await _json(request), source),), [])
-
-    return router
-
-
-async def _ring(
-    desk: DeskPort, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]
-) -> Bell:
-    """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
-
-    A desk that is out of reach is an error at once: the alert system sends the whole notification again.
-    """
-    shown = []
-    answers = await asyncio.gather(*(desk.ring(alarm) for alarm in alarms), return_exceptions=True)
-    for alarm, rang in zip(alarms, answers, strict=True):
-        if isinstance(rang, InvalidInput | NotConfigured):
-            log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(rang))
-            errors.append(rang)
-        elif isinstance(rang, BaseException):
-            raise rang
-        else:
-            shown.append(rang.model_dump(mode="json", exclude_none=True))
-            log.info("alarm", **shown[-1])
-    bell = Bell(
-        incidents=tuple(
-            {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
-        ),
-        ignored=tuple(each for each in shown if "incident" not in each),
-    )
-    if errors and not shown:
-        raise errors[0]
-    if errors:
-        raise unusable(errors, **bell.model_dump(mode="json"))
-    return bell
 
 
 def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
@@ -439,13 +382,3 @@ def _add_act(router: APIRouter, desk: DeskPort, authenticated: Any, kind: str, m
 
     about = (model.__doc__ or kind).strip()
     router.add_api_route(f"/{{incident}}/{kind}", act, methods=["POST"], summary=about, name=kind)
-
-
-async def _json(request: Request) -> Any:
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind != "application/json":
-        raise Problem(415, "this is not JSON", f"send Content-Type: application/json, not {kind[:80]}")
-    try:
-        return await request.json()
-    except (ValueError, RecursionError):
-        raise Problem(400, "the body is not JSON", "send one JSON object in UTF-8") from None

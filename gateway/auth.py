@@ -14,7 +14,7 @@ import structlog
 from fastapi import Request
 
 from firestation import tokens
-from firestation.authority import Station
+from firestation.authority import Bell, Station
 from firestation.errors import DriverError, NotConfigured
 from firestation.ports import Secrets
 from firestation.secrets import SHORTEST_SECRET
@@ -243,7 +243,7 @@ class Doorkeeper:
 
     def _by_reference(self, text: str, address: str) -> Caller:
         """A bell, or a person's own secret. Every entry is compared, whether or not one has matched already."""
-        given, found = hashlib.sha256(text.encode()).digest(), list[tuple[Caller, int]]()
+        given, found = _digest(text), list[tuple[Caller, int]]()
         for caller, number, known in self._referenced():
             if hmac.compare_digest(given, known):
                 found.append((caller, number))
@@ -258,23 +258,28 @@ class Doorkeeper:
 
     def _referenced(self) -> Iterator[tuple[Caller, int, bytes]]:
         """Everybody whose secret is kept by reference, read anew each time so that a change needs no restart."""
-        people = [(each.id, 0, each.token) for each in self.station.people if each.token]
-        bells = [
-            (each.id, number, reference)
-            for each in self.station.bells
-            for number, reference in enumerate(each.token_references)
-        ]
-        for kind, scopes, known in (("person", EVERYTHING, people), ("bell", (Scope.RING,), bells)):
-            for name, number, reference in known:
-                try:
-                    secret = self.secrets.resolve(reference)
-                except NotConfigured:
-                    continue  # somebody without a secret cannot come in
-                if len(secret) < SHORTEST_SECRET:
-                    self._warn_of(reference, name)
-                    continue
-                caller = Caller("person" if kind == "person" else "bell", name, frozenset(scopes))
-                yield caller, number, hashlib.sha256(secret.encode()).digest()
+        for person in self.station.people:
+            for number, secret in self._secrets(person.id, (person.token,) if person.token else ()):
+                yield Caller("person", person.id, frozenset(EVERYTHING)), number, _digest(secret)
+        for bell in self.station.bells:
+            if bell.proof.scheme == "bearer":  # what signs is no token
+                for number, secret in self.secrets_of(bell):
+                    yield Caller("bell", bell.id, frozenset({Scope.RING})), number, _digest(secret)
+
+    def secrets_of(self, bell: Bell) -> Iterator[tuple[int, str]]:
+        """The secrets of a bell that are good, each with its place among them; read anew each time."""
+        return self._secrets(bell.id, bell.token_references)
+
+    def _secrets(self, name: str, references: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+        for number, reference in enumerate(references):
+            try:
+                secret = self.secrets.resolve(reference)
+            except NotConfigured:
+                continue  # somebody without a secret cannot come in
+            if len(secret) < SHORTEST_SECRET:
+                self._warn_of(reference, name)
+            else:
+                yield number, secret
 
     def _warn_of(self, reference: str, name: str) -> None:
         """Once for each; the log would be full of it otherwise."""
@@ -292,6 +297,10 @@ def csrf_of(secret: str) -> str:
 def address_of(request: Request) -> str:
     """Where a request comes from."""
     return request.client.host if request.client else "unknown"
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
 
 def _keep(memory: OrderedDict[Key, Value], key: Key, value: Value) -> None:

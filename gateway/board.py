@@ -177,7 +177,7 @@ def _add_diff(router: APIRouter, board: Board, store: EvidenceStore) -> None:
     @router.get("/board/{incident}/diff")
     async def diff(request: Request, incident: str, caller: person) -> Response:
         """What differs between a bad request and a healthy one; the evidence is read only for who asks for this."""
-        incident, reader = _id(incident), board.reader(caller)
+        incident, reader = _id(incident), reader_of(board.door, caller)
         seen = await look(incident)
         made = await comparing.get(seen, request.query_params.get("request", ""))
         log.info("evidence compared", incident=incident, by=reader.id)

@@ -1,17 +1,27 @@
 """What every format is given, and what it makes of it."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from firestation.alarm import Alarm
+from firestation.bell.mapping import Mapping as Declared
 from firestation.errors import InvalidInput
 
 
 class Ear(NamedTuple):
-    """Who rings: the bell's id, and the system that it is of when what comes names none."""
+    """Who rings: the bell's id, and the system that it is of when what comes names none.
+
+    `at` is when it was heard, and stands for the start where the source names none. `rung` has the last alarm that
+    rang, by its key: some sources say of what is over nothing but its key. `mapping` is what the bell declares.
+    """
 
     source: str
     system: str | None = None
+    at: datetime | None = None
+    rung: Mapping[str, Alarm] = MappingProxyType({})
+    mapping: Declared | None = None
 
 
 class Heard(NamedTuple):
@@ -28,4 +38,4 @@ class Heard(NamedTuple):
 
 
 Format = Callable[[Any, Mapping[str, str], Ear], Heard]
-"""The body as JSON, the headers with names in lower case, and who rings. Raises `InvalidInput` when nothing is usable."""
+"""The body as JSON, the headers with lower-case names, and who rings. Raises `InvalidInput` when nothing is usable."""

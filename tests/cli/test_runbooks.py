@@ -169,7 +169,7 @@ def test_alarms_as_they_are_sent(run: Run, tmp_path: Path) -> None:
     [
         (b"\xff{", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"{}", "system: this field is missing"),
+        (b"{}", "id: this field is missing"),
         (
             json.dumps(ALARM | {"system": "search"}).encode(),
             "is for the system search, and this is refund-agent",

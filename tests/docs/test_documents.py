@@ -1,5 +1,6 @@
 """The documents say what is true: links lead somewhere, tables are complete, files in them are good."""
 
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from cli.errors import ExitCode
 from cli.runbooks import runbook
 from firestation.after_action import Task
 from firestation.authority import Bell, Login, Member, Station
+from firestation.bell.datadog import DatadogAlert
+from firestation.bell.formats import FORMATS
+from firestation.bell.mapping import Mapping
+from firestation.bell.signatures import Scheme, Signature
 from firestation.clock import FirstFifteen
 from firestation.confidence import lower_bound
 from firestation.contacts import Contact, ContactKind
@@ -56,6 +61,7 @@ from tests.e2e.processes import needs
 
 OPERATIONS, AUTHORING = ROOT / "docs/operations.md", ROOT / "docs/authoring.md"
 ACCESS = ROOT / "docs/access.md"
+BELLS = ROOT / "docs/bells.md"
 LEVERS = ROOT / "docs/levers.md"
 PAGING = ROOT / "docs/paging.md"
 CHANNELS = ROOT / "docs/channels.md"
@@ -160,12 +166,41 @@ def test_the_station_that_it_teaches_has_no_gap_and_teaches_the_file_whole(tmp_p
     turns = [on_call(primary, datetime.fromisoformat(each))[0] for each in moments]
     assert turns == ["ana", "ben", "cara", "cara"]
     told = set(_keys(yaml.safe_load(block))) | set(re.findall(r"`(\w+)`", OPERATIONS.read_text()))
-    parts: list[type[Model]] = [Station, Member, Bell, Contact, Pager, Rotation, Layer, Hours, Override]
+    parts: list[type[Model]] = [Station, Member, Contact, Pager, Rotation, Layer, Hours, Override]
     for part in parts:
         assert {field.alias or name for name, field in part.model_fields.items()} <= told, part.__name__
     assert {contact.kind for person in station.people for contact in person.contacts} == set(ContactKind)
     assert {pager.reaches for pager in station.pagers} == set(ContactKind)
     assert pager_problems(station) == ()
+
+
+def test_every_bell_is_taught_with_a_station_that_can_be_read_and_settings_that_its_source_takes(
+    tmp_path: Path,
+) -> None:
+    bells, alertmanager = blocks(BELLS, "yaml")
+    people = "station: a\npeople: [{id: ana, name: Ana, roles: [captain], address: a@example.org}]\n"
+    path = tmp_path / "station.yaml"
+    path.write_text(f"{people}escalation: [ana]\n{bells}")
+    station = load_station(path)
+    assert [
+        hole for hole in worth_a_look(station, datetime(2026, 12, 1, tzinfo=UTC), {}) if "bell" in hole.field
+    ] == []
+    assert {bell.format for bell in station.bells} == set(FORMATS)
+    told = BELLS.read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \| .* \| .* \| .* \|$", told, re.MULTILINE)) == set(FORMATS)
+    assert set(get_args(Scheme)) <= set(re.findall(r"`([a-z-]+)`", told))
+    rows = {name for row in re.findall(r"^\| (`.*?`) \|", told, re.MULTILINE) for name in row.split("`")}
+    assert set(Bell.model_fields) <= rows
+    keys = set(_keys(yaml.safe_load(bells)))
+    for part in (Signature, Mapping):
+        assert set(part.model_fields) <= keys, part.__name__
+    (payload,) = blocks(BELLS, "json")
+    assert set(json.loads(payload)) == set(DatadogAlert.model_fields)
+    path = tmp_path / "alertmanager.yaml"
+    path.write_text(alertmanager)
+    amtool = needs("amtool", "prometheus-alertmanager")
+    done = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_login_that_it_teaches_can_be_read_and_is_taught_whole() -> None:

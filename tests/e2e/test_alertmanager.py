@@ -1,4 +1,7 @@
-"""A real Prometheus and Alertmanager ring the bell when the agent's own metric falls, and again when it is well."""
+"""A real Prometheus and Alertmanager ring the bell when the agent's own metric falls, and again when it is well.
+
+Alertmanager rings twice: as itself, and as the client of PagerDuty that it has built in.
+"""
 
 import json
 from collections.abc import Iterator
@@ -15,6 +18,8 @@ from tests.e2e.prometheus import ready, settings
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 RULE = "RefundGoldenEvalFailing"
+BELL = "  - id: alertmanager\n"
+BELLS = {BELL: f"{BELL}  - {{id: pager, format: pagerduty-events}}\n"}
 
 
 def prometheus_files(folder: Path, agent: Agent, alertmanager: str) -> None:
@@ -29,8 +34,15 @@ def alertmanager_file(folder: Path, station: Station) -> None:
         "send_resolved": True,
         "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(token)}},
     }
+    pagerduty = {
+        "url": f"{station.url}/v2/enqueue",
+        "routing_key": station.token("bell-pager"),
+        "class": "{{ .CommonLabels.alertname }}",
+        "details": {"system": "{{ .CommonLabels.system }}"},
+    }
     route = {"receiver": "firestation", "group_wait": "1s", "group_interval": "2s", "repeat_interval": "4s"}
-    config = {"route": route, "receivers": [{"name": "firestation", "webhook_configs": [webhook]}]}
+    receiver = {"name": "firestation", "webhook_configs": [webhook], "pagerduty_configs": [pagerduty]}
+    config = {"route": route, "receivers": [receiver]}
     (folder / "alertmanager.json").write_text(json.dumps(config))
 
 
@@ -63,7 +75,7 @@ def incidents(station: Station) -> list[str]:
 def test_prometheus_rings_the_bell_and_its_all_clear_is_evidence_not_closure(tmp_path: Path) -> None:
     with (
         an_agent(tmp_path / "agent", eval_every="1") as agent,
-        a_station(tmp_path / "station", agent) as station,
+        a_station(tmp_path / "station", agent, station_changes=BELLS) as station,
         watching(tmp_path / "watch", agent, station),
     ):
         wait_for(
@@ -72,21 +84,24 @@ def test_prometheus_rings_the_bell_and_its_all_clear_is_evidence_not_closure(tmp
         assert incidents(station) == []
         agent.fault("stale_policy")
         (incident,) = wait_for("the bell", lambda: incidents(station))
-        seen = station.picture(incident)
+        seen = station.until(incident, "both bells", lambda seen: len(seen.alarms) == 2)
         assert seen.runbook == "stale-policy"
         assert {rung.alarm.name for rung in seen.alarms} == {RULE}
-        assert seen.alarms[0].alarm.source == "alertmanager"
+        assert {rung.alarm.source for rung in seen.alarms} == {"alertmanager", "pager"}
 
         take(station, incident)
         station.until(incident, "the refund tool to be off", stands("refund_tool", Lease.EFFECTIVE))
         approve(station, incident)
         seen = station.until(
-            incident, "the all-clear", lambda seen: seen.alarms[0].alarm.status == "resolved"
+            incident,
+            "the all-clear",
+            lambda seen: {rung.alarm.status for rung in seen.alarms} == {"resolved"},
         )
         assert seen.phase not in {"closed", "dismissed"}
         closed = finish(station, incident, agent)
 
         assert incidents(station) == [incident]
-        assert len(closed.alarms) == 1
+        assert len(closed.alarms) == 2
         rang = [moment.text for moment in closed.timeline if moment.kind == "rang"]
-        assert [text.split(":")[0] for text in rang] == ["alarm firing", "alarm resolved"]
+        said = [text.split(":")[0] for text in rang]
+        assert said == ["alarm firing", "alarm firing", "alarm resolved", "alarm resolved"]

@@ -1,0 +1,73 @@
+"""PagerDuty V3 webhooks: what happens to PagerDuty's incidents."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firestation.bell.heard import Ear, Heard
+from firestation.bell.reading import Foreign, Key, When, Words, alarm, flat, read, started, system_of
+
+RINGS = {"incident.triggered": "firing", "incident.reopened": "firing", "incident.resolved": "resolved"}
+"""The events that an alarm is made of; acknowledgements, notes and the rest are PagerDuty's own affair."""
+
+
+class Event(Foreign):
+    """What happened; `data` is what it happened to."""
+
+    id: Key
+    event_type: Key
+    occurred_at: When | None = None
+    data: Any = None
+
+
+class Envelope(Foreign):
+    """The whole body."""
+
+    event: Any
+
+
+class Incident(Foreign):
+    """PagerDuty's incident."""
+
+    id: Key
+    title: Words
+    incident_key: str | None = None
+    urgency: str | None = None
+    html_url: str | None = None
+    created_at: When | None = None
+    priority: Any = None
+    service: Any = None
+
+
+def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:
+    """The alarm of an incident that was triggered, reopened or resolved; none of any other event."""
+    event = read(Event, read(Envelope, body).event, "event")
+    delivery = headers.get("x-webhook-id") or event.id
+    status = RINGS.get(event.event_type)
+    if status is None:
+        return Heard((), delivery=delivery)
+    said = read(Incident, event.data, "event", "data")
+    labels = {
+        "service": _name(said.service),
+        "urgency": said.urgency,
+        "priority": _name(said.priority),
+        "incident_key": said.incident_key,
+    }
+    fields = {
+        "source": ear.source,
+        "key": said.id,
+        "system": system_of(ear, None, "event.data", ""),
+        "name": said.title,
+        "status": status,
+        "summary": said.title,
+        "started_at": started(said.created_at or event.occurred_at, ear, "event.occurred_at"),
+        "labels": flat(labels),
+        "url": said.html_url,
+    }
+    where = {"key": "id", "name": "title", "summary": "title", "url": "html_url", "started_at": "created_at"}
+    return Heard((alarm(fields, where, "event.data."),), delivery=delivery)
+
+
+def _name(reference: Any) -> str | None:
+    """What PagerDuty calls the service or the priority that it refers to."""
+    name = reference.get("summary") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) else None

@@ -1,0 +1,205 @@
+"""The alarm bell's routes: who rings, what they say, and what the desk made of it."""
+
+import asyncio
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Protocol
+
+import structlog
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.responses import JSONResponse, Response
+
+from firestation import authority
+from firestation.alarm import Alarm
+from firestation.bell.formats import FormatName, hear
+from firestation.bell.heard import Ear
+from firestation.bell.pagerduty_events import made_key
+from firestation.errors import InvalidInput, NotConfigured
+from firestation.model import Model
+from gateway.auth import Caller, address_of
+from gateway.desk import Rang
+from gateway.problems import Problem, unusable
+from gateway.reading import parsed
+from gateway.ringers import Ringers, small_enough
+
+log = structlog.get_logger()
+
+MOST_RUNG = 2000
+"""Alarms of one bell whose names are remembered, for sources that tell only the key of what is over."""
+
+ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
+ANY_JSON: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
+}
+
+
+class Ringing(Protocol):
+    """What the bell asks of the desk."""
+
+    async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
+
+
+class Bell(Model):
+    """The answer to a ring: what became of each alarm, and where its incident is looked at."""
+
+    incidents: tuple[dict[str, Any], ...]
+    ignored: tuple[dict[str, Any], ...]
+
+
+class Rope:
+    """From what a bell sent to what became of it."""
+
+    def __init__(self, desk: Ringing) -> None:
+        self.desk = desk
+        self._rung = defaultdict[str, OrderedDict[str, Alarm]](OrderedDict)
+
+    async def pull(self, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> Bell:
+        """Ring for everything that was said; what became of each alarm.
+
+        Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
+        """
+        rung = self._rung[bell.id]
+        ear = Ear(bell.id, bell.system, datetime.now(UTC), rung, bell.mapping)
+        heard = hear(bell.format, body, headers, ear)
+        for alarm in heard.alarms:
+            if alarm.status == "firing":
+                rung[alarm.key] = alarm
+                rung.move_to_end(alarm.key)
+        while len(rung) > MOST_RUNG:
+            rung.popitem(last=False)
+        if heard.cut:
+            log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
+        log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
+        return await ring(self.desk, heard.alarms, list(heard.errors))
+
+
+def alarms(desk: Ringing, ringers: Ringers, known: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
+    """The routes for everybody who shows a token; `known` says who calls, and that they may ring."""
+    router = APIRouter(prefix="/alarms", tags=["alarms"])
+    authenticated = Annotated[Caller, Depends(known)]
+
+    @router.post("/alertmanager", status_code=202, openapi_extra=ANY_JSON)
+    async def alertmanager(request: Request, caller: authenticated) -> Bell:
+        """A notification of Prometheus Alertmanager, version 4."""
+        if caller.kind != "bell":
+            raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
+        return await said("alertmanager", request, Ear(caller.name, ringers.bell(caller.name).system))
+
+    @router.post("/generic", status_code=202, openapi_extra=ANY_JSON)
+    async def generic(request: Request, caller: authenticated) -> Bell:
+        """One alarm in our own plain form, from a machine or from a person."""
+        bell = caller.kind == "bell"
+        ear = Ear(caller.name, ringers.bell(caller.name).system) if bell else Ear("person")
+        return await said("generic", request, ear)
+
+    async def said(name: FormatName, request: Request, ear: Ear) -> Bell:
+        heard = hear(name, parsed(await request.body(), request.headers), request.headers, ear)
+        return await ring(desk, heard.alarms, list(heard.errors))
+
+    return router
+
+
+def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
+    """The routes of the station's bells, each in its own format."""
+    router, rope = APIRouter(tags=["alarms"]), Rope(desk)
+
+    @router.post("/bells/{bell}", status_code=202, openapi_extra=ANY_JSON, response_model=Bell)
+    async def by_name(bell: str, request: Request) -> Response | Bell:
+        """Whatever this bell of the station sends, in the format that the station file says."""
+        known, raw = await ringers.admit(request, bell)
+        body = parsed(raw, request.headers)
+        if known.format == "pagerduty-events":
+            return await _enqueued(rope, known, body, request.headers)
+        if known.format == "otlp":
+            return await _exported(rope, known, body, request.headers)
+        return await rope.pull(known, body, request.headers)
+
+    @router.options("/bells/{bell}", response_class=Response)
+    async def handshake(
+        bell: str,  # noqa: ARG001 - the same for every name, so that it tells nobody which bells there are
+        webhook_request_origin: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """Let a sender of CloudEvents deliver here (its WebHook specification); each delivery still shows who it is."""
+        if webhook_request_origin is None or not ORIGIN.fullmatch(webhook_request_origin):
+            detail = "send WebHook-Request-Origin with the name of the sending host, like events.example.org"
+            raise Problem(400, "this is no handshake", detail)
+        allowed = {
+            "WebHook-Allowed-Origin": webhook_request_origin,
+            "WebHook-Allowed-Rate": "*",
+            "Allow": "POST",
+        }
+        return Response(headers=allowed)
+
+    @router.post("/v2/enqueue", status_code=202, openapi_extra=ANY_JSON, response_class=JSONResponse)
+    async def enqueue(request: Request) -> JSONResponse:
+        """An event of PagerDuty's Events API v2, with PagerDuty's own answers; its routing key is a bell's secret."""
+        try:
+            raw = await request.body()
+            body = parsed(raw, request.headers)
+        except Problem as problem:
+            return _invalid(problem.title)
+        known = await ringers.by_routing_key(body, address_of(request))
+        if known is None:
+            return _invalid("Invalid routing key")
+        small_enough(raw, known)
+        return await _enqueued(rope, known, body, request.headers)
+
+    return router
+
+
+async def _enqueued(rope: Rope, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> JSONResponse:
+    """What PagerDuty would answer. A station that is out of reach is an error, and every client tries again."""
+    try:
+        await rope.pull(bell, body, headers)
+    except (InvalidInput, NotConfigured) as error:
+        log.warning("an event that cannot be used", bell=bell.id, problem=str(error))
+        return _invalid(str(error))
+    key = body.get("dedup_key") or made_key(body)
+    return JSONResponse({"status": "success", "message": "Event processed", "dedup_key": key}, 202)
+
+
+def _invalid(*errors: str) -> JSONResponse:
+    body = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+    return JSONResponse(body, 400)
+
+
+async def _exported(rope: Rope, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> JSONResponse:
+    """What an OTLP exporter understands: 200, and how many records could not be used."""
+    try:
+        await rope.pull(bell, body, headers)
+    except Problem as problem:
+        number = max(1, len(problem.more.get("errors", ())))
+        rejected = {"rejectedLogRecords": str(number), "errorMessage": problem.detail}
+        return JSONResponse({"partialSuccess": rejected})
+    return JSONResponse({})
+
+
+async def ring(desk: Ringing, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]) -> Bell:
+    """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
+
+    A desk that is out of reach is an error at once: the alert system sends the whole notification again.
+    """
+    shown = []
+    answers = await asyncio.gather(*(desk.ring(alarm) for alarm in alarms), return_exceptions=True)
+    for alarm, rang in zip(alarms, answers, strict=True):
+        if isinstance(rang, InvalidInput | NotConfigured):
+            log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(rang))
+            errors.append(rang)
+        elif isinstance(rang, BaseException):
+            raise rang
+        else:
+            shown.append(rang.model_dump(mode="json", exclude_none=True))
+            log.info("alarm", **shown[-1])
+    bell = Bell(
+        incidents=tuple(
+            {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
+        ),
+        ignored=tuple(each for each in shown if "incident" not in each),
+    )
+    if errors and not shown:
+        raise errors[0]
+    if errors:
+        raise unusable(errors, **bell.model_dump(mode="json"))
+    return bell
