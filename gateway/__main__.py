@@ -25,6 +25,7 @@ from gateway.book import Bookkeeper
 from gateway.bundles import Sealing
 from gateway.codec import reader_of
 from gateway.desk import Desk
+from gateway.detectors import detectors_of
 from gateway.front import open_front
 from workflows.client import connect, forward_logs
 
@@ -54,6 +55,7 @@ async def run(settings: Settings, address: str | None) -> None:
         reader=reader_of(client, settings.temporal_ui),
         sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
         wall=wall_of(settings),
+        watch=detectors_of(client, books),
         console=console_of(settings, client.namespace),
     )
     config = uvicorn.Config(

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.bell import BellActivities
 from activities.checks import CheckActivities
 from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
@@ -29,15 +30,17 @@ from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.hanging import wall_keys
 from firestation.links import Link, sign
-from firestation.ports import Bench, EvidenceStore, PublicPage, Secrets, Shelf, Signer
+from firestation.ports import AlarmBell, Bench, EvidenceStore, PublicPage, Secrets, Shelf, Signer
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
 from firestation.signers import open_signer
 from firestation.signing import PublicKey
 from firestation.version import build
+from worker.bell import own_bell
 from worker.leases import TemporalLeases
 from worker.public_page import kept_fresh, public_page
+from worker.watch import kept_watch
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
@@ -45,6 +48,7 @@ from workflows.lease import LeverLease
 from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
 from workflows.wall import LockHanger
+from workflows.watch import Watch
 
 WORKFLOWS = [
     IncidentWorkflow,
@@ -53,6 +57,7 @@ WORKFLOWS = [
     LockHanger,
     PostmortemDrafter,
     PagePublisher,
+    Watch,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
@@ -79,13 +84,14 @@ def incident_worker(
     keys: Sequence[PublicKey],
     address: Address | None = None,
     page: PublicPage | None = None,
+    bell: AlarmBell | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
     """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
 
-    Without a `page` there is no public page.
+    Without a `page` there is no public page, and without a `bell` what the watch finds is not rung.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
@@ -93,7 +99,7 @@ def incident_worker(
     postmortem = PostmortemActivities(store, shelf)
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
-    outside = PublicPageActivities(page)
+    outside, own = PublicPageActivities(page), BellActivities(bell)
     return Worker(
         client,
         task_queue=task_queue,
@@ -118,6 +124,7 @@ def incident_worker(
             wall.recall_locks,
             wall.hang_lock,
             outside.publish,
+            own.ring_bell,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -142,7 +149,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
         store = open_store(settings.evidence_store)
         signer = open_signer(settings, secrets)
         redactor = Redactor(DetectSecretsSieve(), local_secret(settings.signing_key.with_name("pseudonyms")))
-        async with kept_fresh(public_page(settings)) as page:
+        async with kept_fresh(public_page(settings)) as page, kept_watch(client, settings, TASK_QUEUE):
             yield incident_worker(
                 client,
                 bench,
@@ -155,6 +162,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 keys=wall_keys(signer.public_key, settings.signing_key.parent),
                 address=link_address(settings, link_key(settings, secrets)),
                 page=page,
+                bell=own_bell(settings, bench.kit),
                 tools=settings.tool_path,
             )
 

@@ -53,6 +53,8 @@ OPTIONS: dict[str, Options] = {
     "recall_locks": _within(timedelta(seconds=30), QUICK),
     "hang_lock": _within(timedelta(seconds=20), QUICK),
     "publish": _within(timedelta(seconds=30), PATIENT),
+    # A bell that is away holds up the next look for no longer than this; that one rings again.
+    "ring_bell": _within(timedelta(seconds=30), QUICK),
     "prove_lock": _within(LONGEST_TRIAL, PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(
