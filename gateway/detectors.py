@@ -85,7 +85,7 @@ async def _result(client: Client, action: ScheduleActionExecutionStartWorkflow) 
     try:
         if (await handle.describe()).status is not WorkflowExecutionStatus.COMPLETED:
             return None
-        return await handle.result()
+        found: Course = await handle.result()
     except (ValidationError, WorkflowFailureError) as error:
         log.warning("a look of the watch cannot be read", workflow=action.workflow_id, problem=str(error))
         return None
@@ -93,3 +93,4 @@ async def _result(client: Client, action: ScheduleActionExecutionStartWorkflow) 
         if error.status is RPCStatusCode.NOT_FOUND:  # forgotten since
             return None
         raise
+    return found

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request as Call
@@ -57,11 +58,10 @@ def match_of(call: Call) -> int | None:
 
 def moment_of(call: Call, name: str) -> dt.datetime:
     """The time that this parameter of the query names."""
-    try:
+    found = None
+    with suppress(ValueError):
         found = dt.datetime.fromisoformat(call.query_params.get(name, ""))
-    except ValueError:
-        found = dt.datetime.min
-    if found.tzinfo is None:
+    if found is None or found.tzinfo is None:
         raise Problem(422, f"{name} is a time such as 2026-12-24T18:00:00Z", field=name)
     return found
 

@@ -1,4 +1,4 @@
-"""What customers were answered within a span of time, counted: what a dashboard of requests and latency does not show."""
+"""What customers were answered within a span of time, counted: what no dashboard of requests and latency shows."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable

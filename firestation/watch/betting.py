@@ -23,8 +23,8 @@ import math
 
 from firestation.model import Model
 
-BETS = (1.0, 2.0, 4.0)
-"""It bets on so many times the smallest change that matters, with equal stakes."""
+BETS = (0.5, 1.0, 2.0, 4.0)
+"""It bets on so many times the smallest change that matters, with equal stakes; the first is a smaller one."""
 
 LOWEST = 0.02
 """No bet is on less than this share of the promise: one on nothing is lost for ever by the first good outcome."""

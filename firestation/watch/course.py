@@ -26,7 +26,7 @@ class Heard(Model):
 class Change(Model):
     """The outcomes since things began to go wrong, if they did: `since` is the most likely moment (Page's CUSUM).
 
-    `log_likely` is how much likelier they are with the change that matters than without; 0 while they are not.
+    `log_likely` is how much likelier they are with half of the change that matters than without; 0 while they are not.
     """
 
     log_likely: float = 0.0

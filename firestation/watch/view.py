@@ -38,32 +38,28 @@ class DetectorView(Model):
 
 def view(system: str, detector: Detector, course: Course | None, now: datetime) -> DetectorView:
     """The view as of now; without a course it has not looked yet."""
+    seen = DetectorView(
+        system=system,
+        detector=detector.id,
+        title=detector.title,
+        check=detector.check,
+        promise=_promise(detector, course.promise if course else None),
+        standing=_standing(detector, course) if course else "waits",
+    )
     if course is None:
-        return DetectorView(**_about(system, detector), promise=_promise(detector, None), standing="waits")
-    change, last = course.change, course.last
-    return DetectorView(
-        **_about(system, detector),
-        promise=_promise(detector, course.promise),
-        standing=_standing(detector, course),
+        return seen
+    last = course.last
+    return seen.changed(
         looked_at=course.until,
         late=now - course.until > LATE_WINDOWS * detector.every,
         seen=f"{shown(detector, last.good / last.n)} of {last.n}" if last else None,
-        since=course.heard_at if course.silent_at else change.since,
+        since=course.heard_at if course.silent_at else course.change.since,
         near=near(detector, course),
         rang_at=max(filter(None, (course.rang_at, course.silent_at)), default=None),
         incident=course.incident,
         owed=len(course.owed),
         said=course.said,
     )
-
-
-def _about(system: str, detector: Detector) -> dict[str, str]:
-    return {
-        "system": system,
-        "detector": detector.id,
-        "title": detector.title,
-        "check": detector.check,
-    }
 
 
 def _promise(detector: Detector, promise: float | None) -> str:

@@ -269,8 +269,13 @@ def write_station(
     agent: Agent,
     changes: Mapping[str, str] = SHORTER,
     system_changes: Mapping[str, str] | None = None,
+    *,
+    watch: bool = False,
 ) -> Path:
-    """The example's files with this agent's address, and with shorter times."""
+    """The example's files with this agent's address, and with shorter times; without its watch, unless it is asked for.
+
+    A test that lights a fire itself is not to be told of it by a look that happens to fall into it.
+    """
     config = state / "config"
     (config / "runbooks").mkdir(parents=True)
     shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
@@ -278,7 +283,9 @@ def write_station(
     for old, new in {"http://127.0.0.1:8500": agent.url, **(system_changes or {})}.items():
         assert old in system, f"the system file has no {old!r} to change"
         system = system.replace(old, new)
-    (config / "system.yaml").write_text(system)
+    whole, mark, _ = system.partition("\nwatch:\n")
+    assert mark, "the system file has no watch to leave out"
+    (config / "system.yaml").write_text(system if watch else f"{whole}\n")
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
         for old, new in changes.items():
@@ -320,10 +327,11 @@ def a_station(
     station_changes: Mapping[str, str] | None = None,
     public_url: str = "",
     history_keys: Path | None = None,
+    watch: bool = False,
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own."""
     state.mkdir(parents=True)
-    config = write_station(state, agent, changes, system_changes)
+    config = write_station(state, agent, changes, system_changes, watch=watch)
     path = config / "station.yaml"
     for old, new in (station_changes or {}).items():
         assert old in path.read_text(), f"the station file has no {old!r} to change"
