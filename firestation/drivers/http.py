@@ -58,7 +58,8 @@ ONE_OF = {
     "queries": "query",
 }
 RACED = frozenset({409, 412})
-LONGEST_KEY = 300
+LONGEST_KEY, LONGEST_ID = 300, 2000
+NOTHING_COUNTED = Sample(n=0, good=0)
 
 
 class Keyed(Connection):
@@ -303,7 +304,9 @@ class HttpCheck:
             async with asyncio.timeout(self.fitting.time_box.total_seconds()):
                 answer = await ask(self.kit, self.config, self.config.request, values)
             verdict, detail = judge(self.config.expect, answer.json())
-            sample = self._sample(answer)
+            sample = self._sample(answer.json())
+            if sample == NOTHING_COUNTED:
+                detail = f"{detail[:3900]}; the answer has nothing to count"
         except TimeoutError:
             verdict, detail = "inconclusive", f"no answer within the time box of {self.fitting.time_box}"
         except FirestationError as error:
@@ -312,21 +315,23 @@ class HttpCheck:
             check=self.fitting.id, verdict=verdict, detail=detail, at=datetime.now(UTC), sample=sample
         )
 
-    def _sample(self, answer: Answer) -> Sample | None:
+    def _sample(self, data: JsonValue) -> Sample | None:
         """What the answer counted; an empty sample when it should have and did not. None when it is not asked to."""
         places = self.config.sample
         if places is None:
             return None
-        data = answer.json()
-        given = {name: value_at(data, path) for name, path in places if path is not None}
-        if given.get("key") is not None:
-            given["key"] = plain(given["key"])[:LONGEST_KEY]
-        if isinstance(given.get("request_ids"), list):
-            given["request_ids"] = tuple(given["request_ids"][:MOST_SUBJECTS])
+        found = {name: value_at(data, path) for name, path in places if path is not None}
+        given = {name: each for name, each in found.items() if each is not MISSING and each is not None}
+        if "key" in given:
+            given["key"] = plain(given["key"])[:LONGEST_KEY] or None
+        named = given.pop("request_ids", None)
+        if isinstance(named, list):
+            ids = [each for each in named if isinstance(each, str) and 0 < len(each) <= LONGEST_ID]
+            given["request_ids"] = tuple(ids[:MOST_SUBJECTS])
         try:
-            return Sample.model_validate({name: each for name, each in given.items() if each is not MISSING})
+            return Sample.model_validate(given)
         except ValidationError:
-            return Sample(n=0, good=0)
+            return NOTHING_COUNTED
 
     def measure_by_hand(self) -> ByHand:
         """The question as a command; the span of time is left for the person to fill in."""
