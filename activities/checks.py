@@ -25,7 +25,8 @@ class CheckActivities:
         async with beating():
             with as_failures():
                 check = self.bench.check(order.check)
-                return await check.measure(Window(since=order.since, until=datetime.now(UTC)))
+                until = order.until or datetime.now(UTC)
+                return await check.measure(Window(since=order.since, until=until))
 
     @activity.defn(name="soak")
     async def soak(self, order: SoakOrder) -> SoakReport:

@@ -5,12 +5,13 @@ firebreak how long from a decision to its effect, beside a bare script (docs/lev
 snapshot  how long until the evidence is sealed, and how much memory a big artifact takes (docs/evidence.md)
 board     what its pages cost, of 500 open incidents and with 200 viewers of one (docs/board.md)
 audit     how long the audit of a thousand incidents takes, beside the bare Replayer (docs/audit.md)
+watch     how often the watch rings falsely, and how long a drop takes to be seen, simulated (docs/watch.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import audit, board, firebreak, history, snapshot
+from benchmarks import audit, board, firebreak, history, snapshot, watch
 
 ALL: dict[str, Callable[[], None]] = {
     "history": history.main,
@@ -18,6 +19,7 @@ ALL: dict[str, Callable[[], None]] = {
     "snapshot": snapshot.main,
     "board": board.main,
     "audit": audit.main,
+    "watch": watch.main,
 }
 
 

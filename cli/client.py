@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from firestation.errors import Denied, FirestationError, Gone, InvalidInput, Nonsense, Refused, Unreachable
 from firestation.follow_words import FollowPicture
 from firestation.picture import Picture
+from firestation.watch.view import DetectorView
 
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
 WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
@@ -55,6 +56,17 @@ class Gateway:
         if not isinstance(answer, dict) or not isinstance(answer.get("locks"), list):
             raise Nonsense(f"{self.url}/locks did not answer with a wall of locks; is it a station?")
         return answer
+
+    def detectors(self, system: str | None) -> list[DetectorView]:
+        """The watch, of one system or of all."""
+        answer = self._ask("GET", "/detectors", params={"system": system} if system else {})
+        try:
+            return [DetectorView.model_validate(each) for each in answer["detectors"]]
+        except (ValidationError, LookupError, TypeError) as error:
+            raise Nonsense(
+                f"the station's detectors cannot be read ({type(error).__name__}): "
+                "use the firestation command of the station's own version"
+            ) from error
 
     def picture(self, incident: str) -> Picture:
         """Everything that is known of one incident."""

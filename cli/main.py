@@ -14,6 +14,7 @@ from cli import (
     audits,
     bell,
     decisions,
+    detectors,
     evidence,
     files,
     history_keys,
@@ -95,6 +96,7 @@ teach(app, "incidents", watch.incidents, SEE)
 teach(app, "show", watch.show_incident, SEE)
 teach(app, "briefing", watch.brief, SEE)
 teach(app, "locks", locks.locks, SEE)
+teach(app, "detectors", detectors.detectors, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)

@@ -16,6 +16,7 @@ from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
 from firestation.severity import Severity
 from firestation.steps import AtExpiry, FirebreakStep
 from firestation.system import Position
+from firestation.watch.sample import Sample
 
 
 class Action(Model):
@@ -39,12 +40,16 @@ class Action(Model):
 
 
 class Reading(Model):
-    """What a check measured. No data is inconclusive, and inconclusive is not passed."""
+    """What a check measured. No data is inconclusive, and inconclusive is not passed.
+
+    `sample` is what it counted, where it counts: the watch adds that up over many readings.
+    """
 
     check: Id
     verdict: Literal["passed", "failed", "inconclusive"]
     detail: Text
     at: Time
+    sample: Sample | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Lease(StrEnum):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from firestation.after_action import Task, Ticket, TicketState
+from firestation.alarm import Alarm
 from firestation.board import Message
 from firestation.evidence import ArtifactRef, Scope, Snapshot
 from firestation.firebreak import MoveOrder
@@ -41,6 +42,21 @@ class MeasureOrder(Model):
 
     check: CheckFitting
     since: Time
+    until: Time | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="now, where it is not said"
+    )
+
+
+class RingOrder(Model):
+    """Ring the station's own bell with this alarm, found by its watch. Answer: `Rung`."""
+
+    alarm: Alarm
+
+
+class Rung(Model):
+    """The bell has it: the incident that it opened or joined."""
+
+    incident: Id | None
 
 
 class SealOrder(Model):

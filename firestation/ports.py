@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import Field, JsonValue
 
 from firestation.after_action import Task, Ticket, TicketState
+from firestation.alarm import Alarm
 from firestation.authority import SecretReference
 from firestation.board import Message, Receipt
 from firestation.evidence import Scope
@@ -104,6 +105,14 @@ class Check(Protocol):
 
     async def measure(self, window: Window) -> Reading:
         """Passed, failed or inconclusive. No data, a time-out or an odd answer is inconclusive, never raised."""
+        ...
+
+
+class AlarmBell(Protocol):
+    """The station's own bell, for the alarms that its watch finds."""
+
+    async def ring(self, alarm: Alarm) -> str | None:
+        """Ring, once a key: the incident that it opened or joined. Raises `NotConfigured` and `DriverError`."""
         ...
 
 

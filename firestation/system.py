@@ -9,6 +9,7 @@ from firestation.fitting import Fitting, Telling
 from firestation.legal import Legal
 from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
+from firestation.watch.detector import Detector
 
 CONTROL = "control-sample"
 LONGEST_SHOWN = 300
@@ -155,6 +156,11 @@ class System(Model):
         exclude_if=lambda value: value == (),
         description="what the public page shows of it, under its title; none keeps both off the page",
     )
+    watch: tuple[Detector, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="what rings by itself when a check slowly stops keeping its promise, or stops talking",
+    )
     legal: Legal = Field(
         default=Legal(),
         exclude_if=lambda value: value == Legal(),
@@ -163,7 +169,8 @@ class System(Model):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        for kind in ("sources", "levers", "checks", "channels", "trackers", "constraints", "components"):
+        kinds = ("sources", "levers", "checks", "channels", "trackers", "constraints", "components", "watch")
+        for kind in kinds:
             ids: list[str] = []
             for index, each in enumerate(getattr(self, kind)):
                 if each.id in ids:
@@ -187,6 +194,15 @@ class System(Model):
                     if position not in lever.positions:
                         says = f"{lever.id} has no position {position!r}; it has {', '.join(lever.positions)}"
                         raise wrong_at("constraints", index, name, "at", spot, says=says)
+        return self
+
+    @model_validator(mode="after")
+    def _detectors_name_checks(self) -> Self:
+        for index, detector in enumerate(self.watch):
+            if self.check(detector.check) is None:
+                choice = ", ".join(each.id for each in self.checks)
+                says = f"there is no check {detector.check!r}; there is {choice}"
+                raise wrong_at("watch", index, "check", says=says)
         return self
 
     def source(self, name: str) -> SourceFitting | None:

@@ -33,6 +33,7 @@ from gateway.bundles import Sealing
 from gateway.chat import Clerk, PlanAddress
 from gateway.codec import reader_of
 from gateway.desk import Desk
+from gateway.detectors import detectors_of
 from gateway.front import open_front
 from gateway.listening import Listening
 from gateway.subscribing import Customers
@@ -68,6 +69,7 @@ async def run(settings: Settings, address: str | None) -> None:
             reader=reader_of(client, settings.temporal_ui),
             sealing=Sealing(lambda: open_signer(settings, secrets, make=False), shelf),
             wall=wall_of(settings),
+            watch=detectors_of(client, books),
             console=console_of(settings, client.namespace),
             customers=customers_of(settings, secrets),
             warnings=chat.warnings,

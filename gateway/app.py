@@ -29,6 +29,7 @@ from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
 from gateway.desk import Picked, Rang, Row
+from gateway.detectors import Detectors, DetectorsPort
 from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
@@ -124,6 +125,7 @@ def create_app(
     reader: Reader | None = None,
     sealing: Sealing | None = None,
     wall: WallPort | None = None,
+    watch: DetectorsPort | None = None,
     console: str | None = None,
     warnings: Callable[[], Sequence[str]] = tuple,
     customers: Customers | None = None,
@@ -131,8 +133,8 @@ def create_app(
     """The gateway. `link_key` signs the links of pages and plans; without one they open nothing.
 
     `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
-    `console` where the Temporal UI shows the workflows of the namespace; without `customers` nobody subscribes.
-    `warnings` are told with the readiness.
+    `watch` tells of its detectors, `console` where the Temporal UI shows the workflows of the namespace; without
+    `customers` nobody subscribes. `warnings` are told with the readiness.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -155,6 +157,8 @@ def create_app(
     app.include_router(boards(desk, door, front, store, console))
     if wall:
         app.include_router(_locks(wall, door, front))
+    if watch:
+        app.include_router(_detectors(watch, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
         app.include_router(plans(desk, door, front, link_key))
@@ -333,6 +337,19 @@ def _locks(wall: WallPort, door: Doorkeeper, front: Front) -> APIRouter:
         """The wall of locks, of one system or of all: what closed incidents became, and what broke it since."""
         person_of(caller)
         return side_by_side(await wall(system))
+
+    return router
+
+
+def _detectors(watch: DetectorsPort, door: Doorkeeper, front: Front) -> APIRouter:
+    router = APIRouter(prefix="/detectors", tags=["watch"])
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+
+    @router.get("")
+    async def detectors(caller: looks, system: Id | None = None) -> Detectors:
+        """The watch, of one system or of all: what each detector sees, and how near it is to ringing."""
+        person_of(caller)
+        return await watch(system)
 
     return router
 

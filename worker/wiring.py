@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.bell import BellActivities
 from activities.checks import CheckActivities
 from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
@@ -29,16 +30,28 @@ from firestation.drivers.sieve import DetectSecretsSieve
 from firestation.drivers.store import open_store
 from firestation.hanging import wall_keys
 from firestation.links import Link, sign
-from firestation.ports import Bench, Criers, EvidenceStore, Herald, PublicPage, Secrets, Shelf, Signer
+from firestation.ports import (
+    AlarmBell,
+    Bench,
+    Criers,
+    EvidenceStore,
+    Herald,
+    PublicPage,
+    Secrets,
+    Shelf,
+    Signer,
+)
 from firestation.privacy import Cipher, Redactor
 from firestation.secrets import ReferenceSecrets, link_key, local_secret
 from firestation.settings import Settings
 from firestation.signers import open_signer
 from firestation.signing import PublicKey
 from firestation.version import build
+from worker.bell import own_bell
 from worker.leases import TemporalLeases
 from worker.public_page import kept_fresh, public_page
 from worker.subscribers import criers_of, herald_of
+from worker.watch import kept_watch
 from workflows.client import TASK_QUEUE
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
@@ -47,6 +60,7 @@ from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
 from workflows.subscribers import SubscriberTeller
 from workflows.wall import LockHanger
+from workflows.watch import Watch
 
 WORKFLOWS = [
     IncidentWorkflow,
@@ -56,6 +70,7 @@ WORKFLOWS = [
     PostmortemDrafter,
     PagePublisher,
     SubscriberTeller,
+    Watch,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
@@ -85,13 +100,15 @@ def incident_worker(
     page: PublicPage | None = None,
     criers: Criers | None = None,
     herald: Herald | None = None,
+    bell: AlarmBell | None = None,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
     """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
 
-    Without a `page` there is no public page; without `criers` and a `herald` nobody is told what stands there.
+    Without a `page` there is no public page, without `criers` and a `herald` nobody is told what stands there, and
+    without a `bell` what the watch finds is not rung.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks = LeverActivities(bench), CheckActivities(bench)
@@ -100,7 +117,7 @@ def incident_worker(
     postmortem = PostmortemActivities(store, shelf)
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
-    outside = PublicPageActivities(page, criers, herald)
+    outside, own = PublicPageActivities(page, criers, herald), BellActivities(bell)
     return Worker(
         client,
         task_queue=task_queue,
@@ -126,6 +143,7 @@ def incident_worker(
             wall.hang_lock,
             outside.publish,
             outside.tell_subscribers,
+            own.ring_bell,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -150,7 +168,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
         store = open_store(settings.evidence_store)
         signer = open_signer(settings, secrets)
         redactor = Redactor(DetectSecretsSieve(), local_secret(settings.signing_key.with_name("pseudonyms")))
-        async with kept_fresh(public_page(settings)) as page:
+        async with kept_fresh(public_page(settings)) as page, kept_watch(client, settings, TASK_QUEUE):
             yield incident_worker(
                 client,
                 bench,
@@ -166,6 +184,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 page=page,
                 criers=criers_of(client, settings),
                 herald=herald_of(settings, secrets),
+                bell=own_bell(settings, bench.kit),
                 tools=settings.tool_path,
             )
 

@@ -60,6 +60,8 @@ OPTIONS: dict[str, Options] = {
         start_to_close_timeout=timedelta(hours=6),
         schedule_to_close_timeout=timedelta(days=1),
     ),
+    # A bell that is away holds up the next look for no longer than this; that one rings again.
+    "ring_bell": _within(timedelta(seconds=30), QUICK),
     "prove_lock": _within(LONGEST_TRIAL, PATIENT),
     # A probe and a soak last as long as the runbook says; a dead worker is noticed by the heartbeat.
     "probe": Options(

@@ -20,9 +20,10 @@ from starlette.routing import Route
 from refund_agent import canaries, evals, library, metrics, safety
 from refund_agent.agent import Agent, TooManyError
 from refund_agent.answerer import TEMPLATES
-from refund_agent.calls import Problem, body_of, lever_name, match_of, request_of
+from refund_agent.calls import Problem, body_of, lever_name, match_of, moment_of, request_of
 from refund_agent.faults import Faults
 from refund_agent.levers import KINDS, Levers, MismatchError, WrongValueError
+from refund_agent.quality import quality
 
 OPEN_PATHS = frozenset({"/ask", "/metrics", "/healthz"})
 MOST_TRACES = 500
@@ -73,6 +74,7 @@ class Service:
             self._route("/prompt", "GET", self.read_prompt),
             self._route("/refunds", "GET", self.list_refunds),
             self._route("/usage", "GET", self.usage),
+            self._route("/quality", "GET", self.quality),
             self._route("/memory", "GET", self.read_memory),
             self._route("/config", "GET", self.config),
             self._route("/search", "GET", self.search),
@@ -248,6 +250,13 @@ class Service:
     def usage(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """What customers' requests have used in the last minute."""
         return JSONResponse(self.agent.usage())
+
+    def quality(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """What customers were answered from `since` to before `until`, counted."""
+        since, until = moment_of(call, "since"), moment_of(call, "until")
+        with self.agent.lock:
+            traces = list(self.agent.traces.values())
+        return JSONResponse(quality(traces, since, until))
 
     def read_memory(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """What is remembered for everybody; it should be nothing."""

@@ -1,6 +1,8 @@
 """What comes in over HTTP: bodies, names and numbers, or a problem that names the field."""
 
+import datetime as dt
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request as Call
@@ -52,6 +54,16 @@ def match_of(call: Call) -> int | None:
         return int(given.strip('"'))
     except ValueError:
         raise Problem(400, 'If-Match is a revision in quotes, like "3"') from None
+
+
+def moment_of(call: Call, name: str) -> dt.datetime:
+    """The time that this parameter of the query names."""
+    found = None
+    with suppress(ValueError):
+        found = dt.datetime.fromisoformat(call.query_params.get(name, ""))
+    if found is None or found.tzinfo is None:
+        raise Problem(422, f"{name} is a time such as 2026-12-24T18:00:00Z", field=name)
+    return found
 
 
 def request_of(body: Any, *, rehearsal: bool = False) -> Request:

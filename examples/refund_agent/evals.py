@@ -73,6 +73,8 @@ def run(agent: Agent) -> dict[str, Any]:
         "pass_ratio": ratio,
         "passed": passed_cases,
         "failed": len(cases) - passed_cases,
+        "total": len(cases),
+        "failing": [case["request_id"] for case in cases if not case["passed"]],
         "cases": cases,
         "canaries": flown,
         "symptoms": symptoms,

@@ -63,4 +63,5 @@ def agreement(version: str, *, drifted: bool = False) -> dict[str, Any]:
         verdict = judge(version, ruling, item, amount, drifted=drifted)["verdict"]
         cases.append({"item": item, "ruling": ruling, "label": label, "verdict": verdict})
     agreed = sum(case["label"] == case["verdict"] for case in cases)
-    return {"judge": version, "agreement": agreed / len(cases), "cases": cases}
+    counted = {"total": len(cases), "agreed": agreed, "agreement": agreed / len(cases)}
+    return {"judge": version, **counted, "cases": cases}

@@ -139,7 +139,7 @@ class Drivers:
         client: HttpClient | None = None,
         claims: Claims | None = None,
     ) -> None:
-        self._kit = Kit(client or stateless_client(), secrets, folder or Path(), claims)
+        self.kit = Kit(client or stateless_client(), secrets, folder or Path(), claims)
 
     async def __aenter__(self) -> Self:
         """Ready at once."""
@@ -153,7 +153,7 @@ class Drivers:
 
     async def aclose(self) -> None:
         """Close the shared connections; drivers built before can no longer be used."""
-        await self._kit.client.aclose()
+        await self.kit.client.aclose()
 
     def source(self, fitting: SourceFitting) -> Source:
         """The source."""
@@ -181,7 +181,7 @@ class Drivers:
         wrong = _wrong_config(made.config_model, fitting, (fitting.id,))
         if wrong:
             raise wrong[0]
-        return made(fitting, _config(made.config_model, fitting), self._kit)
+        return made(fitting, _config(made.config_model, fitting), self.kit)
 
 
 def problems(system: System) -> tuple[InvalidInput, ...]:

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, model_validator
 
-from firestation.alarm import SUBJECTS
+from firestation.alarm import MOST_SUBJECTS, SUBJECTS
 from firestation.board import Message, Receipt
 from firestation.drivers.exchange import Answer, Connection, Spot, ask, curl
 from firestation.drivers.harvest import harvest, one_line, stamp
@@ -37,7 +37,7 @@ from firestation.errors import (
     NotConfigured,
 )
 from firestation.evidence import Scope
-from firestation.expect import Expectation, JsonPath, judge
+from firestation.expect import MISSING, Expectation, JsonPath, judge, value_at
 from firestation.firebreak import Reading
 from firestation.model import Line, Model
 from firestation.ports import Artifact, ByHand, LockCase, Window
@@ -48,6 +48,7 @@ from firestation.system import (
     SnapshotItem,
     SourceFitting,
 )
+from firestation.watch.sample import Sample
 
 ONE_OF = {
     "request_ids": "request_id",
@@ -57,6 +58,8 @@ ONE_OF = {
     "queries": "query",
 }
 RACED = frozenset({409, 412})
+LONGEST_KEY, LONGEST_ID = 300, 2000
+NOTHING_COUNTED = Sample(n=0, good=0)
 
 
 class Keyed(Connection):
@@ -265,11 +268,24 @@ class Question(Request):
     allowed: ClassVar[frozenset[str]] = frozenset({"since", "until"})
 
 
+class SampleAt(Model):
+    """Where the answer says how many outcomes it looked at and how many were good, or the sum of their values.
+
+    `key` is what changes with every new sample, such as its time; `request_ids` a list of some that were not good.
+    """
+
+    n: JsonPath
+    good: JsonPath
+    key: JsonPath | None = None
+    request_ids: JsonPath | None = None
+
+
 class HttpCheckConfig(Connection):
-    """The request, and what must hold of its JSON answer: all of it."""
+    """The request, and what must hold of its JSON answer: all of it. `sample` is what the watch counts of it."""
 
     request: Question
     expect: tuple[Expectation, ...] = Field(min_length=1)
+    sample: SampleAt | None = None
 
 
 class HttpCheck:
@@ -283,15 +299,39 @@ class HttpCheck:
     async def measure(self, window: Window) -> Reading:
         """One reading; never raises one of our errors."""
         values: dict[str, JsonValue] = {"since": stamp(window.since), "until": stamp(window.until)}
+        sample: Sample | None = None
         try:
             async with asyncio.timeout(self.fitting.time_box.total_seconds()):
                 answer = await ask(self.kit, self.config, self.config.request, values)
             verdict, detail = judge(self.config.expect, answer.json())
+            sample = self._sample(answer.json())
+            if sample == NOTHING_COUNTED:
+                detail = f"{detail[:3900]}; the answer has nothing to count"
         except TimeoutError:
             verdict, detail = "inconclusive", f"no answer within the time box of {self.fitting.time_box}"
         except FirestationError as error:
             verdict, detail = "inconclusive", str(error)[:4000]
-        return Reading(check=self.fitting.id, verdict=verdict, detail=detail, at=datetime.now(UTC))
+        return Reading(
+            check=self.fitting.id, verdict=verdict, detail=detail, at=datetime.now(UTC), sample=sample
+        )
+
+    def _sample(self, data: JsonValue) -> Sample | None:
+        """What the answer counted; an empty sample when it should have and did not. None when it is not asked to."""
+        places = self.config.sample
+        if places is None:
+            return None
+        found = {name: value_at(data, path) for name, path in places if path is not None}
+        given = {name: each for name, each in found.items() if each is not MISSING and each is not None}
+        if "key" in given:
+            given["key"] = plain(given["key"])[:LONGEST_KEY] or None
+        named = given.pop("request_ids", None)
+        if isinstance(named, list):
+            ids = [each for each in named if isinstance(each, str) and 0 < len(each) <= LONGEST_ID]
+            given["request_ids"] = tuple(ids[:MOST_SUBJECTS])
+        try:
+            return Sample.model_validate(given)
+        except ValidationError:
+            return NOTHING_COUNTED
 
     def measure_by_hand(self) -> ByHand:
         """The question as a command; the span of time is left for the person to fill in."""

@@ -30,7 +30,7 @@ def test_the_example_files_are_good_and_fit_together() -> None:
     assert [dangling(page, system) for page in load_wall(WALL)] == [()] * len(load_wall(WALL))
     station = load_station(ROOT / "examples" / "station" / "station.yaml")
     assert station.escalation == ("ana", "ben")
-    assert [bell.id for bell in station.bells] == ["refund-eval", "alertmanager"]
+    assert [bell.id for bell in station.bells] == ["refund-eval", "alertmanager", "watch"]
 
 
 def test_lint_of_a_good_wall(run: Run) -> None:

@@ -26,6 +26,7 @@ from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
 from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
 from firestation.drivers.age import is_recipient
+from firestation.drivers.http import SampleAt
 from firestation.drivers.public_page.render import files
 from firestation.legal import CATALOGUE, Legal, LegalClock
 from firestation.lint import dangling, holes
@@ -54,6 +55,7 @@ from firestation.system import (
 )
 from firestation.tokens import Scope
 from firestation.verdict import CHECKS
+from firestation.watch.detector import SILENT, Detector, Rings
 from firestation.wording import FIELDS, Wording
 from tests.audit.forge import base, unpack
 from tests.docs.documents import DOCUMENTS, ROOT, blocks, commands, links
@@ -68,6 +70,7 @@ CHANNELS = ROOT / "docs/channels.md"
 SOURCES = ROOT / "docs/sources.md"
 TRACKERS = ROOT / "docs/trackers.md"
 LOCKS = ROOT / "docs/locks.md"
+WATCH = ROOT / "docs/watch.md"
 
 
 def name(document: Path) -> str:
@@ -259,8 +262,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
 
     Those of docs/public-page.md are run in tests/cli/test_subscribers.py, those of docs/authority.md in
     tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
-    those of docs/postmortem.md in tests/cli/test_postmortem.py, those
-    of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py and
+    those of docs/postmortem.md in tests/cli/test_postmortem.py, those of docs/audit.md in tests/audit/test_live.py, those
+    of docs/watch.md in tests/e2e/test_watch.py, and those of docs/locks.md in tests/e2e/test_locks.py and
     tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
@@ -279,6 +282,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/legal-clocks.md",
         "docs/postmortem.md",
         "docs/public-page.md",
+        "docs/watch.md",
     }
 
 
@@ -292,6 +296,19 @@ def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> 
     assert {each.driver for each in found} == set(REGISTRY["source"])
     rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_the_watch_is_taught_whole_on_the_system_that_it_teaches() -> None:
+    watch, sample = blocks(WATCH, "yaml")
+    data = yaml.safe_load((ROOT / "examples/refund_agent/system.yaml").read_text())
+    system = System.model_validate(data | yaml.safe_load(watch))
+    assert problems(system) == ()
+    told = set(_keys(data["watch"])) | set(_keys(yaml.safe_load(watch))) | set(_keys(yaml.safe_load(sample)))
+    parts: list[type[Model]] = [Detector, Rings, SampleAt]
+    for part in parts:
+        assert set(part.model_fields) <= told, part.__name__
+    assert system.watch[0].silence == timedelta(minutes=15)
+    assert SILENT in WATCH.read_text()
 
 
 def test_every_tracker_is_taught_with_a_configuration_that_its_driver_takes(tmp_path: Path) -> None:

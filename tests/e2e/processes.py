@@ -278,12 +278,17 @@ def write_station(
     agent: Agent,
     changes: Mapping[str, str] = SHORTER,
     system_changes: Mapping[str, str] | None = None,
+    *,
+    watch: bool = False,
 ) -> Path:
-    """The example's files with this agent's address, and with shorter times."""
+    """The example's files with this agent's address, and with shorter times; without its watch, unless it is asked for.
+
+    A test that lights a fire itself is not to be told of it by a look that happens to fall into it.
+    """
     config = state / "config"
     (config / "runbooks").mkdir(parents=True)
     shutil.copy(ROOT / "examples/station/station.yaml", config / "station.yaml")
-    (config / "system.yaml").write_text(system_text(agent, system_changes or {}))
+    (config / "system.yaml").write_text(system_text(agent, system_changes or {}, watch=watch))
     for file in (ROOT / "runbooks").glob("*.yaml"):
         text = file.read_text()
         for old, new in changes.items():
@@ -297,13 +302,15 @@ def write_station(
     return config
 
 
-def system_text(agent: Agent, changes: Mapping[str, str]) -> str:
-    """The example's system file for this agent."""
+def system_text(agent: Agent, changes: Mapping[str, str], *, watch: bool = False) -> str:
+    """The example's system file for this agent; without its watch, which would ring by itself, unless it is wanted."""
     text = (ROOT / "examples/refund_agent/system.yaml").read_text()
     for old, new in {"http://127.0.0.1:8500": agent.url, **changes}.items():
         assert old in text, f"the system file has no {old!r} to change"
         text = text.replace(old, new)
-    return text
+    whole, mark, _ = text.partition("\nwatch:\n")
+    assert mark, "the system file has no watch to leave out"
+    return text if watch else f"{whole}\n"
 
 
 @contextmanager
@@ -337,10 +344,11 @@ def a_station(
     more_systems: Mapping[str, str] | None = None,
     public_page: Path | None = None,
     ports: Sequence[int] = (),
+    watch: bool = False,
 ) -> Iterator[Station]:
     """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files, by name."""
     state.mkdir(parents=True)
-    config = write_station(state, agent, changes, system_changes)
+    config = write_station(state, agent, changes, system_changes, watch=watch)
     path = config / "station.yaml"
     for old, new in (station_changes or {}).items():
         assert old in path.read_text(), f"the station file has no {old!r} to change"

@@ -1,0 +1,174 @@
+"""The course of a detector: what it has seen until now, and what one look more makes of it. Time is an argument."""
+
+from datetime import timedelta
+from typing import NamedTuple, Self
+
+from pydantic import Field
+
+from firestation.alarm import MOST_SUBJECTS, Alarm
+from firestation.model import Id, Line, Model, Sha256, Text, Time
+from firestation.watch.baseline import EMPTY, Hour, with_more
+from firestation.watch.betting import Bets, bets, log_factor
+from firestation.watch.detector import SAME_HOUR, Detector
+from firestation.watch.sample import Sample
+from firestation.watch.words import fire_alarm, silence_alarm
+
+MOST_OWED = 10
+
+
+class Heard(Model):
+    """What came of one look: a sample, or none, and in words what the check said."""
+
+    sample: Sample | None = None
+    said: Text
+
+
+class Change(Model):
+    """The outcomes since things began to go wrong, if they did: `since` is the most likely moment (Page's CUSUM).
+
+    `log_likely` is how much likelier they are with half of the change that matters than without; 0 while they are not.
+    """
+
+    log_likely: float = 0.0
+    since: Time | None = None
+    n: int = 0
+    good: float = 0.0
+    request_ids: tuple[str, ...] = Field(default=(), max_length=MOST_SUBJECTS)
+
+
+class Course(Model):
+    """All that a detector knows. `definition` is the digest of what it was told to look at and how.
+
+    `until` is the end of its last window, `heard_at` of the last one in which it heard something. `good` of the last
+    sample and of the change are in the check's own unit. `owed` are alarms that the bell does not have yet.
+    """
+
+    definition: Sha256
+    system: Id
+    began: Time
+    until: Time
+    heard_at: Time
+    said: Text = "it has not looked yet"
+    key: str | None = None
+    last: Sample | None = None
+    bets: Bets = Bets()
+    change: Change = Change()
+    hours: tuple[Hour, ...] = ()
+    learning: bool = False
+    promise: float | None = None
+    rang_at: Time | None = None
+    silent_at: Time | None = None
+    incident: Line | None = None
+    owed: tuple[Alarm, ...] = ()
+
+    def rung(self, alarm: Alarm, incident: str | None) -> Self:
+        """The bell has it."""
+        return self.changed(
+            owed=tuple(each for each in self.owed if each.key != alarm.key),
+            incident=incident or self.incident,
+        )
+
+    def owing(self, alarm: Alarm) -> Self:
+        """The bell is to have it. Of many that it could not be given the newest are kept."""
+        return self.changed(owed=(*self.owed, alarm)[-MOST_OWED:])
+
+
+def fresh(detector: Detector, definition: str, system: str, now: Time) -> Course:
+    """The course of a detector that looks for the first time, at a window that ends now."""
+    hours = EMPTY if detector.promise == SAME_HOUR else ()
+    began = now - detector.every
+    return Course(definition=definition, system=system, began=began, until=began, heard_at=began, hours=hours)
+
+
+def look(course: Course, detector: Detector, heard: Heard, now: Time) -> Course:
+    """The course after the window that ends now. One that was counted already changes nothing."""
+    if now <= course.until:
+        return course
+    since, sample = course.until, heard.sample
+    if sample is not None and (sample.n == 0 or (sample.key and sample.key == course.key)):
+        sample = None
+    course = course.changed(until=now, said=heard.said)
+    if sample is None:
+        return _silent(course, detector, now)
+    course = course.changed(heard_at=now, silent_at=None, last=sample, key=sample.key)
+    if detector.promise is None:
+        return course
+    return _judged(course, detector, _Window(since, now), sample)
+
+
+class _Window(NamedTuple):
+    since: Time
+    until: Time
+
+
+def _silent(course: Course, detector: Detector, now: Time) -> Course:
+    """Nothing was heard. After too long that is an alarm of its own, and again after a while."""
+    if now - course.heard_at < detector.silence or _lately(course.silent_at, detector.again, now):
+        return course
+    alarm = silence_alarm(detector, course.system, course.heard_at, now, course.said)
+    return course.changed(silent_at=now).owing(alarm)
+
+
+def _judged(course: Course, detector: Detector, window: _Window, sample: Sample) -> Course:
+    good = detector.scaled(sample.n, sample.good)
+    promise = detector.scaled_promise()
+    if promise is None:
+        hour = course.hours[window.since.hour]
+        promise = 0.0 if window.until - course.began <= detector.learn else hour.promise()
+        if promise == 0 or hour.n < detector.minimum:
+            hours = with_more(course.hours, window.since.hour, sample.n, good)
+            return course.changed(hours=hours, learning=True, promise=None)
+    matters = min(detector.scaled_matters(), promise / 2)
+    course = course.changed(
+        learning=False,
+        promise=detector.unscaled(promise),
+        bets=course.bets.after(promise, matters, sample.n, good),
+        change=_changed(course.change, window, sample, _likely(promise, matters, sample.n, good)),
+    )
+    return _rung(course, detector, window)
+
+
+def _likely(promise: float, matters: float, n: int, good: float) -> float:
+    return log_factor(promise, bets(promise, matters)[0], n, good)
+
+
+def _changed(before: Change, window: _Window, sample: Sample, likely: float) -> Change:
+    log_likely = before.log_likely + likely
+    if log_likely <= 0:
+        return Change()
+    newest = dict.fromkeys((*sample.request_ids, *before.request_ids))
+    return Change(
+        log_likely=log_likely,
+        since=before.since or window.since,
+        n=before.n + sample.n,
+        good=before.good + sample.good,
+        request_ids=tuple(newest)[:MOST_SUBJECTS],
+    )
+
+
+def _rung(course: Course, detector: Detector, window: _Window) -> Course:
+    """Ring when the bets have come far enough and enough was seen; then they begin anew."""
+    found, change = course.bets.log_m, course.change
+    if found is None or found < detector.log_threshold or change.n < detector.minimum:
+        return course
+    course = course.changed(bets=Bets(), change=Change())
+    if _lately(course.rang_at, detector.again, window.until):
+        return course
+    assert change.since is not None
+    assert course.promise is not None
+    alarm = fire_alarm(
+        detector,
+        course.system,
+        n=change.n,
+        good=change.good,
+        promise=course.promise,
+        log_m=found,
+        since=change.since,
+        until=window.until,
+        request_ids=change.request_ids,
+    )
+    return course.changed(rang_at=window.until).owing(alarm)
+
+
+def _lately(at: Time | None, again: timedelta, now: Time) -> bool:
+    return at is not None and now - at < again

@@ -1,0 +1,96 @@
+"""The watch as people see it: each detector of the book, and the result of its last look, which Temporal keeps."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+from pydantic import ValidationError
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.errors import Unreachable
+from firestation.model import Model
+from firestation.watch.course import Course
+from firestation.watch.view import DetectorView, view
+from gateway.book import Books
+from workflows import messages
+from workflows.watch import schedule_id
+
+log = structlog.get_logger()
+
+
+class Detectors(Model):
+    """The answer to a look at the watch."""
+
+    detectors: tuple[DetectorView, ...]
+
+
+DetectorsPort = Callable[[str | None], Awaitable[Detectors]]
+"""What the route asks: the detectors of one system, or of all."""
+
+
+def detectors_of(client: Client, books: Books) -> DetectorsPort:
+    """How the watch is looked at. Raises `Unreachable` when Temporal does not answer."""
+
+    async def looked(system: str | None) -> Detectors:
+        book = await books.latest()
+        wanted = [
+            (each.system, detector)
+            for each in book.systems.values()
+            if system in {None, each.system}
+            for detector in each.watch
+        ]
+        try:
+            courses = await asyncio.gather(
+                *(_course(client, book.station.station, schedule_id(name, each.id)) for name, each in wanted)
+            )
+        except RPCError as error:
+            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        now = datetime.now(UTC)
+        shown = (view(name, each, course, now) for (name, each), course in zip(wanted, courses, strict=True))
+        return Detectors(detectors=tuple(shown))
+
+    return looked
+
+
+async def _course(client: Client, station: str, name: str) -> Course | None:
+    """What the last look that has ended knows; None when none has, or it is another station's."""
+    try:
+        found = await client.get_schedule_handle(name).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if (await found.memo()).get(messages.STATION) != station:
+        return None
+    for each in reversed(found.info.recent_actions):
+        action = each.action
+        if isinstance(action, ScheduleActionExecutionStartWorkflow):
+            course = await _result(client, action)
+            if course is not None:
+                return course
+    return None
+
+
+async def _result(client: Client, action: ScheduleActionExecutionStartWorkflow) -> Course | None:
+    handle = client.get_workflow_handle(
+        action.workflow_id, run_id=action.first_execution_run_id, result_type=Course
+    )
+    try:
+        if (await handle.describe()).status is not WorkflowExecutionStatus.COMPLETED:
+            return None
+        found: Course = await handle.result()
+    except (ValidationError, WorkflowFailureError) as error:
+        log.warning("a look of the watch cannot be read", workflow=action.workflow_id, problem=str(error))
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:  # forgotten since
+            return None
+        raise
+    return found
