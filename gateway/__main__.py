@@ -1,4 +1,4 @@
-"""`python -m gateway`: the alarm bell and the captain's API. It keeps nothing; start as many as you like."""
+"""`python -m gateway`: the alarm bell and the captain's API. It keeps only its spool; start as many as you like."""
 
 import argparse
 import asyncio
@@ -26,6 +26,8 @@ from gateway.bundles import Sealing
 from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.front import open_front
+from gateway.ringing import Ringing
+from gateway.spool import Spool
 from workflows.client import connect, forward_logs
 
 log = structlog.get_logger()
@@ -44,8 +46,9 @@ async def run(settings: Settings, address: str | None) -> None:
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
     shelf = open_shelf(settings.evidence_store, "evidence store")
+    ringing = Ringing(client, books, Spool(settings.spool_file), settings.coalesce)
     app = create_app(
-        Desk(client, books, settings.coalesce),
+        Desk(client, books, ringing),
         door,
         open_store(settings.evidence_store),
         front,
@@ -65,7 +68,11 @@ async def run(settings: Settings, address: str | None) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
-    await uvicorn.Server(config).serve()
+    await ringing.resume()
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        await ringing.close()
 
 
 def console_of(settings: Settings, namespace: str) -> str | None:

@@ -29,13 +29,14 @@ from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
-from gateway.desk import Rang, Row
+from gateway.desk import Row
 from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
 from gateway.pages import STATIC
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install, unusable
+from gateway.ringing import Health, Rang, Spooled
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
 
@@ -55,14 +56,15 @@ KeyHeader = Annotated[
 class DeskPort(Protocol):
     """What the routes ask of the desk."""
 
-    async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer: ...  # noqa: D102
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
     async def whole_digest(self, incident: str, prefix: str) -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
-    async def ready(self) -> bool: ...  # noqa: D102
+    async def health(self) -> Health: ...  # noqa: D102
+    async def held(self) -> Spooled: ...  # noqa: D102
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
     async def version(self, incident: str) -> str: ...  # noqa: D102
 
@@ -220,10 +222,11 @@ def _health(desk: DeskPort) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        """The gateway can do its work: Temporal answers."""
-        if await desk.ready():
-            return JSONResponse({"status": "ready"})
-        return Problem(503, "not ready", "Temporal does not answer").response({"Retry-After": "2"})
+        """The gateway can take alarms. It is `ready` when it can do all else too: Temporal answers."""
+        health = await desk.health()
+        if health.status == "down":
+            return Problem(503, "not ready", health.detail).response({"Retry-After": "2"})
+        return JSONResponse(health.model_dump(mode="json", exclude_none=True))
 
     return router
 
@@ -233,31 +236,45 @@ def _alarms(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
     authenticated = Annotated[Caller, Depends(_caller(door, front, Scope.RING))]
 
     @router.post("/alertmanager", status_code=202)
-    async def alertmanager(request: Request, caller: authenticated) -> Bell:
+    async def alertmanager(
+        request: Request, caller: authenticated, idempotency_key: KeyHeader = None
+    ) -> Bell:
         """A notification of Prometheus Alertmanager, version 4."""
         if caller.kind != "bell":
             raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
         alarms, errors = from_alertmanager(await _json(request), caller.name)
-        return await _ring(desk, alarms, list(errors))
+        return await _ring(desk, alarms, list(errors), idempotency_key)
 
     @router.post("/generic", status_code=202)
-    async def generic(request: Request, caller: authenticated) -> Bell:
+    async def generic(request: Request, caller: authenticated, idempotency_key: KeyHeader = None) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
         source = caller.name if caller.kind == "bell" else "person"
-        return await _ring(desk, (from_generic(await _json(request), source),), [])
+        return await _ring(desk, (from_generic(await _json(request), source),), [], idempotency_key)
+
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+
+    @router.get("/spool")
+    async def spool(caller: looks) -> Spooled:
+        """What this gateway is still to tell Temporal, and what it could not tell."""
+        person_of(caller)
+        return await desk.held()
 
     return router
 
 
 async def _ring(
-    desk: DeskPort, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]
+    desk: DeskPort,
+    alarms: tuple[Alarm, ...],
+    errors: list[InvalidInput | NotConfigured],
+    delivery: str | None = None,
 ) -> Bell:
     """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
 
-    A desk that is out of reach is an error at once: the alert system sends the whole notification again.
+    A desk that can keep nothing is an error at once: the alert system sends the whole notification again, and what was
+    kept of it is known by its `delivery`.
     """
     shown = []
-    answers = await asyncio.gather(*(desk.ring(alarm) for alarm in alarms), return_exceptions=True)
+    answers = await asyncio.gather(*(desk.ring(alarm, delivery) for alarm in alarms), return_exceptions=True)
     for alarm, rang in zip(alarms, answers, strict=True):
         if isinstance(rang, InvalidInput | NotConfigured):
             log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(rang))
