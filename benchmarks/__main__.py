@@ -4,18 +4,20 @@ history   what one incident costs in Temporal's history, and how that grows with
 firebreak how long from a decision to its effect, beside a bare script (docs/levers.md)
 snapshot  how long until the evidence is sealed, and how much memory a big artifact takes (docs/evidence.md)
 audit     how long the audit of a thousand incidents takes, beside the bare Replayer (docs/audit.md)
+storm     how many alarms a second are acknowledged, and that none is lost or counted twice (docs/storms.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import audit, firebreak, history, snapshot
+from benchmarks import audit, firebreak, history, snapshot, storm
 
 ALL: dict[str, Callable[[], None]] = {
     "history": history.main,
     "firebreak": firebreak.main,
     "snapshot": snapshot.main,
     "audit": audit.main,
+    "storm": storm.main,
 }
 
 

@@ -7,9 +7,10 @@ import typer
 from rich.text import Text
 
 from cli.desk import As, Desk, Json
-from cli.plain import plain
-from cli.show import command
+from cli.plain import SHORT, plain
+from cli.show import BAD, command
 from firestation.errors import InvalidInput
+from firestation.model import count
 
 Labels = Annotated[
     list[str] | None,
