@@ -170,7 +170,7 @@ async def _measure(house: House) -> int:
 
 
 async def _raw(client: Client) -> float:
-    """Signals with start a second that the same server takes from as many connections, of a workflow that nobody has."""
+    """Signals with start a second that the same server takes from as many connections; nobody runs them."""
     say(f"{RAW:,} raw signals with start ...")
     numbers = iter(range(RAW))
 

@@ -124,7 +124,7 @@ class Pump:
 
     async def _once(self, incident: str, lane: _Lane) -> None:
         lane.woken.clear()
-        batch = self.spool.frozen(incident)
+        batch = await self.spool.on_its_way(incident)
         if batch is None:
             if not self.spool.forming(incident):
                 lane.empty.set()

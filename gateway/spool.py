@@ -184,6 +184,10 @@ class Spool:
         """Whether something waits for this incident."""
         return incident in self._lanes
 
+    async def on_its_way(self, incident: str) -> Frozen | None:
+        """The same as `frozen`, by the file: after a write that failed the mirror may hold what the file does not."""
+        return await self._do(lambda: self.frozen(incident))
+
     def frozen(self, incident: str) -> Frozen | None:
         """What is on its way to this incident."""
         lane = self._lanes.get(incident)

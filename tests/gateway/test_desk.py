@@ -1,7 +1,7 @@
 """The desk on a real server: what joins, what is a repeat, what a list shows, and how a history grows."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -24,6 +24,7 @@ from firestation.severity import Severity
 from firestation.state import Phase
 from gateway.book import Book
 from gateway.desk import Desk
+from gateway.spool import Left
 from gateway.tasks import TaskList
 from tests.gateway.conftest import Standing
 from tests.gateway.desks import a_desk
@@ -132,6 +133,31 @@ async def test_a_storm_costs_the_history_a_few_updates_and_its_counts_are_true(
     grown = (await events(desk, incident))[len(before) :]
     assert sum(name.startswith("workflow_execution_update_accepted") for name in grown) <= 12
     assert not [name for name in grown if "activity" in name or "timer" in name]
+
+
+async def test_what_was_told_and_not_noted_is_counted_once_whatever_page_is_turned(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await desks()
+    spool, noted = desk.ringing.spool, desk.ringing.spool.done
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await told(desk, incident)
+    lost: list[str] = []
+
+    async def died(name: str, left: Iterable[Left] = ()) -> None:
+        if len(lost) < 2:
+            lost.append(name)
+            await desk.client.get_workflow_handle(name).signal(messages.TURN_PAGE)
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(name, left)
+
+    monkeypatch.setattr(spool, "done", died)
+    for number in range(5):
+        await desk.ring(alarm("k1").changed(summary=f"the {number}th"))
+    await told(desk, incident)
+    assert len(lost) == 2
+    assert [each.times for each in (await desk.picture(incident)).alarms] == [6]
 
 
 async def test_what_rings_again_is_told_after_a_while_by_itself(stage: Stage, desks: Opening) -> None:
