@@ -6,12 +6,13 @@ snapshot  how long until the evidence is sealed, and how much memory a big artif
 board     what its pages cost, of 500 open incidents and with 200 viewers of one (docs/board.md)
 audit     how long the audit of a thousand incidents takes, beside the bare Replayer (docs/audit.md)
 watch     how often the watch rings falsely, and how long a drop takes to be seen, simulated (docs/watch.md)
+storm     how many alarms a second are acknowledged, and that none is lost or counted twice (docs/storms.md)
 """
 
 import argparse
 from collections.abc import Callable
 
-from benchmarks import audit, board, firebreak, history, snapshot, watch
+from benchmarks import audit, board, firebreak, history, snapshot, storm, watch
 
 ALL: dict[str, Callable[[], None]] = {
     "history": history.main,
@@ -20,6 +21,7 @@ ALL: dict[str, Callable[[], None]] = {
     "board": board.main,
     "audit": audit.main,
     "watch": watch.main,
+    "storm": storm.main,
 }
 
 

@@ -7,9 +7,10 @@ import typer
 from rich.text import Text
 
 from cli.desk import As, Desk, Json
-from cli.plain import plain
-from cli.show import command
+from cli.plain import SHORT, plain
+from cli.show import BAD, command
 from firestation.errors import InvalidInput
+from firestation.model import count
 
 Labels = Annotated[
     list[str] | None,
@@ -86,11 +87,46 @@ def ring(
         desk.answer(answer)
         return
     for each in answer["incidents"]:
-        word = "opened" if each.get("new") else "joined"
+        word = "this rang already:" if each.get("coalesced") else "rings"
         desk.console.print(Text(f"{word} {plain(each.get('incident', '?'), 100)}"), soft_wrap=True)
         command(desk.console, f"firestation show {each.get('incident', 'INCIDENT')}")
     for each in answer.get("ignored") or []:
         desk.console.print(Text(f"ignored: {plain(each)}"), soft_wrap=True)
+
+
+WHY = {"orphan": "ALL-CLEAR WITHOUT A FIRE", "late": "TOO LATE", "refused": "REFUSED"}
+
+
+def spool(ctx: typer.Context, *, who: As = None, as_json: Json = False) -> None:
+    """Show which alarms the gateway is still to tell Temporal, and which it could not tell: none is dropped.
+
+    Example:
+      firestation spool
+      firestation spool --json
+
+    Next: repeats are told by themselves, all else once Temporal answers; what was refused says what to mend.
+    """
+    desk = Desk.of(ctx, who, as_json=as_json)
+    found = desk.gateway().spool()
+    if desk.json:
+        desk.answer(found)
+        return
+    if found.get("trouble"):
+        desk.console.print(
+            Text(f"CANNOT BE TOLD NOW: {plain(found['trouble'], SHORT)}", style=BAD), soft_wrap=True
+        )
+    for each in found["waiting"]:
+        line = f"{plain(each['incident'], 100)}: {count(each['alarms'], 'alarm')} since {plain(each['since'], 40)}"
+        desk.console.print(Text(f"waits  {line}"), soft_wrap=True)
+    for each in found["untold"]:
+        what = (
+            f"{plain(each['alarm'], 100)} from {plain(each['source'], 64)} for {plain(each['incident'], 100)}"
+        )
+        rang = f"{count(each['times'], 'time')}, last {plain(each['last_at'], 40)}"
+        why = WHY.get(each["why"], plain(each["why"], 40))
+        desk.console.print(Text(f"{why}: {what}, {rang}: {plain(each['reason'], SHORT)}"), soft_wrap=True)
+    if not (found["waiting"] or found["untold"]):
+        desk.console.print("Temporal has every alarm that this gateway has taken.")
 
 
 def labelled(labels: list[str] | None) -> dict[str, str]:

@@ -197,6 +197,13 @@ class Gateway:
             raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
         return answer
 
+    def spool(self) -> dict[str, Any]:
+        """What this gateway is still to tell Temporal, and what it could not tell."""
+        answer = self._ask("GET", "/alarms/spool")
+        if not isinstance(answer, dict) or not {"waiting", "untold"} <= set(answer):
+            raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
+        return answer
+
     def ready(self) -> bool:
         """Whether the station takes alarms now."""
         try:

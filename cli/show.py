@@ -143,13 +143,13 @@ def _head(console: Console, seen: Picture) -> None:
     if seen.severity is None and seen.guidance and seen.phase not in ENDS:
         say(console, Text.assemble(("how bad? ", ASK), plain(seen.guidance, 600)))
     for rung in seen.alarms:
-        times = f" ({rung.times} times)" if rung.times > 1 else ""
-        say(
-            console,
-            Text(
-                f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{times}: {plain(rung.alarm.summary, 600)}"
-            ),
-        )
+        often = f" ({rung.often})" if rung.times > 1 else ""
+        what = f"alarm {rung.alarm.status}: {plain(rung.alarm.name)}{often}: {plain(rung.alarm.summary, 600)}"
+        say(console, Text(what))
+        if rung.flapping:
+            say(console, Text(f"{plain(rung.alarm.name)} {rung.flapping}", style=ASK))
+    if seen.beyond:
+        say(console, Text(f"other alarms, such as {plain(seen.beyond.alarm.name)}: {seen.beyond.often}"))
 
 
 def _severity(seen: Picture) -> Iterator[Text]:

@@ -1,14 +1,19 @@
 """The alarm: one signal that something may be wrong, normalized from any source."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from firestation.model import Id, Line, Model, Plain, Text, Time, canonical_json
+from firestation.model import Id, Line, Model, Plain, Text, Time, canonical_json, wrong_at
 
 MOST_TOGETHER = 100
 """Alarms in one delivery; far below what Temporal takes as one payload."""
+
+MOST_KINDS = 50
+"""So many different alarms of one fire are kept as they are; of the others there is a sample, and a count."""
+
+Status = Literal["firing", "resolved"]
 
 SUBJECTS = ("request_ids", "trace_ids", "tenants", "users", "queries")
 """What an alarm may say it is about; evidence is asked for by these."""
@@ -29,7 +34,7 @@ class Alarm(Model):
     key: str = Field(min_length=1, max_length=300)
     system: Id
     name: Line
-    status: Literal["firing", "resolved"] = "firing"
+    status: Status = "firing"
     summary: Text
     started_at: Time
     labels: dict[Plain, Plain] = Field(default_factory=dict, max_length=64)
@@ -47,10 +52,45 @@ class Alarm(Model):
         return f"{self.source}/{self.key}/{self.status}"
 
 
+class Tally(Model):
+    """How often an alarm rang that is told once for many times, by the clock of the gateway that took it.
+
+    `began`: its status when it rang first; `changes`: how often its status changed after that. With `others` the alarm
+    is a sample: it stands for different ones, which are counted together.
+    """
+
+    times: int = Field(ge=1)
+    first_at: Time
+    last_at: Time
+    began: Status = "firing"
+    changes: int = Field(default=0, ge=0)
+    others: bool = False
+
+
+class Batch(Model):
+    """What one spool tells one incident at once. Numbers of a spool only grow: what was told is known by them."""
+
+    spool: Id
+    number: int = Field(ge=1)
+
+
 class Alarms(Model):
-    """Alarms of one incident that are told to it together, in the order in which they came."""
+    """Alarms of one incident that are told to it together, in the order in which they came.
+
+    `tallies`, where there are any, are one for each alarm. A `batch` that comes twice is counted once.
+    """
 
     alarms: tuple[Alarm, ...] = Field(min_length=1, max_length=MOST_TOGETHER)
+    tallies: tuple[Tally, ...] = Field(default=(), exclude_if=lambda value: value == ())
+    batch: Batch | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if self.tallies and len(self.tallies) != len(self.alarms):
+            raise wrong_at(
+                "tallies", says=f"{len(self.tallies)} tallies do not go with {len(self.alarms)} alarms"
+            )
+        return self
 
 
 def incident_id(alarm: Alarm, fire_labels: tuple[str, ...]) -> str:

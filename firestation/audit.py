@@ -232,8 +232,9 @@ class Auditor:
 
     def _heard(self, step: Step) -> None:
         if step.name == "ring":
-            for alarm in Alarms.model_validate(step.given).alarms:
-                self._happened(record.Rang(at=step.at, alarm=alarm))
+            told = Alarms.model_validate(step.given)
+            for event in () if self.incident.counted(told.batch) else record.rung(told, step.at):
+                self._happened(event)
         if step.name not in ACTS:
             return
         try:

@@ -6,6 +6,7 @@ from functools import reduce, singledispatch
 from firestation import cadence, record, recurrence
 from firestation.acts import Approve, Lift
 from firestation.aftermath import unopened
+from firestation.alarm import MOST_KINDS, Alarm, Tally
 from firestation.board import Message
 from firestation.captaincy import left
 from firestation.clock import Deadline, Milestone
@@ -17,7 +18,7 @@ from firestation.model import Model, without
 from firestation.notices import Notice, notices
 from firestation.record import Event, Opened, Record
 from firestation.severity import propose
-from firestation.state import Duty, Incident, Page, Parcel, Rung
+from firestation.state import Beyond, Duty, Incident, Page, Parcel, Rung
 
 MOST_DOUBLINGS = 6
 """Whoever does not answer is asked less and less often: weeks of silence must not fill the record."""
@@ -118,12 +119,41 @@ def _apply(event: Model, incident: Incident) -> Incident:  # noqa: ARG001 - the 
 
 @_apply.register
 def _(event: record.Rang, incident: Incident) -> Incident:
+    tally = event.tally or Tally(times=1, first_at=event.at, last_at=event.at, began=event.alarm.status)
+    if event.batch:
+        batches = {**incident.batches, event.batch.spool: event.batch.number}
+        incident = incident.changed(batches=batches)
     known = next((each for each in incident.rung if each.alarm.key == event.alarm.key), None)
+    if tally.others or (known is None and len(incident.rung) >= MOST_KINDS and incident.since(5)):
+        return incident.changed(beyond=_beyond(incident.beyond, event.alarm, tally))
     if known is None:
-        rung = Rung(alarm=event.alarm, first_at=event.at, last_at=event.at)
+        rung = Rung(
+            alarm=event.alarm,
+            first_at=tally.first_at,
+            last_at=tally.last_at,
+            times=tally.times,
+            changes=tally.changes,
+        )
         return incident.changed(rung=(*incident.rung, rung))
-    again = known.changed(alarm=event.alarm, last_at=event.at, times=known.times + 1)
+    turned = tally.changes + (known.alarm.status != tally.began)
+    again = known.changed(
+        alarm=event.alarm,
+        first_at=min(known.first_at, tally.first_at),
+        last_at=max(known.last_at, tally.last_at),
+        times=known.times + tally.times,
+        changes=known.changes + turned if incident.since(5) else 0,
+    )
     return incident.changed(rung=tuple(again if each is known else each for each in incident.rung))
+
+
+def _beyond(before: Beyond | None, alarm: Alarm, tally: Tally) -> Beyond:
+    if before is None:
+        return Beyond(alarm=alarm, first_at=tally.first_at, last_at=tally.last_at, times=tally.times)
+    return before.changed(
+        first_at=min(before.first_at, tally.first_at),
+        last_at=max(before.last_at, tally.last_at),
+        times=before.times + tally.times,
+    )
 
 
 @_apply.register

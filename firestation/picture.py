@@ -24,7 +24,7 @@ from firestation.record import Event, Record
 from firestation.recurrence import told
 from firestation.seconding import NOBODY, Waits, good, waits
 from firestation.severity import Declaration, Proposal, Severity
-from firestation.state import Duty, Incident, Page, Phase, Rung, Tenure, Waiver
+from firestation.state import Beyond, Duty, Incident, Page, Phase, Rung, Tenure, Waiver
 from firestation.steps import FirebreakStep, ManualStep, Turn
 from firestation.timeline import Moment, moments
 from firestation.wall import Recall
@@ -73,6 +73,7 @@ class Picture(Model):
     opened_at: Time
     as_of: Time
     alarms: tuple[Rung, ...]
+    beyond: Beyond | None = None
     deadlines: tuple[Deadline, ...]
     sealed: Sealed | None
     supplements: tuple[Sealed, ...]

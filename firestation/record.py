@@ -4,13 +4,14 @@ The state of an incident is a fold of its record and nothing else. The live work
 the auditor makes the same record again from the raw Temporal history. Each event says what it is made of there.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from firestation.acts import Act
 from firestation.after_action import LockProof, SoakReport, Ticket
-from firestation.alarm import Alarm
+from firestation.alarm import Alarm, Alarms, Batch, Tally
 from firestation.authority import Roster
 from firestation.board import Audience, Message, Receipt, Word, WordDraft
 from firestation.clock import Milestone
@@ -66,10 +67,24 @@ class Opened(_Event):
 
 
 class Rang(_Event):
-    """An alarm joined. From the update or signal `ring`."""
+    """An alarm joined. From the update or signal `ring`.
+
+    `tally`: it rang more than once before it was told, or stands for others. `batch`: what it was told with.
+    """
 
     kind: Literal["rang"] = "rang"
     alarm: Alarm
+    tally: Tally | None = Field(default=None, exclude_if=lambda value: value is None)
+    batch: Batch | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+def rung(alarms: Alarms, at: datetime) -> tuple[Rang, ...]:
+    """What alarms that are told together are on the record."""
+    tallies = alarms.tallies or (None,) * len(alarms.alarms)
+    return tuple(
+        Rang(at=at, alarm=alarm, tally=tally, batch=alarms.batch)
+        for alarm, tally in zip(alarms.alarms, tallies, strict=True)
+    )
 
 
 class Acted(_Event):

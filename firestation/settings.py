@@ -36,6 +36,9 @@ class Settings(Model):
     `history_keys` is the folder of the keys that histories are encrypted with; without one they are not. `temporal_ui`
     is the address of the Temporal UI as a browser has it: its pages may ask the gateway to decrypt, for who may read.
 
+    `spool` is the SQLite file in which a gateway keeps every alarm until Temporal has it; each gateway has its own, on
+    a disk of its machine. `coalesce` is how long the repeats of an alarm gather at first, before they are told.
+
     `lock_tools` is where the worker finds the tools in which locks are written (pytest, deepeval, promptfoo, inspect,
     and the node that promptfoo runs on): folders with a colon between them. Without it, or what is not there, they are
     looked for beside the worker's own Python and on the PATH.
@@ -66,6 +69,7 @@ class Settings(Model):
     link_key: SecretReference | None = None
     history_keys: Path | None = None
     temporal_ui: Origin | None = None
+    spool: Path | None = None
     lock_tools: str | None = None
     public_page: str | None = None
     public_page_url: Address | None = None
@@ -110,6 +114,11 @@ class Settings(Model):
     def subscriber_store(self) -> str:
         """Where subscribers are kept, encrypted: a folder or a URL."""
         return self.subscribers or str(self.state / "subscribers")
+
+    @property
+    def spool_file(self) -> Path:
+        """Where a gateway keeps alarms until Temporal has them."""
+        return self.spool or self.state / "spool" / "alarms.sqlite"
 
     @property
     def signing_key(self) -> Path:

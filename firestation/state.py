@@ -11,14 +11,14 @@ from typing import Literal
 from pydantic import Field
 
 from firestation.after_action import Attestation, LockProof, Ticket
-from firestation.alarm import Alarm
+from firestation.alarm import Alarm, Batch
 from firestation.board import Audience, Entry, Held, LateWord, Message, Word, WordDraft
 from firestation.clock import Deadline, Milestone
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import HOLDING, UNDERWAY, Firebreak, Lease, Reading
 from firestation.fitting import Telling
 from firestation.legal import LegalRun
-from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time
+from firestation.model import Id, Keys, Line, Model, Sha256, Text, Time, show_duration
 from firestation.pagers import Pager
 from firestation.record import Brief
 from firestation.severity import Assessment, Axis, Declaration, Proposal, Severity, Weighing, propose
@@ -45,13 +45,50 @@ ENDS = frozenset({Phase.CLOSED, Phase.DISMISSED, Phase.MERGED})
 """The phases in which an incident is over."""
 
 
+FLAPS = 3
+"""An alarm whose status has changed so often flaps; before that it has ended, and perhaps come back."""
+
+
 class Rung(Model):
-    """One alarm on the record, with its last status and how often it joined."""
+    """One alarm on the record, with its last status, how often it rang, and how often its status changed."""
 
     alarm: Alarm
     first_at: Time
     last_at: Time
     times: int = 1
+    changes: int = Field(default=0, exclude_if=lambda value: value == 0)
+
+    @property
+    def often(self) -> str:
+        """How often it rang, and from when to when."""
+        return _often(self.times, self.first_at, self.last_at)
+
+    @property
+    def flapping(self) -> str | None:
+        """That it flaps, in words; None when it does not."""
+        if self.changes < FLAPS:
+            return None
+        return f"flaps: {self.changes} changes in {show_duration(self.last_at - self.first_at)}"
+
+
+class Beyond(Model):
+    """How often alarms rang that are not kept one by one, since there are too many of them; one as a sample."""
+
+    alarm: Alarm
+    first_at: Time
+    last_at: Time
+    times: int
+
+    @property
+    def often(self) -> str:
+        """How often they rang, and from when to when."""
+        return _often(self.times, self.first_at, self.last_at)
+
+
+def _often(times: int, first_at: datetime, last_at: datetime) -> str:
+    if times == 1:
+        return f"rang at {first_at:%H:%M:%S} UTC"
+    return f"rang {times:,} times, first {first_at:%H:%M:%S}, last {last_at:%H:%M:%S} UTC"
 
 
 class Waiver(Model):
@@ -140,7 +177,8 @@ class Incident(Model):
     `freed`: the levers whose position we read is worth nothing any more, and why; it is read anew before they move
     and before a step that moves them is put to the captain again. `changes`: how often what a lock is proved on has
     changed, by a lever or by another runbook; `lock_changes`: how often it had when the lock was last tried.
-    `weighed_at`: when its weight, or the runbook, changed last.
+    `weighed_at`: when its weight, or the runbook, changed last. `beyond`: what rang besides `rung`; `batches`: the last
+    batch of each spool that was counted.
     """
 
     brief: Brief
@@ -149,6 +187,8 @@ class Incident(Model):
     now: Time
     predecessor: str | None = None
     rung: tuple[Rung, ...] = ()
+    beyond: Beyond | None = None
+    batches: dict[Id, int] = {}
     deadlines: tuple[Deadline, ...] = ()
     captain: Id | None = None
     tenures: tuple[Tenure, ...] = ()
@@ -409,6 +449,10 @@ class Incident(Model):
         if self.latest(step.id) or step.id in self.skipped or self.stopped_by:
             return True
         return self.turn(step)[0] is Turn.NOT_CALLED_FOR
+
+    def counted(self, batch: Batch | None) -> bool:
+        """Whether this batch of alarms is on the record already: its answer was lost, and it came again."""
+        return batch is not None and batch.number <= self.batches.get(batch.spool, 0)
 
     def turn(self, step: Step) -> tuple[Turn, str]:
         """Whether it is the turn of a step of the runbook, and why not."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from firestation import acts, record
 from firestation.acts import Act
+from firestation.alarm import Tally
 from firestation.board import TO
 from firestation.model import Line, Model, Text, Time, count
 from firestation.record import Event, Record
@@ -56,13 +57,26 @@ def tell(event: Event, declared: Severity | None = None) -> str:
     return _tell(event, declared)[:LONGEST]
 
 
+def _often(tally: Tally | None) -> str:
+    """That an alarm rang more than once before it was told."""
+    if tally is None or tally.times == 1:
+        return ""
+    turned = f", {count(tally.changes, 'change')}" if tally.changes else ""
+    others = " with others" if tally.others else ""
+    return (
+        f" ({tally.times:,} times{others}, {tally.first_at:%H:%M:%S} to {tally.last_at:%H:%M:%S} UTC{turned})"
+    )
+
+
 def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR0912 - one short sentence for each kind of event
     match event:
         case record.Opened():
             why = "; ".join(event.brief.matched)
             return f"opened for {event.brief.system.title} with the runbook {event.brief.runbook.runbook} ({why})"
         case record.Rang():
-            return f"alarm {event.alarm.status}: {event.alarm.name}: {event.alarm.summary}"
+            return (
+                f"alarm {event.alarm.status}{_often(event.tally)}: {event.alarm.name}: {event.alarm.summary}"
+            )
         case record.Acted():
             later = f", written down {event.at:%H:%M:%S} UTC" if happened_at(event) < event.at else ""
             return _tell_act(event.act, later, declared)

@@ -1,4 +1,4 @@
-"""`python -m gateway`: the alarm bell and the captain's API. It keeps nothing; start as many as you like."""
+"""`python -m gateway`: the alarm bell and the captain's API. It keeps only its spool; start as many as you like."""
 
 import argparse
 import asyncio
@@ -36,6 +36,8 @@ from gateway.desk import Desk
 from gateway.detectors import detectors_of
 from gateway.front import open_front
 from gateway.listening import Listening
+from gateway.ringing import Ringing
+from gateway.spool import Spool
 from gateway.subscribing import Customers
 from workflows.client import connect, forward_logs
 
@@ -55,7 +57,8 @@ async def run(settings: Settings, address: str | None) -> None:
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
     shelf, key = open_shelf(settings.evidence_store, "evidence store"), link_key(settings, secrets)
-    desk = Desk(client, books, settings.coalesce)
+    ringing = Ringing(client, books, Spool(settings.spool_file), settings.coalesce)
+    desk = Desk(client, books, ringing)
     async with Drivers(secrets, folder=settings.state) as bench:
         clerk = Clerk(desk, books, plan_address(settings, key), settings.gateway_url)
         chat = Listening(books, bench, clerk, settings.state / "chat")
@@ -83,7 +86,7 @@ async def run(settings: Settings, address: str | None) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
-        async with chat.standing():
+        async with ringing.standing(), chat.standing():
             await uvicorn.Server(config).serve()
 
 

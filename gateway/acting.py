@@ -1,7 +1,8 @@
 """From what was sent to an act: one reading and one answer, for the API and for the pages."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Header
 from pydantic import TypeAdapter, ValidationError
 
 from firestation.acts import ACTS, Act
@@ -11,6 +12,12 @@ from gateway.auth import Caller
 from gateway.problems import Problem
 from workflows.messages import Answer
 
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\w.-]{8,100}$", description="send the same act again under the same key: it is done once"
+    ),
+]
 ACT: TypeAdapter[Act] = TypeAdapter(Act)
 
 

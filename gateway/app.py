@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from typing import Annotated, Any, Protocol, get_args
 
 import structlog
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, create_model
@@ -21,14 +21,14 @@ from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
 from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
-from gateway.acting import act_of, person_of, refusal
+from gateway.acting import KeyHeader, act_of, person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
 from gateway.bells import alarms, bells
 from gateway.board import boards
 from gateway.bundles import Sealing, bundles
 from gateway.codec import Reader, reading
 from gateway.csrf import check_call
-from gateway.desk import Picked, Rang, Row
+from gateway.desk import Picked, Row
 from gateway.detectors import Detectors, DetectorsPort
 from gateway.entrance import entrance
 from gateway.front import Front
@@ -38,6 +38,7 @@ from gateway.plan import plans
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install
 from gateway.ringers import Ringers
+from gateway.ringing import Health, Rang, Spooled
 from gateway.subscribing import Customers, subscribing
 from gateway.tasks import ORDER, TaskList
 from workflows.messages import Answer, Finished
@@ -54,25 +55,19 @@ PICKS: dict[str, Picked] = {
 }
 """The field by which an act names a digest, of which the beginning is enough."""
 
-KeyHeader = Annotated[
-    str | None,
-    Header(
-        pattern=r"^[\w.-]{8,100}$", description="send the same act again under the same key: it is done once"
-    ),
-]
-
 
 class DeskPort(Protocol):
     """What the routes ask of the desk."""
 
-    async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer: ...  # noqa: D102
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
     async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str: ...  # noqa: D102
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
-    async def ready(self) -> bool: ...  # noqa: D102
+    async def health(self) -> Health: ...  # noqa: D102
+    async def held(self) -> Spooled: ...  # noqa: D102
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
     async def version(self, incident: str) -> str: ...  # noqa: D102
 
@@ -146,7 +141,8 @@ def create_app(
     install(app)
     app.include_router(_health(desk, warnings))
     ringers = Ringers(door)
-    app.include_router(alarms(desk, ringers, _caller(door, front, Scope.RING)))
+    rings, looks = _caller(door, front, Scope.RING), _caller(door, front, Scope.LOOK)
+    app.include_router(alarms(desk, ringers, rings=rings, looks=looks))
     app.include_router(bells(desk, ringers))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
@@ -234,11 +230,16 @@ def _health(desk: DeskPort, warnings: Callable[[], Sequence[str]]) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        """The gateway can do its work: Temporal answers. What else does not go well is told, and changes nothing."""
-        if await desk.ready():
-            told = list(warnings())
-            return JSONResponse({"status": "ready", **({"warnings": told} if told else {})})
-        return Problem(503, "not ready", "Temporal does not answer").response({"Retry-After": "2"})
+        """The gateway can take alarms. It is `ready` when it can do all else too: Temporal answers.
+
+        What else does not go well is told, and changes nothing.
+        """
+        health = await desk.health()
+        if health.status == "down":
+            return Problem(503, "not ready", health.detail).response({"Retry-After": "2"})
+        told = list(warnings())
+        found = health.model_dump(mode="json", exclude_none=True)
+        return JSONResponse(found | ({"warnings": told} if told else {}))
 
     return router
 

@@ -18,11 +18,12 @@ from firestation.bell.heard import Ear
 from firestation.bell.pagerduty_events import made_key
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
+from gateway.acting import KeyHeader, person_of
 from gateway.auth import Caller, address_of
-from gateway.desk import Rang
 from gateway.problems import Problem, unusable
 from gateway.reading import parsed
 from gateway.ringers import Ringers, small_enough
+from gateway.ringing import Rang, Spooled
 
 log = structlog.get_logger()
 
@@ -38,7 +39,8 @@ ANY_JSON: dict[str, Any] = {
 class Ringing(Protocol):
     """What the bell asks of the desk."""
 
-    async def ring(self, alarm: Alarm) -> Rang: ...  # noqa: D102 - see Desk
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
+    async def held(self) -> Spooled: ...  # noqa: D102
 
 
 class Bell(Model):
@@ -72,31 +74,44 @@ class Rope:
         if heard.cut:
             log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
         log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
-        return await ring(self.desk, heard.alarms, list(heard.errors))
+        return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery)
 
 
-def alarms(desk: Ringing, ringers: Ringers, known: Callable[[Request], Awaitable[Caller]]) -> APIRouter:
-    """The routes for everybody who shows a token; `known` says who calls, and that they may ring."""
+Known = Callable[[Request], Awaitable[Caller]]
+
+
+def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> APIRouter:
+    """The routes for everybody who shows a token; who calls, and that they may ring, or look."""
     router = APIRouter(prefix="/alarms", tags=["alarms"])
-    authenticated = Annotated[Caller, Depends(known)]
+    authenticated = Annotated[Caller, Depends(rings)]
+    looking = Annotated[Caller, Depends(looks)]
 
     @router.post("/alertmanager", status_code=202, openapi_extra=ANY_JSON)
-    async def alertmanager(request: Request, caller: authenticated) -> Bell:
+    async def alertmanager(
+        request: Request, caller: authenticated, idempotency_key: KeyHeader = None
+    ) -> Bell:
         """A notification of Prometheus Alertmanager, version 4."""
         if caller.kind != "bell":
             raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
-        return await said("alertmanager", request, Ear(caller.name, ringers.bell(caller.name).system))
+        ear = Ear(caller.name, ringers.bell(caller.name).system)
+        return await said("alertmanager", request, ear, idempotency_key)
 
     @router.post("/generic", status_code=202, openapi_extra=ANY_JSON)
-    async def generic(request: Request, caller: authenticated) -> Bell:
+    async def generic(request: Request, caller: authenticated, idempotency_key: KeyHeader = None) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
         bell = caller.kind == "bell"
         ear = Ear(caller.name, ringers.bell(caller.name).system) if bell else Ear("person")
-        return await said("generic", request, ear)
+        return await said("generic", request, ear, idempotency_key)
 
-    async def said(name: FormatName, request: Request, ear: Ear) -> Bell:
+    @router.get("/spool")
+    async def spool(caller: looking) -> Spooled:
+        """What this gateway is still to tell Temporal, and what it could not tell."""
+        person_of(caller)
+        return await desk.held()
+
+    async def said(name: FormatName, request: Request, ear: Ear, delivery: str | None) -> Bell:
         heard = hear(name, parsed(await request.body(), request.headers), request.headers, ear)
-        return await ring(desk, heard.alarms, list(heard.errors))
+        return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
 
     return router
 
@@ -176,13 +191,19 @@ async def _exported(rope: Rope, bell: authority.Bell, body: Any, headers: Mappin
     return JSONResponse({})
 
 
-async def ring(desk: Ringing, alarms: tuple[Alarm, ...], errors: list[InvalidInput | NotConfigured]) -> Bell:
+async def ring(
+    desk: Ringing,
+    alarms: tuple[Alarm, ...],
+    errors: list[InvalidInput | NotConfigured],
+    delivery: str | None = None,
+) -> Bell:
     """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
 
-    A desk that is out of reach is an error at once: the alert system sends the whole notification again.
+    A desk that can keep nothing is an error at once: the alert system sends the whole notification again, and what was
+    kept of it is known by its `delivery`.
     """
     shown = []
-    answers = await asyncio.gather(*(desk.ring(alarm) for alarm in alarms), return_exceptions=True)
+    answers = await asyncio.gather(*(desk.ring(alarm, delivery) for alarm in alarms), return_exceptions=True)
     for alarm, rang in zip(alarms, answers, strict=True):
         if isinstance(rang, InvalidInput | NotConfigured):
             log.warning("an alarm that cannot be used", alarm=alarm.name, problem=str(rang))

@@ -58,20 +58,16 @@ class Book(Model):
         """For each system the runbooks that it can follow."""
         return {name: fitting(self.wall, system) for name, system in self.systems.items()}
 
+    def incident(self, alarm: Alarm) -> str:
+        """The incident that this alarm opens or joins. Raises `InvalidInput` for what cannot be used."""
+        return incident_id(alarm, self._system(alarm).fire_labels)
+
     def brief(self, alarm: Alarm, at: datetime) -> Brief:
         """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
 
         Whoever is on call at this moment is on its roster, at the severity that the runbook proposes and at the others.
         """
-        system = self.systems.get(alarm.system)
-        if system is None:
-            known = ", ".join(self.systems) or "none"
-            raise InvalidInput(
-                "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
-            )
-        if holds_credential(alarm):
-            problem = "a text of this alarm holds a credential"
-            raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
+        system = self._system(alarm)
         wall = self.walls[system.system]
         runbook, matched = choose(wall, system, alarm.name, alarm.labels)
         return Brief(
@@ -84,6 +80,18 @@ class Book(Model):
             edition=EDITION,
             clocks=clocks(system.legal),
         )
+
+    def _system(self, alarm: Alarm) -> System:
+        system = self.systems.get(alarm.system)
+        if system is None:
+            known = ", ".join(self.systems) or "none"
+            raise InvalidInput(
+                "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
+            )
+        if holds_credential(alarm):
+            problem = "a text of this alarm holds a credential"
+            raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
+        return system
 
 
 class Books(Protocol):

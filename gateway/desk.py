@@ -1,74 +1,39 @@
-"""The desk: everything that the gateway asks of Temporal. It keeps no state but what it has just answered."""
+"""The desk: everything that the gateway asks of Temporal. It keeps no state but the alarms in its spool."""
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from typing import Any, Literal
 
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from firestation.acts import Act
-from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
-from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.acts import Act, Close, Dismiss, Merge
+from firestation.alarm import Alarm
+from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
-from firestation.model import Id, Line, Model, Time
+from firestation.model import Id, Model, Time
 from firestation.picture import Picture
-from firestation.record import Brief
-from firestation.severity import propose
-from firestation.state import ENDS, Phase
-from gateway.batches import Batches
+from firestation.state import ENDS
 from gateway.book import Books
+from gateway.ringing import Health, Rang, Ringing, Spooled
 from gateway.tasks import TaskDesk, TaskList
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
 from workflows import messages, search
-from workflows.client import TASK_QUEUE
 from workflows.histories import fetch_family
 
-CALL = timedelta(seconds=4)
-"""Alert systems give up after five seconds, so the gateway does before."""
-
-NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
-"""Temporal's answers when a run ended, or turned its page, before it could take what was sent to it."""
-
-PAUSE_SECONDS = 0.2
-MOST_REMEMBERED = 50_000
 SHORTEST_PREFIX = 8
 WHOLE_DIGEST = 64
 SHOWN = 1000
 LOOKED_AT = 10 * SHOWN
-Result = TypeVar("Result")
 Picked = Literal["action", "word"]
 """What people name by the beginning of its digest."""
-
-
-class Rang(Model):
-    """What became of one alarm. No incident: it was resolved, and there was nothing open to resolve."""
-
-    alarm: Line
-    incident: Id | None
-    run: str | None = None
-    phase: Phase | None = None
-    new: bool = False
-    coalesced: bool = False
-    reason: Line | None = None
 
 
 class Row(Model):
@@ -91,109 +56,22 @@ class Row(Model):
 class Desk:
     """Rings, acts, looks and lists."""
 
-    def __init__(self, client: Client, books: Books, coalesce: timedelta) -> None:
-        self.client, self.books, self.coalesce = client, books, coalesce.total_seconds()
+    def __init__(self, client: Client, books: Books, ringing: Ringing) -> None:
+        self.client, self.books, self.ringing = client, books, ringing
         self.followers = TaskDesk(client, books)
-        self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
-        self.batches = Batches[tuple[Alarm, Brief], Rang](self._deliver, MOST_TOGETHER)
 
-    async def ring(self, alarm: Alarm) -> Rang:
-        """Start the incident of this alarm, or join it. A repeat within the window is answered from memory.
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
+        """Keep an alarm for the incident that it opens or joins; see `Ringing.ring`."""
+        return await self.ringing.ring(alarm, delivery)
 
-        Raises `InvalidInput` and `NotConfigured` before Temporal is asked, `Unreachable` when it does not answer.
-        """
-        brief = (await self.books.latest()).brief(alarm, datetime.now(UTC))
-        delivery = f"{brief.incident}/{alarm.delivery}"
-        at, before = self.answered.get(delivery, (float("-inf"), None))
-        if before is not None and time.monotonic() - at < self.coalesce:
-            return before.changed(new=False, coalesced=True)
-        found = await _in_time(self.batches.send(brief.incident, (alarm, brief)))
-        self.answered.pop(delivery, None)
-        self.answered[delivery] = (time.monotonic(), found)
-        while len(self.answered) > MOST_REMEMBERED:
-            self.answered.popitem(last=False)
-        return found
+    async def health(self) -> Health:
+        """Whether it can do its work. Files that are wrong are no reason not to; this looks at them, for the log."""
+        await self.books.latest()
+        return await self.ringing.health()
 
-    async def _deliver(self, incident: str, rung: Sequence[tuple[Alarm, Brief]]) -> list[Rang]:
-        """Deliver what came together. An all-clear that comes before any fire opens nothing."""
-        latest = await self._latest(incident)
-        if latest is not None and not await self._is_ours(latest):
-            other = (await latest.memo()).get(messages.STATION)
-            problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
-            raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
-        fires = [index for index, (alarm, _) in enumerate(rung) if alarm.status == "firing"]
-        if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
-            first = 0
-        else:
-            first = fires[0] if fires else len(rung)
-        found = [
-            Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
-            for alarm, _ in rung[:first]
-        ]
-        if first < len(rung):
-            alarms = Alarms(alarms=tuple(alarm for alarm, _ in rung[first:]))
-            joined = await self._join(alarms, rung[first][1], latest)
-            found += [
-                Rang(
-                    alarm=alarm.name,
-                    incident=joined.incident,
-                    run=joined.run,
-                    phase=joined.phase,
-                    new=joined.new and index == 0,
-                )
-                for index, alarm in enumerate(alarms.alarms)
-            ]
-        return found
-
-    async def _join(self, alarms: Alarms, brief: Brief, latest: WorkflowExecution | None) -> messages.Joined:
-        """Join the open run or start one. One that has ended and still says its last words is waited for."""
-        give_up = time.monotonic() + CALL.total_seconds()
-        while True:
-            start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
-            try:
-                return await self._ring(alarms, start)
-            except WorkflowUpdateFailedError as error:
-                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                    raise _refused(error) from error
-            except RPCError as error:
-                if error.status not in NOT_TAKEN:
-                    raise
-            if time.monotonic() > give_up:
-                raise Unreachable("the last incident is just ending; send the alarm again")
-            await asyncio.sleep(PAUSE_SECONDS)
-            latest = await self._latest(brief.incident)
-
-    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
-        brief, first = start.brief, alarms.alarms[0]
-        severity = propose(brief.runbook.severity).severity
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            messages.WORKFLOW,
-            start,
-            id=brief.incident,
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(search.SYSTEM, brief.system.system),
-                    SearchAttributePair(search.PHASE, str(Phase.OPEN)),
-                    SearchAttributePair(search.SEVERITY, str(severity)),
-                    SearchAttributePair(search.CAPTAIN, "nobody"),
-                    SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
-                ]
-            ),
-            static_summary=f"{brief.system.title}: {first.name}"[:200],
-            static_details=f"Type: firestation show {brief.incident}",
-        )
-        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
-            messages.RING,
-            alarms,
-            start_workflow_operation=operation,
-            result_type=messages.Joined,
-            rpc_timeout=CALL,
-        )
-        return joined
+    async def held(self) -> Spooled:
+        """What the spool holds."""
+        return await self.ringing.held()
 
     async def act(self, incident: str, act: Act, key: str | None = None) -> messages.Answer:
         """Do what a person wants done. The answer says whether the rules allowed it.
@@ -201,13 +79,14 @@ class Desk:
         The same act sent again under the same `key` is answered as the first time, and done once.
         """
         await self._check(incident)
+        if isinstance(act, Close | Dismiss | Merge):  # whoever ends it ends it with true counts
+            await self.ringing.pump.hand_over(incident, CALL.total_seconds(), repeats=True)
         try:
-            answer = await _in_time(self._act(incident, act, key))
+            answer = await in_time(self._act(incident, act, key))
         except WorkflowUpdateFailedError as error:
-            raise _refused(error) from error
-        if answer.phase in ENDS:  # what rings again from now on is another fire, and no repeat
-            for delivery in [each for each in self.answered if each.startswith(f"{incident}/")]:
-                del self.answered[delivery]
+            raise refused(error) from error
+        if answer.phase in ENDS:
+            self.ringing.pump.forget(incident)
         return answer
 
     async def _act(self, incident: str, act: Act, key: str | None) -> messages.Answer:
@@ -235,19 +114,19 @@ class Desk:
         """Everything that is known of one incident. Raises `Gone` for one of another station, too."""
         await self._check(incident)
         handle = self._handle(incident)
-        return await _in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
+        return await in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL), incident)
 
     async def version(self, incident: str) -> str:
         """What changes with every event of the incident. Temporal alone answers, no workflow is woken."""
-        latest = await _in_time(self._latest(incident), incident)
+        latest = await in_time(self._latest(incident), incident)
         if latest is None or not await self._is_ours(latest):
-            raise Gone(f"there is no incident {incident!r}")
+            raise self._missing(incident)
         return f"{latest.run_id}:{latest.history_length}"
 
     async def family(self, incident: str) -> list[list[dict[str, Any]]]:
         """The whole histories of this incident and of the workflows that it started, as JSON. Raises `Gone`."""
         await self._check(incident)
-        return await _in_time(fetch_family(self.client, incident), incident)
+        return await in_time(fetch_family(self.client, incident), incident)
 
     async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str:
         """The digest that begins so: of an action, or of a word that waits. Raises `InvalidInput` unless one does."""
@@ -271,7 +150,7 @@ class Desk:
         query = f"WorkflowType = '{messages.WORKFLOW}'"
         if open_only:
             query += " AND ExecutionStatus = 'Running'"
-        rows = await _in_time(self._rows(query))
+        rows = await in_time(self._rows(query))
         return sorted(rows, key=lambda row: (not row.open, -row.opened_at.timestamp()))
 
     async def _rows(self, query: str) -> list[Row]:
@@ -286,7 +165,7 @@ class Desk:
 
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList:
         """The tasks that incidents have left to people. One that is forgotten by now may still have some."""
-        found = await _in_time(self.followers.listing(incident, open_only=open_only))
+        found = await in_time(self.followers.listing(incident, open_only=open_only))
         if incident and not (found.incidents or found.not_shown):
             await self._check(incident)
         return found
@@ -294,39 +173,28 @@ class Desk:
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> messages.Finished:
         """A person says that a task is done. Raises as `act` does."""
         try:
-            return await _in_time(self.followers.finish(incident, word, fire, key), incident)
+            return await in_time(self.followers.finish(incident, word, fire, key), incident)
         except WorkflowUpdateFailedError as error:
-            raise _refused(error) from error
-
-    async def ready(self) -> bool:
-        """Whether Temporal answers. Files that are wrong are no reason not to; this looks at them, for the log."""
-        await self.books.latest()
-        try:
-            return await self.client.service_client.check_health(timeout=CALL)
-        except RPCError:
-            return False
+            raise refused(error) from error
 
     async def _latest(self, incident: str) -> WorkflowExecution | None:
-        try:
-            return await self.client.get_workflow_handle(incident).describe(rpc_timeout=CALL)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        """Its latest run. An alarm that is to open it, and is kept here, is told first."""
+        await self.ringing.pump.hand_over(incident, CALL.total_seconds(), repeats=False)
+        return await latest_of(self.client, incident)
 
     async def _check(self, incident: str) -> None:
         """Raises `Gone` unless there is this incident, and it is this station's: others may share the namespace."""
-        latest = await _in_time(self._latest(incident), incident)
+        latest = await in_time(self._latest(incident), incident)
         if latest is None or not await self._is_ours(latest):
-            raise Gone(f"there is no incident {incident!r}")
+            raise self._missing(incident)
+
+    def _missing(self, incident: str) -> Gone | Unreachable:
+        if self.ringing.spool.holds(incident):
+            return Unreachable("its alarm is kept, and the incident is not open yet")
+        return Gone(f"there is no incident {incident!r}")
 
     async def _is_ours(self, found: WorkflowExecution) -> bool:
-        """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
-        ours = self.books.book.station.station
-        return (
-            found.workflow_type == messages.WORKFLOW
-            and (await found.memo()).get(messages.STATION, ours) == ours
-        )
+        return await is_ours(found, self.books.book.station.station)
 
     def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(incident)
@@ -358,27 +226,3 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else None
-
-
-async def _in_time(call: Awaitable[Result], incident: str = "") -> Result:
-    """The result; Temporal's troubles as ours. Raises `Gone` and `Unreachable`."""
-    try:
-        return await call
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise Gone(f"there is no incident {incident!r}") from error
-        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
-    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
-        raise Unreachable(
-            "no worker has answered in time; it may still happen, so look before you repeat"
-        ) from error
-    except WorkflowQueryFailedError as error:
-        raise Unreachable(f"the incident cannot be shown now: {error}") from error
-
-
-def _refused(error: WorkflowUpdateFailedError) -> Exception:
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type == "Refused":
-        rule = int(cause.details[0]) if cause.details else 0
-        return Refused(rule, "refused", cause.message)
-    return NotConfigured(f"the incident could not take it: {cause}")

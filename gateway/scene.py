@@ -138,14 +138,22 @@ def scene(seen: Picture, forms: Mapping[str, Form], asked: Mapping[str, str], no
     )
 
 
+SHOWN_ALARMS = 2
 STANDINGS = ("fact", "hypothesis", "refuted")
 
 
 def _known(seen: Picture) -> Iterable[str]:
     """What is known, in a few lines: what rang, what the cause is, what was said last, what stands now."""
-    for each in seen.alarms[:2]:
+    for each in seen.alarms[:SHOWN_ALARMS]:
         resolved = " (resolved)" if each.alarm.status == "resolved" else ""
-        yield f"{each.alarm.name}{resolved}: {each.alarm.summary}"
+        often = f" ({each.often})" if each.times > 1 else ""
+        yield f"{each.alarm.name}{resolved}: {each.alarm.summary}{often}"
+        if each.flapping:
+            yield f"{each.alarm.name} {each.flapping}"
+    if len(seen.alarms) > SHOWN_ALARMS:
+        rings = sum(each.times for each in seen.alarms) + (seen.beyond.times if seen.beyond else 0)
+        kinds = f"{len(seen.alarms)} kinds of alarms{' and others' if seen.beyond else ''}"
+        yield f"{kinds} rang {rings:,} times in all"
     facts = [each for each in seen.entries if each.standing == "fact"]
     yield from (f"The cause: {each.text}" for each in facts if each.cause)
     yield from (f"Fact: {each.text}" for each in facts[-1:] if not each.cause)

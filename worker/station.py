@@ -224,7 +224,8 @@ class Embedded:
     async def _gateway_answers(self) -> bool:
         try:
             async with httpx.AsyncClient(timeout=2) as client:
-                return (await client.get(f"{self.url}/readyz")).is_success
+                answer = await client.get(f"{self.url}/readyz")
+                return answer.is_success and answer.json()["status"] == "ready"
         except httpx.HTTPError:
             return False
 

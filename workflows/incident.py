@@ -96,8 +96,8 @@ class IncidentWorkflow:
         await signals_first()
         new = not self.house.incident.rung
         with refusals_as_failures():
-            for alarm in rung.alarms:
-                self.house.happen(record.Rang(at=workflow.now(), alarm=alarm))
+            for event in () if self.house.incident.counted(rung.batch) else record.rung(rung, workflow.now()):
+                self.house.happen(event)
         incident = self.house.incident
         return messages.Joined(incident=incident.id, run=incident.run, phase=incident.phase, new=new)
 
@@ -105,8 +105,8 @@ class IncidentWorkflow:
     def screen_alarms(self, rung: Alarms) -> None:
         """Keep out, before it is accepted, what must not even stand in the history."""
         with refusals_as_failures():
-            for alarm in rung.alarms:
-                self.house.screen(record.Rang(at=workflow.now(), alarm=alarm))
+            for event in record.rung(rung, workflow.now()):
+                self.house.screen(event)
 
     @workflow.signal(name=messages.TURN_PAGE)
     def turn_page(self, *_: Any) -> None:

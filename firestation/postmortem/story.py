@@ -54,6 +54,8 @@ def impact(incident: Incident, trail: Trail) -> Iterator[str]:
     if not any(rung.alarm.tenants or rung.alarm.users for rung in incident.rung):
         yield bullet("Who was hit: the alarms name neither tenants nor users.", rings)
     alarms, times = len(incident.rung), sum(rung.times for rung in incident.rung)
+    if incident.beyond:
+        yield bullet(f"Other alarms rang {count(incident.beyond.times, 'time')} besides.", rings)
     yield bullet(f"{count(alarms, 'alarm')}, rung {count(times, 'time')} in all.", rings)
     spans = (
         ("contained", _contained(incident)),

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -37,12 +38,12 @@ from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
 from gateway.bundles import Sealing
-from gateway.desk import Desk
 from gateway.front import Front
 from tests.audit.forge import case
 from tests.docs.documents import commands
 from tests.e2e.processes import needs
 from tests.gateway.conftest import Standing
+from tests.gateway.desks import a_desk
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
 from tests.workflows.stage import BIN, Stage, firebreak, live, real_server, staged, stands
@@ -81,17 +82,29 @@ async def gateway(stage: Stage, folder: Path) -> AsyncIterator[tuple[str, str]]:
     station = Station(station="demo", people=people, escalation=("ana",), bells=(Bell(id="bell"),))
     book = Book(station=station, systems={"refund-agent": stage.brief.system}, wall=(stage.brief.runbook,))
     door = Doorkeeper(Standing(book), ReferenceSecrets(folder), register)
-    desk = Desk(stage.environment.client, Standing(book), timedelta(seconds=30))
     sealing = Sealing(lambda: KeySigner(folder / "station.key"), None)
-    app = create_app(
-        desk, door, stage.town.evidence, Front("a key for visits"), shelf=stage.town.shelf, sealing=sealing
-    )
+    async with a_desk(stage.environment.client, Standing(book), folder) as desk:
+        app = create_app(
+            desk,
+            door,
+            stage.town.evidence,
+            Front("a key for visits"),
+            shelf=stage.town.shelf,
+            sealing=sealing,
+        )
+        async with served(app) as address:
+            yield address, text
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """This gateway on a port; its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}", text
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving

@@ -70,7 +70,8 @@ def app(desk: Remembering, door: Doorkeeper, front: Front) -> FastAPI:
     """The bell's routes alone: the whole gateway takes half a second to make."""
     found, ringers = FastAPI(), Ringers(door)
     install(found)
-    found.include_router(gateway.bells.alarms(desk, ringers, gateway.app._caller(door, front, Scope.RING)))
+    rings, looks = (gateway.app._caller(door, front, scope) for scope in (Scope.RING, Scope.LOOK))
+    found.include_router(gateway.bells.alarms(desk, ringers, rings=rings, looks=looks))
     found.include_router(gateway.bells.bells(desk, ringers))
     found.add_middleware(Guard)
     return found

@@ -178,7 +178,7 @@ class Station:
         if parts == ["alarms", "generic"]:
             self.ring(body["summary"])
             return 202, {
-                "incidents": [{"incident": NAME, "run": "r", "phase": "open", "new": False}],
+                "incidents": [{"incident": NAME, "coalesced": False}],
                 "ignored": [],
             }
         if parts == ["incidents"]:

@@ -191,7 +191,7 @@ def test_ring_says_which_incident(run: Run, station: Any) -> None:
         "ring", "refund-agent", "WrongRefund", "a wrong refund", "--label", "tenant=blue", "--as", "ana"
     )
     assert result.exit_code == 0
-    assert f"joined {NAME}" in result.output
+    assert f"rings {NAME}" in result.output
     assert f"$ firestation show {NAME}" in result.output
     assert (
         json.loads(run("ring", "refund-agent", "W", "x", "--json").stdout)["incidents"][0]["incident"] == NAME

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from firestation.alarm import Alarm
-from firestation.deliveries import GenericAlarm
+from firestation.bell.generic import GenericAlarm
 from firestation.drivers import Drivers
 from firestation.errors import Denied, NotConfigured
 from firestation.ports import Window

@@ -25,8 +25,9 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
-from gateway.desk import Picked, Rang, Row
+from gateway.desk import Picked, Row
 from gateway.front import Front
+from gateway.ringing import Health, Rang, Spooled
 from gateway.tasks import TaskList
 from tests.audit.forge import case
 from tests.property.worlds import World, brief
@@ -53,13 +54,15 @@ class Remembering:
 
     def __init__(self) -> None:
         self.rang: list[Alarm] = []
+        self.deliveries: list[str | None] = []
         self.acted: list[tuple[Act, str | None]] = []
         self.asked: list[tuple[str | None, bool]] = []
         self.finished: list[tuple[Finish, str, str | None]] = []
         self.course = course(World().incident)
         self.away: Exception | None = None
+        self.well = Health(status="ready")
 
-    async def ring(self, alarm: Alarm) -> Rang:
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         if self.away:
             raise self.away
         if alarm.system != "refund-agent":
@@ -67,9 +70,10 @@ class Remembering:
                 "system", f"there is no system {alarm.system!r}", "The station protects refund-agent"
             )
         self.rang.append(alarm)
+        self.deliveries.append(delivery)
         if alarm.status == "resolved":
             return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
-        return Rang(alarm=alarm.name, incident=INCIDENT, run="r", phase=Phase.OPEN, new=True)
+        return Rang(alarm=alarm.name, incident=INCIDENT)
 
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer:
         self._known(incident)
@@ -119,8 +123,11 @@ class Remembering:
         self._known(incident)
         return case("closed").family
 
-    async def ready(self) -> bool:
-        return self.away is None
+    async def health(self) -> Health:
+        return self.well
+
+    async def held(self) -> Spooled:
+        return Spooled(waiting=(), untold=())
 
     def _known(self, incident: str) -> None:
         if incident == "ended":

@@ -12,6 +12,7 @@ from firestation.acts import ACTS
 from firestation.drivers.register import Register
 from firestation.errors import Unreachable
 from gateway.auth import Doorkeeper
+from gateway.ringing import Health
 from tests.gateway.conftest import BELL, DIGEST, INCIDENT, NOW, TOKENS, Remembering, bearer
 
 ANA, CARA = bearer(TOKENS["ana"]), bearer(TOKENS["cara"])
@@ -371,15 +372,20 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     looks = {"/incidents", "/incidents/{incident}", "/incidents/{incident}/postmortem"}
     looks |= {"/incidents/{incident}/evidence/{digest}", "/incidents/{incident}/bundle"}
     tasks = {"/tasks", "/incidents/{incident}/tasks", "/incidents/{incident}/tasks/{task}/finish"}
-    assert acts | looks | tasks | {GENERIC, MANAGER, "/healthz", "/readyz"} == set(paths)
+    assert acts | looks | tasks | {GENERIC, MANAGER, "/alarms/spool", "/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)
 
 
 async def test_health_and_readiness_are_two_things(http: httpx.AsyncClient, desk: Remembering) -> None:
     assert (await http.get("/readyz")).status_code == 200
-    desk.away = Unreachable("Temporal does not answer")
+    desk.well = Health(status="spooling", waiting=123, oldest=NOW)
+    answer = await http.get("/readyz")
+    assert (answer.status_code, answer.json()["status"], answer.json()["waiting"]) == (200, "spooling", 123)
+    desk.well = Health(status="down", detail="the spool cannot be written: disk full")
     assert (await http.get("/healthz")).status_code == 200
-    assert (await http.get("/readyz")).status_code == 503
+    answer = await http.get("/readyz")
+    assert (answer.status_code, "disk full" in answer.text) == (503, True)
+    assert answer.headers["retry-after"] == "2"
 
 
 async def test_every_answer_forbids_what_a_browser_might_do_with_it(http: httpx.AsyncClient) -> None:

@@ -1,17 +1,20 @@
 """The desk on a real server: what joins, what is a repeat, what a list shows, and how a history grows."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from firestation import acts
 from firestation.aftermath import course
-from firestation.alarm import incident_id
+from firestation.alarm import MOST_KINDS, incident_id
 from firestation.authority import Bell, Member, Station
-from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.fold import begin
 from firestation.follow_up import Course, Finish
 from firestation.oncall import on_call
@@ -21,12 +24,16 @@ from firestation.severity import Severity
 from firestation.state import Phase
 from gateway.book import Book
 from gateway.desk import Desk
+from gateway.spool import Left
 from gateway.tasks import TaskList
 from tests.gateway.conftest import Standing
+from tests.gateway.desks import a_desk
 from tests.property.worlds import alarm
 from tests.workflows.stage import Stage, live, real_server, staged
 from workflows import messages
 from workflows.client import TASK_QUEUE
+
+REPEATS = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -44,8 +51,30 @@ def book(stage: Stage, station_id: str = "demo") -> Book:
     return Book(station=station, systems={brief.system.system: brief.system}, wall=(brief.runbook,))
 
 
-def a_desk(stage: Stage, coalesce: timedelta = timedelta(minutes=5)) -> Desk:
-    return Desk(stage.environment.client, Standing(book(stage)), coalesce)
+class Opening(Protocol):
+    async def __call__(self, books: Book | None = None, coalesce: timedelta = REPEATS) -> Desk: ...
+
+
+@pytest.fixture
+async def desks(stage: Stage, tmp_path: Path) -> AsyncIterator[Opening]:
+    """Opens desks before the stage, each with its own spool."""
+    async with AsyncExitStack() as stack:
+        numbers = count(1)
+
+        async def opened(books: Book | None = None, coalesce: timedelta = REPEATS) -> Desk:
+            folder, standing = tmp_path / f"desk-{next(numbers)}", Standing(books or book(stage))
+            return await stack.enter_async_context(
+                a_desk(stage.environment.client, standing, folder, coalesce)
+            )
+
+        yield opened
+
+
+async def told(desk: Desk, incident: str) -> None:
+    """Have everything told that waits for this incident."""
+    async with asyncio.timeout(30):
+        while desk.ringing.spool.holds(incident):
+            await desk.ringing.pump.hand_over(incident, 5, repeats=True)
 
 
 async def events(desk: Desk, incident: str) -> list[str]:
@@ -68,69 +97,108 @@ async def quiet(desk: Desk, incident: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_the_first_alarm_opens_and_the_next_ones_join(stage: Stage) -> None:
-    desk = a_desk(stage)
+async def test_the_first_alarm_opens_and_the_next_ones_join(stage: Stage, desks: Opening) -> None:
+    desk = await desks()
     first = await desk.ring(alarm("k1"))
     second = await desk.ring(alarm("k2"))
-    assert (first.new, second.new) == (True, False)
-    assert (first.incident, first.run) == (second.incident, second.run)
+    assert first.incident
+    assert first.incident == second.incident
+    await told(desk, first.incident)
+    assert [each.alarm.key for each in (await desk.picture(first.incident)).alarms] == ["k1", "k2"]
+    assert len(await desk.listing(open_only=False)) <= 1
 
 
-async def test_a_repeat_within_the_window_leaves_no_trace_and_a_distinct_alarm_a_small_one(
-    stage: Stage,
+async def test_a_storm_costs_the_history_a_few_updates_and_its_counts_are_true(
+    stage: Stage, desks: Opening
 ) -> None:
-    desk = a_desk(stage)
+    desk = await desks()
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     await quiet(desk, incident)
     before = await events(desk, incident)
-    for _ in range(20):
-        assert (await desk.ring(alarm("k1"))).coalesced
-    assert await events(desk, incident) == before
-
-    # A storm: what comes while the first of it is on its way goes together in one update.
-    storm = 25
-    kept = len([m for m in (await desk.picture(incident)).timeline if m.kind == "rang"])
-    await asyncio.gather(*(desk.ring(alarm(f"storm-{number}")) for number in range(storm)))
-    told = [m for m in (await desk.picture(incident)).timeline if m.kind == "rang"]
-    assert len(told) - kept == storm
+    assert (await desk.ring(alarm("k1"))).coalesced, "the same delivery again is not counted"
+    for number in range(400):
+        key, status = f"k{number % 4}", "resolved" if number % 8 == 3 else "firing"
+        await desk.ring(alarm(key, status=status).changed(summary=f"seen for the {number}th time"))
+    await asyncio.gather(*(desk.ring(alarm(f"other-{number}")) for number in range(100)))
+    await told(desk, incident)
+    seen = await desk.picture(incident)
+    counts = {each.alarm.key: each.times for each in seen.alarms}
+    assert [counts[f"k{number}"] for number in range(4)] == [100, 101, 100, 100]
+    assert seen.beyond is not None
+    assert sum(counts.values()) + seen.beyond.times == 501
+    assert len(counts) == MOST_KINDS
+    (flapping,) = (each for each in seen.alarms if each.flapping)
+    assert (flapping.alarm.key, flapping.changes) == ("k3", 99)
     grown = (await events(desk, incident))[len(before) :]
-    assert sum(name.startswith("workflow_execution_update_accepted") for name in grown) <= 2
-    assert len(grown) < storm
+    assert sum(name.startswith("workflow_execution_update_accepted") for name in grown) <= 12
     assert not [name for name in grown if "activity" in name or "timer" in name]
 
 
-async def test_an_alarm_after_the_window_is_told_again_and_counted(stage: Stage) -> None:
-    desk = a_desk(stage, coalesce=timedelta())
+async def test_what_was_told_and_not_noted_is_counted_once_whatever_page_is_turned(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await desks()
+    spool, noted = desk.ringing.spool, desk.ringing.spool.done
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
-    assert not (await desk.ring(alarm("k1"))).coalesced
+    await told(desk, incident)
+    lost: list[str] = []
+
+    async def died(name: str, left: Iterable[Left] = ()) -> None:
+        if len(lost) < 2:
+            lost.append(name)
+            await desk.client.get_workflow_handle(name).signal(messages.TURN_PAGE)
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(name, left)
+
+    monkeypatch.setattr(spool, "done", died)
+    for number in range(5):
+        await desk.ring(alarm("k1").changed(summary=f"the {number}th"))
+    await told(desk, incident)
+    assert len(lost) == 2
+    assert [each.times for each in (await desk.picture(incident)).alarms] == [6]
+
+
+async def test_what_rings_again_is_told_after_a_while_by_itself(stage: Stage, desks: Opening) -> None:
+    desk = await desks(coalesce=timedelta(seconds=0.2))
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await desk.ring(alarm("k1").changed(summary="again"))
+    async with asyncio.timeout(30):
+        while (await desk.picture(incident)).alarms[0].times < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_all_clear_without_a_fire_opens_nothing_and_is_kept(stage: Stage, desks: Opening) -> None:
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1", status="resolved"))).incident
+    assert incident
+    await told(desk, incident)
+    with pytest.raises(Gone):
+        await desk.picture(incident)
+    (orphan,) = (await desk.held()).untold
+    assert (orphan.why, orphan.incident, orphan.key, orphan.times) == ("orphan", incident, "k1", 1)
+    await desk.ring(alarm("k2"))
+    await desk.ring(alarm("k2", status="resolved"))
+    await told(desk, incident)
     (rung,) = (await desk.picture(incident)).alarms
-    assert rung.times == 2
+    assert (rung.alarm.status, (await desk.picture(incident)).phase) == ("resolved", Phase.OPEN)
 
 
-async def test_all_clear_without_a_fire_opens_nothing(stage: Stage) -> None:
-    desk = a_desk(stage)
-    rang = await desk.ring(alarm("k1", status="resolved"))
-    assert rang.incident is None
-    assert await desk.listing(open_only=False) == []
-    cleared, fire, again = await asyncio.gather(
-        *(desk.ring(each) for each in (alarm("k1", status="resolved"), alarm("k2"), alarm("k3")))
-    )
-    assert cleared.coalesced or cleared.incident is None
-    assert (fire.new, again.new, fire.incident) == (True, False, again.incident)
-
-
-async def test_an_alarm_while_the_last_incident_says_its_last_words_opens_the_next(stage: Stage) -> None:
+async def test_an_alarm_while_the_last_incident_says_its_last_words_opens_the_next(
+    stage: Stage, desks: Opening
+) -> None:
     """A slow channel keeps an ended incident's workflow open for a moment; the alarm waits and is not lost."""
-    desk = a_desk(stage)
-    first = await desk.ring(alarm("k1"))
-    assert first.incident
-    await stage_dismissed(desk, first.incident)
-    second = await desk.ring(alarm("k2"))
-    assert second.new
-    picture = await desk.picture(first.incident)
-    assert (picture.run, picture.predecessor) == (second.run, first.run)
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    first = await desk.picture(incident)
+    await stage_dismissed(desk, incident)
+    await desk.ring(alarm("k2"))
+    await told(desk, incident)
+    picture = await desk.picture(incident)
+    assert picture.predecessor == first.run
 
 
 async def stage_dismissed(desk: Desk, incident: str) -> None:
@@ -144,8 +212,8 @@ async def stage_dismissed(desk: Desk, incident: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_the_list_is_drawn_from_visibility(stage: Stage) -> None:
-    desk = a_desk(stage)
+async def test_the_list_is_drawn_from_visibility(stage: Stage, desks: Opening) -> None:
+    desk = await desks()
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     await desk.act(incident, acts.Acknowledge(by="ana"))
@@ -173,9 +241,11 @@ async def test_the_list_is_drawn_from_visibility(stage: Stage) -> None:
         await desk.version("none-1")
 
 
-async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespace_has(stage: Stage) -> None:
-    desk = a_desk(stage)
-    other = Desk(stage.environment.client, Standing(book(stage, "next-door")), timedelta(minutes=5))
+async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespace_has(
+    stage: Stage, desks: Opening
+) -> None:
+    desk = await desks()
+    other = await desks(book(stage, "next-door"))
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     async with asyncio.timeout(30):
@@ -188,14 +258,18 @@ async def test_a_station_neither_sees_nor_moves_what_another_one_in_the_namespac
         await other.picture(incident)
     with pytest.raises(Gone, match="no incident"):
         await other.act(incident, acts.Note(by="ana", text="from next door"))
-    with pytest.raises(NotConfigured, match="is the station demo's"):
-        await other.ring(alarm("k2"))
+    assert (await other.ring(alarm("k2"))).incident == incident
+    await told(other, incident)
+    (refused,) = (await other.held()).untold
+    assert (refused.why, "is the station demo's" in refused.reason) == ("refused", True)
     seen = await desk.picture(incident)
     assert (seen.entries, len(seen.alarms)) == ((), 1)
 
 
-async def test_an_incident_of_before_does_not_say_whose_it_is_and_is_shown(stage: Stage) -> None:
-    desk = a_desk(stage)
+async def test_an_incident_of_before_does_not_say_whose_it_is_and_is_shown(
+    stage: Stage, desks: Opening
+) -> None:
+    desk = await desks()
     incident = incident_id(alarm("k1"), stage.brief.system.fire_labels)
     start = messages.IncidentStart(brief=stage.brief.changed(incident=incident))
     await stage.environment.client.start_workflow(
@@ -210,8 +284,8 @@ async def test_an_incident_of_before_does_not_say_whose_it_is_and_is_shown(stage
         await desk.act(another, acts.Note(by="ana", text="to a workflow of another kind"))
 
 
-async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: Stage) -> None:
-    desk = a_desk(stage)
+async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: Stage, desks: Opening) -> None:
+    desk = await desks()
     with pytest.raises(Gone, match="no incident"):
         await desk.act("refund-agent-00000000", acts.Close(by="ana"))
     with pytest.raises(Gone, match="no incident"):
@@ -230,19 +304,42 @@ async def test_what_is_not_there_is_gone_and_what_has_ended_is_refused(stage: St
         await desk.act(incident, acts.Note(by="ana", text="too late"))
 
 
-async def test_what_rings_after_the_end_is_another_fire_however_soon(stage: Stage) -> None:
-    desk = a_desk(stage)
-    first = await desk.ring(alarm("k1"))
-    assert first.incident
-    assert (await desk.ring(alarm("k1"))).coalesced
-    await stage_dismissed(desk, first.incident)
-    again = await desk.ring(alarm("k1"))
-    assert (again.incident, again.new, again.coalesced) == (first.incident, True, False)
-    assert again.run != first.run
+async def test_what_rings_after_the_end_is_another_fire_however_soon(stage: Stage, desks: Opening) -> None:
+    """And what rang before it is no fire: it is on the record of the one that it belongs to."""
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    first = await desk.picture(incident)
+    await desk.ring(alarm("k1").changed(summary="before the end"))
+    await stage_dismissed(desk, incident)
+    assert (await desk.picture(incident)).alarms[0].times == 2
+    await desk.ring(alarm("k1").changed(summary="after the end"))
+    await told(desk, incident)
+    again = await desk.picture(incident)
+    assert again.predecessor == first.run
+    assert [each.times for each in again.alarms] == [1]
 
 
-async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage) -> None:
-    desk = a_desk(stage)
+async def test_repeats_from_before_the_end_open_nothing_whoever_ends_it(stage: Stage, desks: Opening) -> None:
+    desk, other = await desks(), await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    await desk.ring(alarm("k1").changed(summary="before the end"))
+    await stage_dismissed(other, incident)
+    async with asyncio.timeout(30):
+        while (await desk.client.get_workflow_handle(incident).describe()).close_time is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await told(desk, incident)
+    (late,) = (await desk.held()).untold
+    assert (late.why, late.key, late.times) == ("late", "k1", 1)
+    await desk.ring(alarm("k1").changed(summary="after the end"))
+    await told(desk, incident)
+    assert (await desk.picture(incident)).phase is Phase.OPEN
+
+
+async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage, desks: Opening) -> None:
+    desk = await desks()
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
     await quiet(desk, incident)
@@ -254,16 +351,21 @@ async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage) -> None:
 
 
 async def test_a_station_without_a_worker_says_that_nobody_answered(tmp_path: Path) -> None:
-    async with real_server() as environment:
+    async with real_server() as environment, AsyncExitStack() as stack:
         async with staged(environment, tmp_path) as stage:
-            desk = a_desk(stage)
+            desk = await stack.enter_async_context(
+                a_desk(environment.client, Standing(book(stage)), tmp_path / "desk")
+            )
             incident = (await desk.ring(alarm("k1"))).incident
             assert incident
+            await told(desk, incident)
         with pytest.raises(Unreachable, match=r"in time|cannot be shown|does not answer"):
             await desk.act(incident, acts.Acknowledge(by="ana"))
 
 
-async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage: Stage) -> None:
+async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(
+    stage: Stage, desks: Opening
+) -> None:
     week = Layer(
         name="week",
         people=("ana", "ben"),
@@ -287,7 +389,7 @@ async def test_an_incident_is_pinned_to_whoever_is_on_call_when_it_begins(stage:
         Severity.SEV1: ("ben", "ana"),
         Severity.SEV2: ("ben",),
     }
-    desk = Desk(stage.environment.client, Standing(turning), timedelta())
+    desk = await desks(turning)
     before = on_call(rotation, datetime.now(UTC))[0]
     incident = (await desk.ring(alarm("k1"))).incident
     assert incident
@@ -310,19 +412,15 @@ async def listed(desk: Desk, incident: str, *, open_only: bool) -> TaskList:
             await asyncio.sleep(0.1)
 
 
-async def test_the_tasks_of_an_ended_incident_are_listed_and_finished(stage: Stage) -> None:
-    desk, incident = a_desk(stage), stage.brief.incident
+async def test_the_tasks_of_an_ended_incident_are_listed_and_finished(stage: Stage, desks: Opening) -> None:
+    desk, incident = await desks(), stage.brief.incident
     with pytest.raises(Gone):
         await desk.tasks(incident, open_only=False)
     await live(stage)
     await stage.ended()
     (seen,) = (await listed(desk, incident, open_only=True)).incidents
     assert [each.task for each in seen.tasks] == ["postmortem", "eval-lock"]
-    assert not (
-        await Desk(desk.client, Standing(book(stage, "other")), timedelta(minutes=5)).tasks(
-            None, open_only=False
-        )
-    ).incidents
+    assert not (await (await desks(book(stage, "other"))).tasks(None, open_only=False)).incidents
     word = Finish(by="cara", task="postmortem", reason="it is written")
     first = await desk.finish(incident, word, "", "finish/postmortem/cara/key-12345678")
     again = await desk.finish(incident, word, seen.mark[:8], "finish/postmortem/cara/key-12345678")
@@ -345,8 +443,8 @@ async def test_the_tasks_of_an_ended_incident_are_listed_and_finished(stage: Sta
         await desk.finish(incident, word, "", None)
 
 
-async def test_two_fires_of_one_incident_have_each_their_tasks(stage: Stage) -> None:
-    desk, incident = a_desk(stage), stage.brief.incident
+async def test_two_fires_of_one_incident_have_each_their_tasks(stage: Stage, desks: Opening) -> None:
+    desk, incident = await desks(), stage.brief.incident
     begun = course_of(stage)
     for mark in ("0198b7d2-1", "0198b7d3-2"):
         await desk.client.start_workflow(

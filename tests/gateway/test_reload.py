@@ -4,7 +4,6 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from firestation.drivers.register import Register
-from firestation.errors import InvalidFile, NotConfigured
+from firestation.errors import InvalidFile, InvalidInput
 from firestation.secrets import ReferenceSecrets
 from firestation.settings import Settings
 from firestation.testing import MemoryEvidence, MemoryShelf
@@ -21,10 +20,10 @@ from gateway import book as books
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import KEPT, Bookkeeper, Reading
-from gateway.desk import Desk
 from gateway.front import Front
 from tests.docs.documents import ROOT
 from tests.gateway.conftest import TOKENS, Clock, Remembering, bearer
+from tests.gateway.desks import a_desk
 from tests.gateway.test_app import ALARM, GENERIC
 from tests.gateway.test_sessions import log_in
 from tests.property import worlds
@@ -119,21 +118,19 @@ async def test_an_override_counts_for_the_next_alarm(keeper: Bookkeeper, setting
 
 
 async def test_the_desk_rings_with_the_book_that_is_in_force(
-    keeper: Bookkeeper, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    keeper: Bookkeeper, settings: Settings, tmp_path: Path
 ) -> None:
-    desk = Desk(await connect("127.0.0.1:9", lazy=True), keeper, timedelta())
-    sent: list[Any] = []
-
-    async def deliver(_: str, rung: Any) -> Any:
-        sent.extend(rung)
-        raise NotConfigured("it is seen what would be sent")
-
-    monkeypatch.setattr(desk.batches, "deliver", deliver)
-    for station, people in ((TURNING, ("ana",)), (TURNING + OVERRIDE, ("ben",))):
-        replace(settings.station, station)
-        with pytest.raises(NotConfigured, match="would be sent"):
+    client = await connect("127.0.0.1:9", lazy=True)
+    async with a_desk(client, keeper, tmp_path) as desk:
+        incident = (await desk.ring(worlds.alarm())).incident
+        assert incident == keeper.book.incident(worlds.alarm())
+        assert [each.alarms for each in (await desk.held()).waiting] == [1]
+        health = await desk.health()
+        assert (health.status, health.waiting) == ("spooling", 1)
+        system = settings.systems / "system.yaml"
+        replace(system, system.read_text().replace("system: refund-agent", "system: other-agent"))
+        with pytest.raises(InvalidInput, match="protects other-agent"):
             await desk.ring(worlds.alarm())
-        assert sent[-1][1].roster.escalation == people
 
 
 async def test_who_is_taken_out_is_refused_at_once_with_token_and_session(
@@ -229,17 +226,16 @@ async def test_each_wrong_version_is_told(keeper: Bookkeeper, settings: Settings
 
 
 async def test_a_gateway_is_ready_whatever_its_files_have_become(
-    keeper: Bookkeeper, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    keeper: Bookkeeper, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(await connect("127.0.0.1:9", lazy=True), keeper, timedelta())
-
     async def healthy(**_: Any) -> bool:
         return True
 
-    monkeypatch.setattr(desk.client.service_client, "check_health", healthy)
-    settings.station.write_text("people: [")
-    with capture_logs() as logs:
-        assert await desk.ready()
+    async with a_desk(await connect("127.0.0.1:9", lazy=True), keeper, tmp_path) as desk:
+        monkeypatch.setattr(desk.client.service_client, "check_health", healthy)
+        settings.station.write_text("people: [")
+        with capture_logs() as logs:
+            assert (await desk.health()).status == "ready"
     assert [each["event"] for each in logs] == [KEPT]
 
 

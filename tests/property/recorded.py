@@ -183,7 +183,10 @@ class Recorded(World):
         """What the history holds of this event."""
         if isinstance(event, record.Rang):
             joined = Joined(incident=self.incident.id, run=RUN, phase=self.incident.phase, new=True)
-            self.turn(UPDATES).updates.append((RING, Alarms(alarms=(event.alarm,)), joined))
+            tallies = (event.tally,) if event.tally else ()
+            told = Alarms(alarms=(event.alarm,), tallies=tallies, batch=event.batch)
+            for _ in range(2 if event.batch else 1):  # an answer was lost: it is told again, and counted once
+                self.turn(UPDATES).updates.append((RING, told, joined))
         elif isinstance(event, record.Ordered):
             task = self.turn(ORDERS)
             fitting = self.incident.brief.system.lever(event.order.action.lever)

@@ -17,6 +17,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from firestation import acts, record, release
 from firestation.after_action import SoakReport
+from firestation.alarm import Batch, Tally
 from firestation.audit import Auditor, recomputed
 from firestation.board import Receipt
 from firestation.firebreak import Lease, MoveOutcome, effect_key, order_move
@@ -33,6 +34,12 @@ from tests.property.worlds import GRAVER, alarm, more_at_sev1, move_forward, run
 from workflows.messages import Closing
 
 SPANS = st.integers(1, 200).map(lambda minutes: timedelta(minutes=minutes))
+
+
+def rings(world: Recorded) -> int:
+    """How often it rang, by the incident."""
+    beyond = world.incident.beyond
+    return sum(each.times for each in world.incident.rung) + (beyond.times if beyond else 0)
 
 
 class Honest(House):
@@ -54,6 +61,18 @@ class Honest(House):
     def an_alarm_rings_first_after_a_worker_was_away(self, away: timedelta) -> None:
         self.world.away(away)
         self.world.happen(record.Rang(at=self.world.now, alarm=alarm("k3")))
+
+    @precondition(lambda self: not self.world.incident.ended)
+    @rule(times=st.integers(1, 500), changes=st.integers(0, 9), others=st.booleans())
+    def a_storm_is_told_twice(self, times: int, changes: int, others: bool) -> None:
+        at, known = self.world.now, self.world.incident.batches.get("spool", 0)
+        before = rings(self.world)
+        tally = Tally(
+            times=times, first_at=at - timedelta(minutes=9), last_at=at, changes=changes, others=others
+        )
+        batch = Batch(spool="spool", number=known + 1)
+        self.world.happen(record.Rang(at=at, alarm=alarm("k4"), tally=tally, batch=batch))
+        assert rings(self.world) - before == times
 
     @precondition(lambda self: self.world.incident.outbox)
     @rule(which=st.integers(0, 20), sent=st.booleans())

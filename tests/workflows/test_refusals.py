@@ -30,6 +30,7 @@ from gateway.book import Book
 from gateway.desk import Desk
 from gateway.front import Front
 from tests.gateway.conftest import Standing
+from tests.gateway.desks import a_desk
 from tests.property import worlds
 from tests.property.signatures import decision, new_key, signed
 from tests.property.worlds import KEYS
@@ -249,6 +250,15 @@ async def night(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @asynccontextmanager
+async def reached(desk: Desk, door: Doorkeeper) -> AsyncIterator[httpx.AsyncClient]:
+    """The routes before this desk."""
+    app = create_app(desk, door, MemoryEvidence(), Front("a key for visits"), shelf=MemoryShelf())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60) as http:
+        yield http
+
+
+@asynccontextmanager
 async def _night(environment: WorkflowEnvironment, folder: Path) -> AsyncIterator[Night]:
     tool, reranker = worlds.runbook().firebreaks
     plan = (tool.changed(preauthorized=()), reranker.changed(signed=True, approvals=2))
@@ -281,11 +291,7 @@ async def _night(environment: WorkflowEnvironment, folder: Path) -> AsyncIterato
         )
         books = Standing(book)
         door = Doorkeeper(books, ReferenceSecrets(folder), register)
-        desk = Desk(environment.client, books, timedelta(seconds=30))
-        app = create_app(desk, door, MemoryEvidence(), Front("a key for visits"), shelf=MemoryShelf())
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=60
-        ) as http:
+        async with a_desk(environment.client, books, folder) as desk, reached(desk, door) as http:
             await stage.ring()
             seen = await stage.until("the proposals", stands("reranker", Lease.PROPOSED))
             yield Night(stage, http, minted, seen)

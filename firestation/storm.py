@@ -1,0 +1,121 @@
+"""A storm, made small: what rings again and again becomes one alarm with a tally, told at growing intervals. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from firestation.alarm import MOST_KINDS, Alarm, Status, Tally
+from firestation.model import Model
+from firestation.state import FLAPS
+
+OTHERS = ""
+"""The place of all alarms beyond the most that are kept one by one."""
+
+NEWS_FIRST = timedelta(seconds=0.25)
+NEWS_MOST = timedelta(seconds=30)
+"""What is new is told at once, then a little later each time, and never later than this."""
+
+MOST_DOUBLINGS = 20
+"""Repeats are told after the first interval, then after twice as long, and so on: 30 s becomes ten minutes."""
+
+CALM = timedelta(minutes=10)
+"""After so long without a word the next one is told as if it were the first."""
+
+
+class Heap(Model):
+    """One alarm as it rang last, and how often it rang since it was told last. Of others it is the first one."""
+
+    alarm: Alarm
+    tally: Tally
+
+    @property
+    def fired(self) -> bool:
+        """Whether it was ever more than an all-clear."""
+        return "firing" in {self.alarm.status, self.tally.began}
+
+
+def place(alarm: Alarm, taken: Collection[str]) -> str:
+    """On which heap an alarm goes, where there are these already."""
+    own = f"{alarm.source}/{alarm.key}"
+    return own if own in taken or len(set(taken) - {OTHERS}) < MOST_KINDS else OTHERS
+
+
+def pile(heap: Heap | None, alarm: Alarm, at: datetime, *, others: bool = False) -> Heap:
+    """The heap with this alarm on it."""
+    if heap is None:
+        return Heap(
+            alarm=alarm, tally=Tally(times=1, first_at=at, last_at=at, began=alarm.status, others=others)
+        )
+    before = heap.tally
+    turned = not others and heap.alarm.status != alarm.status
+    tally = before.changed(
+        times=before.times + 1,
+        first_at=min(before.first_at, at),
+        last_at=max(before.last_at, at),
+        changes=before.changes + turned,
+    )
+    return Heap(alarm=heap.alarm if others else alarm, tally=tally)
+
+
+def together(one: Tally, other: Tally) -> Tally:
+    """Two tallies of one alarm as one, the earlier first."""
+    return one.changed(
+        times=one.times + other.times,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+        changes=one.changes + other.changes,
+    )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one run of an incident was told by one gateway, and how often: it decides when the next word is due.
+
+    `told` is the last status of each alarm, `turns` how often it changed. Seconds are of a monotonic clock.
+    """
+
+    run: str | None = None
+    told: Mapping[str, Status] = field(default_factory=dict)
+    turns: Mapping[str, int] = field(default_factory=dict)
+    news: int = 0
+    repeats: int = 0
+    last: float = float("-inf")
+
+    def is_news(self, heaps: Mapping[str, Heap]) -> bool:
+        """Whether something among these was not told: another alarm, or another status of one that does not flap."""
+        return any(
+            where not in self.told
+            or (self.told[where] != heap.alarm.status and self.turns.get(where, 0) < FLAPS)
+            for where, heap in heaps.items()
+            if where != OTHERS or OTHERS not in self.told
+        )
+
+    def due(self, heaps: Mapping[str, Heap], now: float, first: timedelta) -> float:
+        """When these are to be told. `first` is the interval of the first repeats."""
+        calm = now - self.last > CALM.total_seconds()
+        if self.is_news(heaps):
+            doublings = 0 if calm else self.news
+            wait = min(NEWS_FIRST * (2 ** (doublings - 1)), NEWS_MOST) if doublings else timedelta()
+        else:
+            wait = first if calm else min(first * 2 ** min(self.repeats, 16), first * MOST_DOUBLINGS)
+        return max(self.last, 0.0) + wait.total_seconds() if self.told else now
+
+    def after(self, heaps: Mapping[str, Heap], now: float, run: str | None) -> "Pace":
+        """The pace once these were told to this run."""
+        mine = self if run == self.run else Pace(run=run)
+        calm = now - mine.last > CALM.total_seconds()
+        news = mine.is_news(heaps)
+        told, turns = dict(mine.told), dict(mine.turns)
+        for where, heap in heaps.items():
+            before = told.get(where, heap.tally.began)
+            turned = heap.tally.changes + (before != heap.tally.began)
+            turns[where] = turns.get(where, 0) + turned
+            told[where] = heap.alarm.status
+        return Pace(
+            run=run,
+            told=told,
+            turns=turns,
+            news=(0 if calm else mine.news) + news,
+            repeats=(0 if calm else mine.repeats) + (not news),
+            last=now,
+        )

@@ -1,0 +1,302 @@
+"""Ringing: an alarm is kept in the spool before it is answered, and from there told to its incident."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.alarm import Alarm, Alarms
+from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.model import Id, Line, Model, Text, Time
+from firestation.severity import propose
+from firestation.state import Phase
+from firestation.storm import Heap
+from gateway.book import Books
+from gateway.pump import Pump, Told
+from gateway.spool import Frozen, Left, Spool, Waiting, Why
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
+from workflows import messages, search
+from workflows.client import TASK_QUEUE
+
+NAMED_HOURS = timedelta(hours=24)
+"""So long a delivery that has an id of its own is known again."""
+
+SHOWN = 1000
+ORPHAN = "resolved, and there was no open incident"
+
+
+class Rang(Model):
+    """What became of one alarm: it is kept, and this is the incident that it opens or joins.
+
+    `coalesced`: the same delivery was kept before. No incident: it was not kept, for this reason.
+    """
+
+    alarm: Line
+    incident: Id | None
+    coalesced: bool = False
+    reason: Line | None = None
+
+
+class Health(Model):
+    """Whether the gateway can do its work. `spooling`: Temporal is away, alarms are kept, and acts have to wait."""
+
+    status: Literal["ready", "spooling", "down"]
+    waiting: int = 0
+    oldest: Time | None = None
+    detail: Line | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class Untold(Model):
+    """What could not be told to an incident, and why."""
+
+    why: Why
+    incident: Id
+    alarm: Line
+    source: Id
+    key: Line
+    times: int
+    first_at: Time
+    last_at: Time
+    reason: Text
+
+
+class Spooled(Model):
+    """What the spool of one gateway holds: what waits, and the last of what could not be told."""
+
+    waiting: tuple[Waiting, ...]
+    untold: tuple[Untold, ...]
+    trouble: Line | None = None
+
+
+class Ringing:
+    """The alarm bell of one gateway: its spool, and the pump that empties it."""
+
+    def __init__(self, client: Client, books: Books, spool: Spool, coalesce: timedelta) -> None:
+        self.client, self.books, self.spool, self.coalesce = client, books, spool, coalesce
+        self.pump = Pump(spool, self._tell, self._runs, coalesce)
+
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
+        """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
+
+        `delivery` is the sender's own id of what it sent: the same one again is not counted again. Without one, the
+        same alarm in the same words is the same delivery for as long as repeats are coalesced.
+        Raises `InvalidInput` for what cannot be used, `Unreachable` when it cannot be kept.
+        """
+        incident = (await self.books.latest()).incident(alarm)
+        if delivery:
+            identity, window = f"{alarm.delivery}/{delivery}", NAMED_HOURS
+        else:
+            identity, window = alarm.model_dump_json(), self.coalesce
+        digest = hashlib.sha256(f"{incident}/{identity}".encode()).hexdigest()
+        kept = await self.spool.keep(incident, alarm, digest, window)
+        if kept:
+            self.pump.wake(incident)
+        return Rang(alarm=alarm.name, incident=incident, coalesced=not kept)
+
+    async def resume(self) -> None:
+        """Go on with what waited when the last process ended."""
+        await self.spool.condition()
+        for incident in self.spool.incidents():
+            self.pump.wake(incident)
+
+    async def health(self) -> Health:
+        """Whether Temporal answers, and the spool can be written."""
+        spool = await self.spool.condition()
+        for incident in self.spool.incidents():
+            self.pump.wake(incident)
+        found = Health(status="spooling", waiting=spool.waiting, oldest=spool.oldest)
+        if spool.trouble:
+            return found.changed(status="down", detail=spool.trouble)
+        try:
+            answers = await in_time(self.client.service_client.check_health(timeout=CALL))
+        except FirestationError:
+            answers = False
+        return found.changed(status="ready") if answers else found
+
+    async def held(self) -> Spooled:
+        """What waits, and what could not be told."""
+        left = await self.spool.left(SHOWN)
+        untold = tuple(
+            Untold(
+                why=each.why,
+                incident=each.incident,
+                alarm=each.heap.alarm.name,
+                source=each.heap.alarm.source,
+                key=each.heap.alarm.key,
+                times=each.heap.tally.times,
+                first_at=each.heap.tally.first_at,
+                last_at=each.heap.tally.last_at,
+                reason=each.reason,
+            )
+            for each in left
+        )
+        trouble = self.pump.trouble()
+        return Spooled(waiting=self.spool.waiting()[:SHOWN], untold=untold, trouble=trouble and trouble[:300])
+
+    async def close(self) -> None:
+        """Stop; what waits is told by the next process."""
+        await self.pump.stop()
+        await self.spool.close()
+
+    @asynccontextmanager
+    async def standing(self) -> AsyncIterator[None]:
+        """Go on with what waited, and stop in the end."""
+        await self.resume()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    # What the pump asks ---------------------------------------------------------------------------------------
+
+    async def _runs(self, incident: str) -> bool:
+        latest = await in_time(latest_of(self.client, incident))
+        return latest is not None and latest.status is WorkflowExecutionStatus.RUNNING
+
+    async def _tell(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        """Tell the open run, or open one. What it does not take, and never will, is left."""
+        try:
+            return await in_time(self._deliver(incident, batch, known))
+        except (Refused, NotConfigured, InvalidInput) as error:
+            reason = str(error)[:4000]
+            return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
+
+    async def _deliver(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        latest = await latest_of(self.client, incident)
+        station = self.books.book.station.station
+        if latest is not None and not await is_ours(latest, station):
+            other = (await latest.memo()).get(messages.STATION)
+            problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
+            raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
+        if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
+            return Told((await self._join(incident, batch, list(batch.heaps.values()), latest)).run)
+        return await self._open(incident, batch, known, latest)
+
+    async def _open(
+        self, incident: str, batch: Frozen, known: Collection[str], latest: WorkflowExecution | None
+    ) -> Told:
+        """Open an incident, unless this is no fire: an all-clear, or a repeat from before the last one was ended."""
+        ended = await self._ended_at(latest) if latest and known else None
+        late = [
+            where
+            for where, heap in batch.heaps.items()
+            if ended and where in known and heap.tally.last_at < ended
+        ]
+        rest = [where for where in batch.heaps if where not in late]
+        fires = [index for index, where in enumerate(rest) if batch.heaps[where].fired]
+        first = fires[0] if fires else len(rest)
+        left = (
+            *_left("orphan", incident, batch, rest[:first], ORPHAN),
+            *_left(
+                "late", incident, batch, late, f"the incident was ended {ended}, before it was told of this"
+            ),
+        )
+        if not rest[first:]:
+            return Told(None, left)
+        heaps = [batch.heaps[where] for where in rest[first:]]
+        return Told((await self._join(incident, batch, heaps, latest)).run, left)
+
+    async def _ended_at(self, latest: WorkflowExecution) -> datetime | None:
+        """When the rules say that it ended; it went on for as long as it had something to say."""
+        if latest.status is not WorkflowExecutionStatus.COMPLETED:
+            return latest.close_time
+        handle: Any = self.client.get_workflow_handle(
+            latest.id, run_id=latest.run_id, result_type=messages.Closing
+        )
+        closing: messages.Closing = await handle.result(follow_runs=False, rpc_timeout=CALL)
+        return closing.ended_at
+
+    async def _join(
+        self, incident: str, batch: Frozen, heaps: list[Heap], latest: WorkflowExecution | None
+    ) -> messages.Joined:
+        """Join the open run or start one. One that has ended and still says its last words is waited for."""
+        book = await self.books.latest()
+        brief = book.brief(heaps[0].alarm, datetime.now(UTC)).changed(incident=incident)
+        alarms = _alarms(batch, heaps)
+        give_up = time.monotonic() + CALL.total_seconds()
+        while True:
+            start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
+            try:
+                return await self._ring(alarms, start)
+            except WorkflowUpdateFailedError as error:
+                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
+                    raise refused(error) from error
+            except RPCError as error:
+                if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                    raise NotConfigured(f"Temporal does not take it: {error.message}") from error
+                if error.status not in NOT_TAKEN:
+                    raise
+            if time.monotonic() > give_up:
+                raise Unreachable("the last incident is just ending")
+            await asyncio.sleep(PAUSE_SECONDS)
+            latest = await latest_of(self.client, incident)
+
+    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
+        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
+            messages.RING,
+            alarms,
+            start_workflow_operation=_opening(start, alarms.alarms[0]),
+            id=f"ring/{alarms.batch.spool}/{alarms.batch.number}" if alarms.batch else None,
+            result_type=messages.Joined,
+            rpc_timeout=CALL,
+        )
+        return joined
+
+
+def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
+    """What goes on the record: alarms that rang once each need no tallies."""
+    single = all(heap.tally.times == 1 and not heap.tally.others for heap in heaps)
+    return Alarms(
+        alarms=tuple(heap.alarm for heap in heaps),
+        tallies=() if single else tuple(heap.tally for heap in heaps),
+        batch=batch.batch,
+    )
+
+
+def _opening(start: messages.IncidentStart, first: Alarm) -> WithStartWorkflowOperation[Any, Any]:
+    brief = start.brief
+    return WithStartWorkflowOperation(
+        messages.WORKFLOW,
+        start,
+        id=brief.incident,
+        task_queue=TASK_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(search.SYSTEM, brief.system.system),
+                SearchAttributePair(search.PHASE, str(Phase.OPEN)),
+                SearchAttributePair(search.SEVERITY, str(propose(brief.runbook.severity).severity)),
+                SearchAttributePair(search.CAPTAIN, "nobody"),
+                SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
+            ]
+        ),
+        static_summary=f"{brief.system.title}: {first.name}"[:200],
+        static_details=f"Type: firestation show {brief.incident}",
+    )
+
+
+def _left(why: Why, incident: str, batch: Frozen, places: Collection[str], reason: str) -> Iterator[Left]:
+    for where in places:
+        yield Left(why=why, incident=incident, place=where, heap=batch.heaps[where], reason=reason)

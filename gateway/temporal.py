@@ -1,0 +1,74 @@
+"""What the desks share of Temporal: how long it is waited for, and its troubles as ours."""
+
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.errors import Gone, NotConfigured, Refused, Unreachable
+from workflows import messages
+
+CALL = timedelta(seconds=4)
+"""Alert systems give up after five seconds, so the gateway does before."""
+
+NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
+"""Temporal's answers when a run ended, or turned its page, before it could take what was sent to it."""
+
+PAUSE_SECONDS = 0.2
+Result = TypeVar("Result")
+
+
+async def latest_of(client: Client, incident: str) -> WorkflowExecution | None:
+    """The latest run of this id, whoever's it is."""
+    try:
+        return await client.get_workflow_handle(incident).describe(rpc_timeout=CALL)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def is_ours(found: WorkflowExecution, station: str) -> bool:
+    """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
+    return (
+        found.workflow_type == messages.WORKFLOW
+        and (await found.memo()).get(messages.STATION, station) == station
+    )
+
+
+async def in_time(call: Awaitable[Result], incident: str = "") -> Result:
+    """The result; Temporal's troubles as ours. Raises `Gone` and `Unreachable`."""
+    try:
+        return await call
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Gone(f"there is no incident {incident!r}") from error
+        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
+        raise Unreachable(
+            "no worker has answered in time; it may still happen, so look before you repeat"
+        ) from error
+    except WorkflowQueryFailedError as error:
+        raise Unreachable(f"the incident cannot be shown now: {error}") from error
+    except RuntimeError as error:  # of the SDK, when the first connection of a client fails
+        if "client connect" not in str(error):
+            raise
+        raise Unreachable("Temporal does not answer (no connection)") from error
+
+
+def refused(error: WorkflowUpdateFailedError) -> Refused | NotConfigured:
+    """Why an incident did not take what was sent to it."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == "Refused":
+        rule = int(cause.details[0]) if cause.details else 0
+        return Refused(rule, "refused", cause.message)
+    return NotConfigured(f"the incident could not take it: {cause}")

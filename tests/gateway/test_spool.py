@@ -1,0 +1,280 @@
+"""The spool: what was acknowledged is there after a kill -9, is told in its order, and is counted once."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from firestation import record
+from firestation.alarm import Alarms
+from firestation.errors import NotConfigured, Unreachable
+from firestation.fold import follow
+from firestation.model import Line
+from firestation.storm import CALM, Heap, Pace, pile
+from gateway import spool as spools
+from gateway.spool import Left, Spool
+from tests.property.worlds import START, World, alarm
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRES = ("storm-1", "storm-2")
+WINDOW = timedelta(hours=1)
+R = TypeVar("R")
+
+
+class Storm(RuleBasedStateMachine):
+    """Alarms ring and are sent again, the gateway dies, answers of Temporal are lost: the counts are exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.spool = Spool(Path(self.folder.name) / "alarms.sqlite")
+        self.incidents = {fire: World().incident.changed(rung=()) for fire in FIRES}
+        self.rang: dict[str, Counter[str]] = {fire: Counter() for fire in FIRES}
+        self.last: dict[tuple[str, str], str] = {}
+        self.sent: list[tuple[str, Any, str]] = []
+
+    def do(self, work: Coroutine[Any, Any, R]) -> R:
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def begin(self) -> None:
+        assert self.do(self.spool.condition()).waiting == 0
+
+    @rule(
+        fire=st.sampled_from(FIRES),
+        keys=st.lists(st.integers(0, 3) | st.integers(0, 80), min_size=1, max_size=60),
+        status=st.sampled_from(["firing", "resolved"]),
+    )
+    def alarms_ring_together(self, fire: str, keys: list[int], status: str) -> None:
+        async def all_of_them() -> list[bool]:
+            asked = []
+            for key in keys:
+                rung, name = alarm(f"k{key}", status=status), f"delivery-{len(self.sent)}"
+                self.sent.append((fire, rung, name))
+                asked.append(self.spool.keep(fire, rung, name, WINDOW))
+            return await asyncio.gather(*asked)
+
+        assert all(self.do(all_of_them()))
+        for key in keys:
+            self.rang[fire][f"k{key}"] += 1
+            self.last[fire, f"k{key}"] = status
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0))
+    def an_answer_was_lost_and_it_is_sent_again(self, which: int) -> None:
+        fire, rung, name = self.sent[which % len(self.sent)]
+        assert not self.do(self.spool.keep(fire, rung, name, WINDOW))
+
+    @rule()
+    def the_gateway_dies(self) -> None:
+        """Nothing is closed in order: another process reads the file as it is."""
+        dead, self.spool._lock = self.spool._lock, None  # type: ignore[assignment]
+        dead.close()
+        self.spool._shut()
+        self.spool._thread.shutdown()
+        self.spool = Spool(self.spool.path)
+        self.do(self.spool.condition())
+
+    @rule(fire=st.sampled_from(FIRES))
+    def a_batch_is_made_and_nothing_more(self, fire: str) -> None:
+        self.do(self.spool.freeze(fire))
+
+    @rule(fire=st.sampled_from(FIRES), heard=st.booleans())
+    def a_batch_is_told(self, fire: str, heard: bool) -> None:
+        batch = self.do(self.spool.freeze(fire))
+        if batch is None:
+            return
+        told = Alarms(
+            alarms=tuple(heap.alarm for heap in batch.heaps.values()),
+            tallies=tuple(heap.tally for heap in batch.heaps.values()),
+            batch=batch.batch,
+        )
+        incident = self.incidents[fire]
+        if not incident.counted(told.batch):
+            self.incidents[fire] = reduce(follow, record.rung(told, START), incident)
+        if heard:
+            self.do(self.spool.done(fire))
+
+    def teardown(self) -> None:
+        for fire in FIRES:
+            while self.spool.holds(fire):
+                self.a_batch_is_told(fire, heard=True)
+            incident = self.incidents[fire]
+            beyond = incident.beyond.times if incident.beyond else 0
+            assert sum(each.times for each in incident.rung) + beyond == self.rang[fire].total()
+            for each in incident.rung:
+                assert each.times <= self.rang[fire][each.alarm.key]
+                if not beyond:
+                    assert each.times == self.rang[fire][each.alarm.key]
+                    assert each.alarm.status == self.last[fire, each.alarm.key]
+        self.do(self.spool.close())
+        self.loop.close()
+        self.folder.cleanup()
+
+
+Storm.TestCase.settings = settings(
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestStorm = Storm.TestCase
+
+KEEPS = """
+import asyncio, sys
+from datetime import timedelta
+from pathlib import Path
+from gateway.spool import Spool
+from tests.property.worlds import alarm
+
+async def main():
+    spool = Spool(Path(sys.argv[1]))
+    async def ring(worker):
+        for number in range(100000):
+            await spool.keep(f"fire-{worker % 3}", alarm("k1"), f"{sys.argv[2]}/{worker}/{number}", timedelta(hours=1))
+            print(worker, flush=True)
+            if number % 7 == 6:
+                await spool.freeze(f"fire-{worker % 3}")
+    await asyncio.gather(*(ring(worker) for worker in range(8)))
+
+asyncio.run(main())
+"""
+
+
+def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    path, acknowledged = tmp_path / "alarms.sqlite", 0
+    for round_ in range(4):
+        command = [sys.executable, "-c", KEEPS, str(path), str(round_)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout
+            for _ in range(30 + 17 * round_):
+                assert process.stdout.readline()
+                acknowledged += 1
+            process.send_signal(signal.SIGKILL)
+            acknowledged += len(process.stdout.read().splitlines())
+    found = asyncio.run(held(path))
+    assert acknowledged <= found <= acknowledged + 4 * 8, "at most what each worker still waited for besides"
+
+
+async def held(path: Path) -> int:
+    spool = Spool(path)
+    found = (await spool.condition()).waiting
+    await spool.close()
+    return found
+
+
+async def test_a_batch_that_could_not_be_written_is_not_on_its_way(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        spool._open().execute("PRAGMA query_only = ON")
+        with pytest.raises(Unreachable, match="readonly"):
+            await spool.freeze("fire-1")
+        assert await spool.on_its_way("fire-1") is None
+        assert spool.forming("fire-1")
+    finally:
+        await spool.close()
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged_and_later_it_can_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        disk = spool._open()
+        pages = disk.execute("PRAGMA page_count").fetchone()[0]
+        disk.execute(f"PRAGMA max_page_count = {pages}")  # the disk is full
+        big = alarm("k2").changed(annotations={"text": "x" * 100_000})
+        with pytest.raises(Unreachable, match="full"):
+            await spool.keep("fire-1", big, "two", WINDOW)
+        assert (await spool.condition()).waiting == 1
+        assert await spool.keep("fire-1", big, "two", WINDOW), "it was not kept, so it is no repeat"
+        assert (await spool.condition()).trouble is None
+        assert (await spool.condition()).waiting == 2
+    finally:
+        await spool.close()
+
+
+async def test_a_file_that_is_no_spool_keeps_nothing_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "alarms.sqlite"
+    path.write_bytes(b"this was a spool once " * 100)
+    spool = Spool(path)
+    try:
+        with pytest.raises(Unreachable, match="not a database"):
+            await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        assert "not a database" in ((await spool.condition()).trouble or "")
+        with pytest.raises(Unreachable, match="cannot be read"):
+            await spool.left(10)
+    finally:
+        await spool.close()
+
+
+async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "CLAIM_SECONDS", 0.0)
+    first = Spool(tmp_path / "alarms.sqlite")
+    with pytest.raises(NotConfigured, match="FIRESTATION_SPOOL"):
+        Spool(tmp_path / "alarms.sqlite")
+    await first.close()
+    await Spool(tmp_path / "alarms.sqlite").close()
+
+
+async def test_what_could_not_be_told_is_kept_with_its_count(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        for number in range(3):
+            await spool.keep("fire-1", alarm("k1", status="resolved"), str(number), WINDOW)
+            batch = await spool.freeze("fire-1")
+            assert batch
+            left = [
+                Left(why="orphan", incident="fire-1", place=where, heap=heap, reason="nothing was open")
+                for where, heap in batch.heaps.items()
+            ]
+            await spool.done("fire-1", left)
+        (kept,) = await spool.left(10)
+        assert (kept.why, kept.heap.tally.times, spool.holds("fire-1")) == ("orphan", 3, False)
+    finally:
+        await spool.close()
+
+
+def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
+    first, now, pace = timedelta(seconds=30), 1000.0, Pace()
+    heaps = {"k1": one("k1")}
+    assert pace.due(heaps, now, first) <= now, "the first alarm of a fire goes at once"
+    waits = []
+    for _ in range(8):
+        pace = pace.after(heaps, now, "run")
+        due = pace.due(heaps, now, first)
+        waits.append(due - now)
+        now = due
+    assert waits == [30, 60, 120, 240, 480, 600, 600, 600]
+    news = {**heaps, "k2": one("k2")}
+    assert pace.due(news, now, first) - pace.last < 1, "what is new does not wait for repeats"
+    for number in range(3, 20):
+        pace = pace.after({f"k{number}": one(f"k{number}")}, now, "run")
+    assert pace.due(news, now, first) - now == 30, "but a storm of news is told no oftener than this"
+    assert pace.due(heaps, now + CALM.total_seconds() + 1, first) <= now + CALM.total_seconds() + 31
+    assert pace.after(heaps, now, "another run").told == {"k1": "firing"}
+
+
+def test_what_flaps_is_no_news() -> None:
+    pace = Pace()
+    for number in range(4):
+        heaps = {"k1": one("k1", "firing" if number % 2 else "resolved")}
+        assert pace.is_news(heaps)
+        pace = pace.after(heaps, 1000.0 + number, "run")
+    assert not pace.is_news({"k1": one("k1", "resolved")})
+
+
+def one(key: Line, status: str = "firing") -> Heap:
+    return pile(None, alarm(key, status=status), datetime.now(UTC))
