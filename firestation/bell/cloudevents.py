@@ -45,7 +45,7 @@ class CloudEvent(Foreign):
 
 def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:
     """The alarms of one event, or of a batch. `subject` is what burns; an event without one is an alarm of its own."""
-    kind = headers.get("content-type", "").partition("+")[0]
+    kind = headers.get("content-type", "").lower().partition("+")[0]
     if kind == BATCH:
         if not isinstance(body, list):
             raise InvalidInput("(whole)", "a batch is a list", "Send [{...}, {...}], or another Content-Type")
