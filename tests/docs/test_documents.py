@@ -224,9 +224,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
 
     Those of docs/public-page.md are run in tests/cli/test_subscribers.py, those of docs/authority.md in
     tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
-    those of docs/postmortem.md in tests/cli/test_postmortem.py, those
-    of docs/audit.md in tests/audit/test_live.py, and those of docs/locks.md in tests/e2e/test_locks.py and
-    tests/cli/test_locks.py.
+    those of docs/postmortem.md in tests/cli/test_postmortem.py, those of docs/audit.md in tests/audit/test_live.py, and
+    those of docs/locks.md in tests/e2e/test_locks.py and tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
