@@ -240,7 +240,9 @@ async def test_without_the_setting_there_is_no_door(http: httpx.AsyncClient) -> 
 
 async def test_worker_and_gateway_have_one_book_by_their_settings(tmp_path: Path) -> None:
     without, secrets = Settings(state=tmp_path), ReferenceSecrets(tmp_path)
-    assert customers_of(without, secrets) is herald_of(without, secrets) is subscribing_of(without) is None
+    assert customers_of(without, secrets) is None
+    assert herald_of(without, secrets) is None
+    assert subscribing_of(without) is None
     settings = without.changed(subscribe_url=ADDRESS, subscriber_mail="env:STATUS_MAIL")
     customers, herald = customers_of(settings, secrets), herald_of(settings, secrets)
     shown = subscribing_of(settings)
