@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from html import unescape
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,16 +13,21 @@ from obstore.store import MemoryStore
 
 from firestation.drivers.subscribers.book import PrivateShelf, SubscriberBook
 from firestation.drivers.subscribers.hook import Hooks
-from firestation.drivers.subscribers.reception import Reception
+from firestation.drivers.subscribers.reception import Reception, way_out
 from firestation.errors import Unreachable
 from firestation.public_page.subscriber import Subscriber, Wish, subscriber_id
+from firestation.secrets import ReferenceSecrets
+from firestation.settings import Settings
 from firestation.testing import MemoryEvidence, MemoryShelf
+from gateway.__main__ import customers_of
 from gateway.app import create_app
 from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
 from gateway.front import Front
 from gateway.subscribing import MOST_AT_ONCE, Customers
 from tests.gateway.conftest import Remembering
+from worker.public_page import subscribing_of
+from worker.subscribers import herald_of
 
 KEY = b"the key of a station in a test.."
 ADDRESS = "https://fire.example.org"
@@ -87,8 +93,8 @@ async def customer(
         yield client
 
 
-async def known(reception: Reception, wish: Wish = ANA) -> str:
-    name = subscriber_id(wish.kind, wish.address, KEY)
+async def known(reception: Reception) -> str:
+    name, wish = subscriber_id(ANA.kind, ANA.address, reception.book.key), ANA
     await reception.book.keep(Subscriber(id=name, wish=wish, confirmed_at=datetime(2026, 1, 1, tzinfo=UTC)))
     return name
 
@@ -230,3 +236,26 @@ async def test_of_our_own_troubles_customers_learn_no_more_than_that_there_are_s
 
 async def test_without_the_setting_there_is_no_door(http: httpx.AsyncClient) -> None:
     assert (await http.post("/subscribe", data={"email": "ana@example.org"})).status_code == 404
+
+
+async def test_worker_and_gateway_have_one_book_by_their_settings(tmp_path: Path) -> None:
+    without, secrets = Settings(state=tmp_path), ReferenceSecrets(tmp_path)
+    assert customers_of(without, secrets) is None
+    assert herald_of(without, secrets) is None
+    assert subscribing_of(without) is None
+    settings = without.changed(subscribe_url=ADDRESS, subscriber_mail="env:STATUS_MAIL")
+    customers, herald = customers_of(settings, secrets), herald_of(settings, secrets)
+    shown = subscribing_of(settings)
+    assert customers
+    assert herald
+    assert shown
+    assert shown.ways == customers.reception.ways == ("email", "webhook")
+    assert (shown.origin, herald.address) == (ADDRESS, ADDRESS)
+    name = await known(customers.reception)
+    link = way_out(herald.address, name, herald.book.key)
+    assert await herald.book.find(name)
+    assert await customers.reception.leave(link.rpartition("/")[2])
+    assert await herald.book.ids() == ()
+    assert (tmp_path / "keys/subscribers").stat().st_mode & 0o077 == 0
+    only = settings.changed(subscriber_mail=None)
+    assert (subscribing_of(only) or pytest.fail("no form")).ways == ("webhook",)
