@@ -69,7 +69,7 @@ def _promise(detector: Detector, promise: float | None) -> str:
         return "as in the same hour, which it learns"
     given = promise if isinstance(detector.promise, str) else detector.promise
     assert isinstance(given, float)
-    return promised(detector, given) + (" in this hour" if detector.promise == SAME_HOUR else "")
+    return promised(detector, given)
 
 
 def _standing(detector: Detector, course: Course) -> Standing:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from firestation.alarm import Alarm
 from firestation.model import show_duration
-from firestation.watch.detector import Detector
+from firestation.watch.detector import SAME_HOUR, Detector
 
 SOURCE = "watch"
 LARGEST_SHOWN = 15
@@ -108,7 +108,8 @@ def shown(detector: Detector, mean: float) -> str:
 
 def promised(detector: Detector, promise: float) -> str:
     """What is promised, in words."""
-    return f"at {'most' if detector.at_most is not None else 'least'} {shown(detector, promise)}"
+    hour = " at this hour" if detector.promise == SAME_HOUR else ""
+    return f"at {'most' if detector.at_most is not None else 'least'} {shown(detector, promise)}{hour}"
 
 
 def e_value(log_m: float) -> str:

@@ -247,6 +247,7 @@ def test_the_night_is_compared_with_the_night() -> None:
     burning = [heard(200, 120) if index >= noon else each for index, each in enumerate(quiet)]
     alarm, *_ = last(watch, *burning[: noon + 3]).owed
     assert alarm.started_at.hour == 12
+    assert "at this hour is promised" in alarm.summary
 
 
 @given(
