@@ -243,3 +243,14 @@ def test_prepared_words_that_are_not_there_are_named(run: Run) -> None:
     assert told.exit_code != 0
     assert "has no public words ready" in told.output
     assert "nothing to say" in run("update", NAME).output
+
+
+def test_the_spool_says_what_waits_and_what_could_not_be_told(run: Run, station: Any) -> None:
+    result = run("spool", "--as", "ana")
+    assert result.exit_code == 0, result.output
+    assert f"waits  {NAME}: 12 alarms since" in result.output
+    assert "ALL-CLEAR WITHOUT A FIRE: WrongRefund from bell for" in result.output
+    assert "CANNOT BE TOLD NOW: Temporal does not answer" in result.output
+    assert json.loads(run("spool", "--json").stdout)["waiting"][0]["alarms"] == 12
+    station.spooled = {"waiting": [], "untold": []}
+    assert "Temporal has every alarm" in run("spool").output
