@@ -17,7 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from tests.e2e.captain import approve, finish, stands, take
-from tests.e2e.processes import Agent, Station, a_station, an_agent
+from tests.e2e.processes import Agent, Station, a_station, an_agent, wait_for
 
 ALARMS = 200
 STARTED = datetime.now(UTC).isoformat()
@@ -81,6 +81,7 @@ def _alarms(station: Station) -> None:
     for how, (what, deliveries) in rows.items():
         for keys in deliveries:
             ring(station, keys)
+        wait_for("all of it to be told", lambda: not station.as_person("ana").spool()["waiting"], 120)
         after = measure(station, incident)
         each = [(now - then) / ALARMS for now, then in zip(after, before, strict=True)]
         print(f"| {ALARMS} {what} | {how} | {' | '.join(f'{n:+.2f}' for n in each)} |")

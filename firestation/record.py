@@ -33,7 +33,8 @@ that reached nobody goes to the next one at once, a captain who is silent is rel
 paged and how often a word is due, and a lever is read anew before a move when another incident let go of it since, and
 before a step that moves it is put to the captain again. 4: the waiver of a lock needs a second person, a
 lock that broke is named and weighs, and the after-action goes on by itself. 5: after the first word the engine drafts
-the words for people, a word that is late is a breach and escalates, and a public word may wait for a yes."""
+the words for people, a word that is late is a breach and escalates, and a public word may wait for a yes; of many
+different alarms only some are kept one by one, and an alarm that flaps is seen to."""
 
 
 class Brief(Model):

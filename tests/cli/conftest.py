@@ -122,6 +122,20 @@ class Station:
         self.fires: list[str] = []
         self.not_shown: list[str] = []
         self.before_picture: Callable[[], None] = lambda: None
+        at = "2026-11-26T02:14:03Z"
+        orphan = {
+            "why": "orphan",
+            "incident": NAME,
+            "alarm": "WrongRefund",
+            "source": "bell",
+            "key": "k1",
+            "times": 1,
+        }
+        self.spooled: dict[str, Any] = {
+            "waiting": [{"incident": NAME, "alarms": 12, "since": at}],
+            "untold": [orphan | {"first_at": at, "last_at": at, "reason": "nothing was open"}],
+            "trouble": "Temporal does not answer (UNAVAILABLE)",
+        }
         self.ring("2 of 8 golden cases fail")
 
     def ring(self, summary: str) -> None:
@@ -175,6 +189,8 @@ class Station:
         parts = path.split("?", maxsplit=1)[0].strip("/").split("/")
         if "tasks" in parts:
             return self._tasks(path, parts[3] if body else "", person, body)
+        if parts == ["alarms", "spool"]:
+            return 200, self.spooled
         if parts == ["alarms", "generic"]:
             self.ring(body["summary"])
             return 202, {

@@ -311,3 +311,14 @@ def test_a_public_word_waits_and_is_released_or_withheld_by_its_digest(run: Run,
     (waits,) = waiting(station.incident)
     assert run("withhold", NAME, waits.digest[:8], "--reason", "not yet", env=ben).exit_code == 0
     assert not waiting(station.incident)
+
+
+def test_the_spool_says_what_waits_and_what_could_not_be_told(run: Run, station: Any) -> None:
+    result = run("spool", "--as", "ana")
+    assert result.exit_code == 0, result.output
+    assert f"waits  {NAME}: 12 alarms since" in result.output
+    assert "ALL-CLEAR WITHOUT A FIRE: WrongRefund from bell for" in result.output
+    assert "CANNOT BE TOLD NOW: Temporal does not answer" in result.output
+    assert json.loads(run("spool", "--json").stdout)["waiting"][0]["alarms"] == 12
+    station.spooled = {"waiting": [], "untold": []}
+    assert "Temporal has every alarm" in run("spool").output

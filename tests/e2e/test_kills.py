@@ -1,5 +1,9 @@
 """Any process may die at any moment, and the incident ends the same: each lever is moved exactly once."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import httpx
 import pytest
 
 from firestation.firebreak import Lease
@@ -120,6 +124,58 @@ def test_temporal_dies_while_the_captain_is_waited_for(agent: Agent, station: St
     station.kill("temporal")
     approve(station, incident)
     finish(station, incident, agent)
+
+
+def test_a_storm_is_counted_whatever_dies(agent: Agent, station: Station) -> None:
+    """Both die while it rings. Each delivery has an id and is sent until it is answered, as alert systems do."""
+    agent.fault("stale_policy")
+    incident = agent.ring(station)
+    before = len(station.picture(incident).alarms)
+    headers = {"Authorization": f"Bearer {station.token('bell-alertmanager')}"}
+
+    def ring(number: int) -> str:
+        alarm = {
+            "system": "refund-agent",
+            "id": f"kind-{number % 3}",
+            "name": "StormFire",
+            "summary": f"the {number}th",
+            "started_at": "2026-11-26T02:14:03Z",
+        }
+
+        def answered() -> str | None:
+            with suppress(httpx.HTTPError):
+                key = {"Idempotency-Key": f"storm-{number:04}"}
+                answer = httpx.post(
+                    f"{station.url}/alarms/generic", json=alarm, headers=headers | key, timeout=5
+                )
+                if answer.status_code == 202:
+                    return str(answer.json()["incidents"][0]["incident"])
+            return None
+
+        return wait_for(f"alarm {number} to be answered", answered)
+
+    with ThreadPoolExecutor(8) as pool:
+        first = [pool.submit(ring, number) for number in range(60)]
+        wait_for("some answers", lambda: sum(each.done() for each in first) > 20)
+        station.kill("temporal")
+        second = [pool.submit(ring, number) for number in range(60, 120)]
+        wait_for("some more", lambda: sum(each.done() for each in second) > 10)
+        station.kill("gateway")
+        third = [pool.submit(ring, number) for number in range(110, 150)]
+        fires = {each.result() for each in (*first, *second, *third)}
+    (storm,) = fires
+    assert storm != incident
+    station.act("ana", storm, "acknowledge")
+
+    def told() -> bool:
+        station.act("ana", storm, "dismiss", reason="it was a storm")
+        return True
+
+    seen = station.until(storm, "the evidence", lambda seen: seen.sealed)
+    wait_for("it to be dismissed, which has all of it told", told)
+    seen = station.until(storm, "the end", lambda seen: seen.phase == "dismissed")
+    assert {each.alarm.key: each.times for each in seen.alarms} == {f"kind-{kind}": 50 for kind in range(3)}
+    assert len(station.picture(incident).alarms) == before
 
 
 def test_the_gateway_dies_and_nobody_has_to_say_anything_twice(agent: Agent, station: Station) -> None:
