@@ -143,6 +143,8 @@ def _words(runbook: Runbook) -> Iterator[Text]:
         words = getattr(runbook.updates, audience)
         if words:
             yield Text(f"{audience}: {plain(words)}")
+    if runbook.updates.public_approval:
+        yield Text(f"public words wait for the yes of {runbook.updates.public_approval}")
 
 
 def _afterwards(runbook: Runbook) -> Iterator[Text]:

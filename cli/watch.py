@@ -16,6 +16,7 @@ from cli.plain import SHORT, plain
 from cli.show import command, moment, say, show, waiting
 from firestation.briefing import briefing
 from firestation.errors import Unreachable
+from firestation.model import show_duration
 from firestation.picture import Picture
 from firestation.state import ENDS
 
@@ -52,14 +53,24 @@ def incidents(
 
 def _line(each: dict[str, Any], now: datetime) -> Text:
     """One incident in two lines. A station may be newer than we are, so no field is taken for granted."""
-    opened = _time(each.get("opened_at"), now)
+    opened, waited = _time(each.get("opened_at"), now), _for(each.get("waiting_since"), now)
     state = " ".join(str(each[key]) for key in ("phase", "severity") if each.get(key))
     return Text.assemble(
         (plain(each.get("incident", "?"), 100), "bold"),
         f"  {plain(state, 60)}  captain {plain(each.get('captain') or 'nobody', 63)}",
         f"  since {opened}" if opened else "",
-        f"\n  waits for {plain(each['waiting'], SHORT)}" if each.get("waiting") and each.get("open") else "",
+        f"\n  waits for {plain(each['waiting'], SHORT)}{waited}"
+        if each.get("waiting") and each.get("open")
+        else "",
     )
+
+
+def _for(said: object, now: datetime) -> str:
+    """For how long it is waited for, or overdue; nothing where the station does not say it."""
+    try:
+        return f", for {show_duration(now - datetime.fromisoformat(str(said)))}" if said else ""
+    except (ValueError, TypeError):
+        return ""
 
 
 def _time(said: object, now: datetime) -> str | None:

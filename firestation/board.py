@@ -1,7 +1,7 @@
 """The board's words: what may be said to whom, and the first word that the engine says by itself."""
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ CAUSAL = re.compile(
 
 
 Audience = Literal["internal", "public"]
+AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 TO: dict[Audience, str] = {"internal": "the team", "public": "the public"}
 """Whom a word is for."""
 

@@ -7,18 +7,17 @@ pause twice as long and at last once a day. The team hears the engine meanwhile;
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from firestation import record
 from firestation.authority import Role
-from firestation.board import TO, Audience, LateWord, Word, WordDraft
+from firestation.board import AUDIENCES, TO, Audience, LateWord, Word, WordDraft
 from firestation.clock import NEVER, Milestone
 from firestation.model import Line, Text, count, show_duration
 from firestation.record import Event
 from firestation.state import Incident
 from firestation.wording import fill
 
-AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 DRAFTED = 5
 """A draft is made when a fifth of the time to the word is left, or a minute where that allows one."""
 

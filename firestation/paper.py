@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from firestation.authority import Roster
+from firestation.board import AUDIENCES
 from firestation.lint import fitting
 from firestation.model import Model, Text, show_duration
 from firestation.order import in_order, wanted
@@ -240,10 +241,13 @@ def _words(runbook: Runbook) -> Iterator[str]:
     others = "".join(f", at {each} every {show_duration(span)}" for each, span in runbook.cadence_at.items())
     yield f"### Words: one every {show_duration(runbook.cadence)}{others}"
     yield ""
-    words: Mapping[str, str | None] = runbook.updates.model_dump()
+    words: Mapping[str, str | None] = {each: getattr(runbook.updates, each) for each in AUDIENCES}
     for audience, text in words.items():
         said = PLACEHOLDER.sub(lambda found: f"{BLANK} ({found[1]})", text) if text else f"known: {BLANK}"
         yield f"{audience.capitalize()}: {_line(said)}"
+        yield ""
+    if runbook.updates.public_approval:
+        yield f"No word to the public without the yes of {runbook.updates.public_approval}: {BLANK}"
         yield ""
 
 

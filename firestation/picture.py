@@ -8,8 +8,8 @@ from pydantic import Field
 from firestation import proofs, release
 from firestation.after_action import Attestation, LockKind, LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
-from firestation.board import TO, Entry, LateWord, Word, WordDraft, causal
-from firestation.cadence import AUDIENCES, comms_owner, prepared
+from firestation.board import AUDIENCES, TO, Entry, LateWord, Word, WordDraft, causal
+from firestation.cadence import comms_owner, prepared
 from firestation.captaincy import expiring
 from firestation.clock import Deadline
 from firestation.evidence import ArtifactRef, Sealed

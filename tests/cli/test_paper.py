@@ -46,6 +46,7 @@ def test_a_lever_without_a_command_says_where_else_to_go(tmp_path: Path) -> None
         "THE WAY BACK: Ask the search team.",
         "Internal: We are at ________ (phase).",
         "Public: Search finds less than it should.",
+        "No word to the public without the yes of comms: ________",
     ):
         assert part in text, part
 

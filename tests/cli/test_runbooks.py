@@ -29,7 +29,7 @@ guidance: Look at the newest documents first.
 owners: [search team]
 validated: 2020-01-31
 needs: [retrieval]
-updates: {internal: "We are at {phase}.", public: "Search finds less than it should."}
+updates: {internal: "We are at {phase}.", public: "Search finds less than it should.", public_approval: comms}
 firebreaks:
   - id: reranker-off
     lever: reranker
@@ -104,6 +104,7 @@ def test_one_page_says_everything(run: Run, page: Path) -> None:
         "golden held for 10m, asked every 30s",
         "internal: We are at {phase}.",
         "public: Search finds less than it should.",
+        "public words wait for the yes of comms",
         "lock: Golden queries find what they should (golden-case, on what traces had frozen, 3 times)",
         "review: Review the source (search team, within 14d)",
     ):

@@ -208,3 +208,15 @@ def test_times_are_in_the_readers_zone_and_dated_when_not_today() -> None:
 def test_what_is_late_says_so() -> None:
     assert towards(NOON + timedelta(minutes=3), NOON) == "in 3m"
     assert towards(NOON - timedelta(minutes=3), NOON) == "OVERDUE by 3m"
+
+
+def test_the_list_says_for_how_long_something_is_waited_for(run: Run, station: Any) -> None:
+    since = (datetime.now(UTC) - timedelta(hours=2, minutes=5)).isoformat()
+    row = {"incident": NAME, "phase": "declared", "open": True, "waiting": "the overdue word to the team"}
+    for said, told in (
+        (since, "the overdue word to the team, for 2h 5m"),
+        (None, "to the team\n"),
+        ("x", "team\n"),
+    ):
+        station.override = 200, json.dumps([{**row, "waiting_since": said}]).encode()
+        assert told in run("incidents").output

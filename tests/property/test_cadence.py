@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from firestation import acts, cadence, record
 from firestation.authority import Role
-from firestation.board import Audience
+from firestation.board import AUDIENCES, Audience
 from firestation.due import next_wake
 from firestation.fold import fold, follow
 from firestation.picture import overdue, picture
@@ -171,7 +171,7 @@ def move_until_restored(made: World) -> None:
     assert made.incident.restored_at
 
 
-@pytest.mark.parametrize("audience", cadence.AUDIENCES)
+@pytest.mark.parametrize("audience", AUDIENCES)
 def test_a_breach_that_is_not_on_the_record_is_a_broken_rule(audience: Audience) -> None:
     made = world()
     made.attempt(acts.Update(by="ana", audience=audience, known="we look"))
@@ -204,7 +204,7 @@ def test_incidents_of_before_go_on_as_they_began() -> None:
         | st.builds(
             acts.Update,
             by=st.sampled_from(["ana", "cara"]),
-            audience=st.sampled_from(cadence.AUDIENCES),
+            audience=st.sampled_from(AUDIENCES),
             known=st.just("we look"),
         )
         | st.builds(
