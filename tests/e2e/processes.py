@@ -328,7 +328,7 @@ def a_station(
     more_systems: Mapping[str, str] | None = None,
     public_page: Path | None = None,
 ) -> Iterator[Station]:
-    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files, by their names."""
+    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files by name."""
     state.mkdir(parents=True)
     config = write_station(state, agent, changes, system_changes)
     path = config / "station.yaml"
