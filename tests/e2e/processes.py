@@ -309,9 +309,14 @@ def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
     command += ["--state", str(folder), "--faults"]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", value]
-    # One thread for its small matrices: more of them wait for each other, on a busy machine for a minute.
-    alone = {"REFUND_AGENT_TOKEN": TOKEN, "PYTHONPATH": str(ROOT / "examples"), "OPENBLAS_NUM_THREADS": "1"}
-    with running(command, folder, "agent", **alone):
+    with running(
+        command,
+        folder,
+        "agent",
+        REFUND_AGENT_TOKEN=TOKEN,
+        PYTHONPATH=str(ROOT / "examples"),
+        OPENBLAS_NUM_THREADS="1",  # several wait for each other: on a busy machine a minute instead of a second
+    ):
         wait_for("the agent", agent.answers)
         yield agent
         agent.http.close()
