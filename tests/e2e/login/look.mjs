@@ -27,6 +27,7 @@ export class Looker {
   }
 
   async fits(page, name, { thumb = true } = {}) {
+    await page.waitForLoadState(); // its style may come after what is looked for
     const seen = await page.evaluate((targets) => {
       const root = document.documentElement;
       const small = [...document.querySelectorAll(targets)]
