@@ -325,7 +325,14 @@ def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
     command += ["--state", str(folder), "--faults"]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", value]
-    with running(command, folder, "agent", REFUND_AGENT_TOKEN=TOKEN, PYTHONPATH=str(ROOT / "examples")):
+    with running(
+        command,
+        folder,
+        "agent",
+        REFUND_AGENT_TOKEN=TOKEN,
+        PYTHONPATH=str(ROOT / "examples"),
+        OPENBLAS_NUM_THREADS="1",  # several wait for each other: on a busy machine a minute instead of a second
+    ):
         wait_for("the agent", agent.answers)
         yield agent
         agent.http.close()
@@ -346,7 +353,7 @@ def a_station(
     ports: Sequence[int] = (),
     watch: bool = False,
 ) -> Iterator[Station]:
-    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files, by name."""
+    """A whole station: Temporal, worker and gateway, in a folder of its own. `more_systems` are files by name."""
     state.mkdir(parents=True)
     config = write_station(state, agent, changes, system_changes, watch=watch)
     path = config / "station.yaml"

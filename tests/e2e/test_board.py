@@ -103,7 +103,16 @@ def test_hostile_words_are_seen_and_do_nothing(facts: dict[str, Any]) -> None:
 def test_the_keyboard_leads_to_what_is_your_turn_and_every_stop_is_seen(facts: dict[str, Any]) -> None:
     assert facts["skip"] == "Skip to the content"
     assert facts["unseen"] == []
-    assert set(facts["stops"]) == {"board", "incident", "take", "declare", "declared", "plan", "approve"}
+    assert set(facts["stops"]) == {
+        "board",
+        "incident",
+        "take",
+        "declare",
+        "why",
+        "declared",
+        "plan",
+        "approve",
+    }
     assert max(facts["stops"].values()) <= MOST_STOPS, facts["stops"]
 
 

@@ -1,7 +1,7 @@
 """The captain's whole part of an incident by clicking, on a telephone and at a desk, with JavaScript and without.
 
-Four incidents of one station, each of an agent of its own, go side by side from the list to the lock. On the way every page
-is looked at: whether it fits, whether a thumb hits what is there, what axe-core finds in it, in the light and in the dark.
+Four incidents of one station, each of an agent of its own, go side by side from the list to the lock. On the way each
+page is looked at: whether it fits, whether a thumb hits what is there, what axe-core finds in it by day and by night.
 
     FIRESTATION_PICTURES=1 .venv/app/bin/pytest tests/e2e/test_clicks.py -n 0
 
@@ -57,7 +57,7 @@ WAYS: dict[str, dict[str, Any]] = {
 HOSTILE = (
     '<img src="https://evil.example/x" onerror="window.pwned=1"><script>window.pwned=1</script>'
     "<style>*{display:none}</style> [click](javascript:alert(1)) \x1b[31mred\x07 \u202egnp.exe \u200b{{ 7*7 }} "
-    "a" + "\u0301" * 40
+    "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301"
 )
 LONG = "request-" + "x" * 192
 COMPONENTS = """system: refund-agent
@@ -193,7 +193,7 @@ def test_from_the_list_to_the_lock_by_clicking(night: Night, system: str) -> Non
     told = night.facts["ways"][WAYS[system]["name"]]
     (moved,) = (each for each in seen.firebreaks if each.action.lever == "reranker")
     assert moved.digest == told["digest"], "the digest that was shown is the one that was approved"
-    assert [(each.kind, each.by) for each in moved.decisions][0] == ("approve", "ana")
+    assert ("approve", "ana") in [(each.kind, each.by) for each in moved.decisions]
     assert [each.text for each in seen.entries if each.cause] == [CAUSE]
     assert [each.known for each in seen.words if each.audience == "public" and each.by] == [WORD]
     assert "It is over: closed" in told["closed"]

@@ -25,15 +25,20 @@ async function logIn(context, token) {
   return page;
 }
 
-// Tab until the focus is there, then Enter; each stop must be seen.
-async function press(page, name, locator) {
+// Tab until the focus is there; each stop must be seen.
+async function tab(page, name, locator) {
   const aim = locator.first();
   await aim.waitFor();
   for (facts.stops[name] = 1; facts.stops[name] < 200; facts.stops[name] += 1) {
     await page.keyboard.press('Tab');
     if (!(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle !== 'none'))) facts.unseen.push(name);
-    if (await aim.evaluate((each) => each === document.activeElement)) break;
+    if (await aim.evaluate((each) => each === document.activeElement)) return;
   }
+  throw new Error(`no Tab leads to ${name}`);
+}
+
+async function press(page, name, locator) {
+  await tab(page, name, locator);
   await page.keyboard.press('Enter');
 }
 
@@ -56,8 +61,7 @@ await page.waitForURL(/done=acknowledge/);
 facts.taken = await text(page);
 await press(page, 'declare', page.getByRole('link', { name: /^Declare/ }));
 await page.waitForURL(/unfold=declare/);
-await page.keyboard.press('Tab'); // the severity is proposed
-await page.keyboard.press('Tab');
+await tab(page, 'why', page.locator('#declare textarea')); // the severity is proposed already
 await page.keyboard.type('refunds are paid that should be denied');
 await press(page, 'declared', page.locator('#declare').getByRole('button', { name: 'Declare' }));
 await page.waitForURL(/done=declare/);
@@ -76,15 +80,19 @@ await page.waitForURL(/done=approve/);
 facts.approved = await text(page);
 
 // With JavaScript, at a desk: what Ben notes comes by itself, and what is being typed stays.
-const wide = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-wide.setDefaultTimeout(90_000);
-const desk = await logIn(wide, ben);
+async function seated(token) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  context.setDefaultTimeout(90_000);
+  return logIn(context, token);
+}
+
+const desk = await seated(ben);
 await desk.goto(`${url}/board/${incident}`);
 await desk.getByText('● Live').waitFor();
 await desk.locator('#fold-note > summary').click();
 await desk.locator('#note-text').fill('half a sentence');
 // A public word with a cause that is no fact is refused in its place; what was typed outlives the news.
-const own = await logIn(wide, ana);
+const own = await seated(ana);
 await own.goto(`${url}/board/${incident}?unfold=update#update`);
 await own.locator('#update select').selectOption('public');
 await own.locator('#update textarea').first().fill('It broke because of the new index.');
@@ -112,7 +120,5 @@ await page.waitForURL(/done=note/);
 await desk.locator('#timeline').getByText('WWWWWWWW').waitFor();
 facts.pwned = await desk.evaluate(() => window.pwned ?? null);
 facts.hostile = await page.locator('#timeline').innerText();
-await wide.close();
-
 await browser.close();
 console.log(JSON.stringify(facts));

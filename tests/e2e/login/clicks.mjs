@@ -35,9 +35,9 @@ async function logIn(way, person) {
   return page;
 }
 
-async function picture(page, name, { scheme = 'light', whole = false, clip = undefined } = {}) {
+async function picture(page, name, scheme = 'light') {
   await page.emulateMedia({ colorScheme: scheme });
-  await page.screenshot({ path: `${folder}/${name}.png`, fullPage: whole, clip });
+  await page.screenshot({ path: `${folder}/${name}.png` });
   await page.emulateMedia({ colorScheme: 'light' });
 }
 
@@ -114,7 +114,6 @@ async function captaincy(way) {
   await page.waitForURL(/\/diff$/);
   told.diff = await text(page);
   await ana.look('diff');
-  if (plan.pictures) await picture(page, `diff-${way.width}`);
   await page.getByRole('link', { name: '← ' }).click();
   await page.waitForURL(/\/board\/[^/]+(#.*)?$/);
   if (way.js) await page.getByText('● Live').waitFor();
@@ -192,8 +191,7 @@ async function unsent(way, page) {
 async function pictures(way, page) {
   await page.evaluate(() => scrollTo(0, 0));
   await picture(page, `incident-${way.width}`);
-  await picture(page, `incident-${way.width}-whole`, { whole: true });
-  await picture(page, `incident-${way.width}-dark`, { scheme: 'dark' });
+  await picture(page, `incident-${way.width}-dark`, 'dark');
   await page.evaluate(() => document.querySelector('.plan .digest').closest('p').previousElementSibling.scrollIntoView());
   await picture(page, `plan-${way.width}`);
   const beside = await page.context().newPage();
@@ -217,12 +215,10 @@ async function hostile() {
     await page.getByText('Sealed manifest').waitFor();
     await page.evaluate(() => document.querySelectorAll('details').forEach((each) => { each.open = true; }));
     await looker.fits(page, way.name);
-    if (plan.pictures) await picture(page, `hostile-${way.width}`, { whole: true });
     seen.page = await text(page);
     await page.goto(`${url}/board/${plan.hostile}/diff`);
     await looker.fits(page, `${way.name} diff`);
     if (way.width === 360) await looker.bars(page, `${way.name} diff`);
-    if (plan.pictures) await picture(page, `hostile-diff-${way.width}`, { whole: true });
     seen.diff = await text(page);
     seen.pwned = (seen.pwned ?? false) || await page.evaluate(() => 'pwned' in window);
     await page.context().close();
@@ -244,7 +240,7 @@ async function customers(way) {
     await page.goto(new URL(where, plan.public).href);
     await looker.fits(page, name, { thumb: false });
     await looker.bars(page, name);
-    if (plan.pictures) await picture(page, name.replace(' ', '-'));
+    if (plan.pictures && name === 'public') await picture(page, name);
   }
   await page.goto(plan.public);
   await page.locator('main a[href*="incidents/"]').first().click();

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 
 // What is meant for a thumb. A link within a sentence is as high as its line.
 const TARGETS = 'button, .button, summary, select, textarea, input:not([type=hidden]):not([type=checkbox]), label.check, '
-  + 'header a, .thumb a, .incident h2 a, .incident h3 a, a.do';
+  + 'header a, .thumb a, .incident h2 a, .incident h3 a';
 
 export class Looker {
   constructor(modules, url) {
@@ -27,6 +27,7 @@ export class Looker {
   }
 
   async fits(page, name, { thumb = true } = {}) {
+    await page.waitForLoadState(); // its style may come after what is looked for
     const seen = await page.evaluate((targets) => {
       const root = document.documentElement;
       const small = [...document.querySelectorAll(targets)]
