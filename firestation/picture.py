@@ -11,6 +11,7 @@ from firestation.allowed_signers import AllowedSigner
 from firestation.board import Entry, Word, causal
 from firestation.captaincy import expiring
 from firestation.clock import Deadline
+from firestation.drill import DrillMark
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.legal import LegalRun
@@ -62,6 +63,7 @@ class Picture(Model):
     guidance: Text | None
     needs: tuple[Line, ...]
     signers: dict[Id, tuple[AllowedSigner, ...]]
+    drill: DrillMark | None = None
     captain: Id | None
     tenures: tuple[Tenure, ...]
     scribe: Id | None
@@ -119,7 +121,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         **{name: getattr(incident, name) for name in shared},
         incident=incident.id,
         system=brief.system.system,
-        title=brief.system.title,
+        title=brief.title,
+        drill=brief.drill,
         runbook=brief.runbook.runbook,
         matched=brief.matched,
         phase=incident.phase,

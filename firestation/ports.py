@@ -20,6 +20,7 @@ from firestation.firebreak import Reading
 from firestation.model import Line, Model, Sha256, Text, Time
 from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder
 from firestation.public_page.part import PublicIncident
+from firestation.rehearsal import RehearsalFitting
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -135,6 +136,18 @@ class Followed(Protocol):
         ...
 
 
+class Fault(Protocol):
+    """A fault of a rehearsal target, which is set for a drill and cleared after it. Both may be done again."""
+
+    async def inject(self, drill: str) -> None:
+        """Set the fault, for the drill of this name. Raises `DriverError`; part of it may be set then."""
+        ...
+
+    async def clear(self, drill: str) -> None:
+        """Clear it, whatever of it is set. Raises `DriverError`."""
+        ...
+
+
 class LockCase(Model):
     """What a check asks and expects, as plain data from which a test file can be written.
 
@@ -218,6 +231,10 @@ class Bench(Protocol):
 
     def tracker(self, fitting: TrackerFitting) -> Tracker:
         """The tracker."""
+        ...
+
+    def fault(self, fitting: RehearsalFitting) -> Fault:
+        """The fault of a drill."""
         ...
 
 

@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowHandle,
@@ -17,30 +16,24 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
+from firestation.drill import DrillId
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Line, Model, Time
 from firestation.picture import Picture
 from firestation.record import Brief
-from firestation.severity import propose
 from firestation.state import ENDS, Phase
 from gateway.batches import Batches
 from gateway.book import Books
 from gateway.tasks import TaskDesk, TaskList
 from workflows import messages, search
-from workflows.client import TASK_QUEUE
 from workflows.histories import fetch_family
+from workflows.ringing import ring
 
 CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
@@ -55,6 +48,8 @@ WHOLE_DIGEST = 64
 SHOWN = 1000
 LOOKED_AT = 10 * SHOWN
 Result = TypeVar("Result")
+Drilled = Callable[[str], Mapping[str, date]]
+"""When each step of a system's runbooks was last drilled, as `RUNBOOK/STEP`; asked with every alarm."""
 
 
 class Rang(Model):
@@ -84,12 +79,16 @@ class Row(Model):
     opened_at: Time
     ended_at: Time | None
     open: bool
+    drill: DrillId | None = None
 
 
 class Desk:
     """Rings, acts, looks and lists."""
 
-    def __init__(self, client: Client, books: Books, coalesce: timedelta) -> None:
+    def __init__(
+        self, client: Client, books: Books, coalesce: timedelta, drilled: Drilled = lambda _: {}
+    ) -> None:
+        self.drilled = drilled
         self.client, self.books, self.coalesce = client, books, coalesce.total_seconds()
         self.followers = TaskDesk(client, books)
         self.answered: OrderedDict[str, tuple[float, Rang]] = OrderedDict()
@@ -101,6 +100,7 @@ class Desk:
         Raises `InvalidInput` and `NotConfigured` before Temporal is asked, `Unreachable` when it does not answer.
         """
         brief = (await self.books.latest()).brief(alarm, datetime.now(UTC))
+        brief = brief.changed(drilled=dict(self.drilled(alarm.system)))
         delivery = f"{brief.incident}/{alarm.delivery}"
         at, before = self.answered.get(delivery, (float("-inf"), None))
         if before is not None and time.monotonic() - at < self.coalesce:
@@ -149,7 +149,7 @@ class Desk:
         while True:
             start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
             try:
-                return await self._ring(alarms, start)
+                return await ring(self.client, alarms, start, CALL)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
                     raise _refused(error) from error
@@ -160,38 +160,6 @@ class Desk:
                 raise Unreachable("the last incident is just ending; send the alarm again")
             await asyncio.sleep(PAUSE_SECONDS)
             latest = await self._latest(brief.incident)
-
-    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
-        brief, first = start.brief, alarms.alarms[0]
-        severity = propose(brief.runbook.severity).severity
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            messages.WORKFLOW,
-            start,
-            id=brief.incident,
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(search.SYSTEM, brief.system.system),
-                    SearchAttributePair(search.PHASE, str(Phase.OPEN)),
-                    SearchAttributePair(search.SEVERITY, str(severity)),
-                    SearchAttributePair(search.CAPTAIN, "nobody"),
-                    SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
-                ]
-            ),
-            static_summary=f"{brief.system.title}: {first.name}"[:200],
-            static_details=f"Type: firestation show {brief.incident}",
-        )
-        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
-            messages.RING,
-            alarms,
-            start_workflow_operation=operation,
-            result_type=messages.Joined,
-            rpc_timeout=CALL,
-        )
-        return joined
 
     async def act(self, incident: str, act: Act, key: str | None = None) -> messages.Answer:
         """Do what a person wants done. The answer says whether the rules allowed it.
@@ -344,6 +312,7 @@ async def _row(found: WorkflowExecution) -> Row:
         opened_at=found.start_time,
         ended_at=found.close_time,
         open=found.status is WorkflowExecutionStatus.RUNNING,
+        drill=attributes.get(search.DRILL),
     )
 
 

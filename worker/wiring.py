@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.checks import CheckActivities
+from activities.drills import DrillActivities
 from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
@@ -36,9 +37,11 @@ from firestation.settings import Settings
 from firestation.signers import open_signer
 from firestation.signing import PublicKey
 from firestation.version import build
+from worker.drills import Opener, TemporalGround, from_files, no_files
 from worker.leases import TemporalLeases
 from worker.public_page import kept_fresh, public_page
 from workflows.client import TASK_QUEUE
+from workflows.drill import DrillWorkflow, ScheduledDrill
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
@@ -53,6 +56,8 @@ WORKFLOWS = [
     LockHanger,
     PostmortemDrafter,
     PagePublisher,
+    DrillWorkflow,
+    ScheduledDrill,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
@@ -79,13 +84,14 @@ def incident_worker(
     keys: Sequence[PublicKey],
     address: Address | None = None,
     page: PublicPage | None = None,
+    opens: Opener = no_files,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
 ) -> Worker:
     """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
 
-    Without a `page` there is no public page.
+    Without a `page` there is no public page; `opens` begins drills by the station's files.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks, words = LeverActivities(bench), CheckActivities(bench), WordActivities(bench, address)
@@ -94,6 +100,7 @@ def incident_worker(
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     outside = PublicPageActivities(page)
+    drills = DrillActivities(bench, shelf, signer, keys, TemporalGround(client, task_queue, opens))
     return Worker(
         client,
         task_queue=task_queue,
@@ -118,6 +125,14 @@ def incident_worker(
             wall.recall_locks,
             wall.hang_lock,
             outside.publish,
+            drills.open_drill,
+            drills.inject_fault,
+            drills.clear_fault,
+            drills.ring_drill,
+            drills.follow_drill,
+            drills.score_drill,
+            drills.call_off_drill,
+            drills.keep_drill,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -155,6 +170,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 keys=wall_keys(signer.public_key, settings.signing_key.parent),
                 address=link_address(settings, link_key(settings, secrets)),
                 page=page,
+                opens=from_files(settings),
                 tools=settings.tool_path,
             )
 
