@@ -56,6 +56,17 @@ def plays(seen: Picture, people: tuple[str, ...], stays: frozenset[str], *, repa
         paged = seen.paging[-1].person if seen.paging else people[0]
         yield Play(paged, "acknowledge", {"role": "captain"})
         return
+    yield from _run(seen, captain, people)
+    if seen.restored_at and not repaired:
+        yield Play(captain, "update", {"audience": "internal", "known": BEFORE})
+    if seen.restored_at and repaired:
+        yield from _put_back(seen, captain, stays)
+    if seen.phase is Phase.AFTER_ACTION and seen.restored_at:
+        yield from _close(seen, captain, people)
+
+
+def _run(seen: Picture, captain: str, people: tuple[str, ...]) -> Iterator[Play]:
+    """A scribe, a severity, what is done by hand, and the decisions."""
     if seen.scribe is None:
         yield from (Play(each, "acknowledge", {"role": "scribe"}) for each in people if each != captain)
     if seen.severity is None:
@@ -66,12 +77,6 @@ def plays(seen: Picture, people: tuple[str, ...], stays: frozenset[str], *, repa
             yield Play(captain, "confirm", {"step": name, "note": "it is done, in the drill"})
     for plan in seen.plans:
         yield from (Play(each, "approve", {"action": plan.digest}) for each in (captain, *plan.approvers))
-    if seen.restored_at and not repaired:
-        yield Play(captain, "update", {"audience": "internal", "known": BEFORE})
-    if seen.restored_at and repaired:
-        yield from _put_back(seen, captain, stays)
-    if seen.phase is Phase.AFTER_ACTION and seen.restored_at:
-        yield from _close(seen, captain, people)
 
 
 def _put_back(seen: Picture, captain: str, stays: frozenset[str]) -> Iterator[Play]:

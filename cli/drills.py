@@ -1,9 +1,10 @@
 """Drills on the command line: hold one, let them come by themselves, read how they went."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, cast, get_args
+from functools import partial
+from typing import Annotated, Any, TypeVar, cast, get_args
 
 import typer
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from cli.client import Gateway
 from cli.desk import As, Desk, Json
 from cli.drill_auto import Players
 from cli.drill_page import Shown, show_report, show_result
+from cli.errors import ExitCode
 from cli.plain import plain
 from cli.show import command, moment, say
 from cli.teach import teach
@@ -20,12 +22,14 @@ from firestation.drill import DRILL_ID, KINDS, DrillKind
 from firestation.drill_orders import DrillNow
 from firestation.drill_report import DrillResult
 from firestation.errors import Gone, InvalidInput, Nonsense, Unreachable
-from firestation.model import parse_duration, show_duration
+from firestation.model import Model, parse_duration, show_duration
 from firestation.picture import Picture
+
+Tell = Callable[[Text], None]
+M = TypeVar("M", bound=Model)
 
 PACE_SECONDS = 0.2
 GIVE_UP = 60.0
-NOT_HELD, NOT_FINISHED = 4, 5
 REPAIRED = frozenset({"repaired", "scoring", "calling it off", "over"})
 
 drill = typer.Typer(
@@ -59,8 +63,8 @@ def run(
 ) -> None:
     """Hold a drill now: set the fault, ring, watch, clear the fault, score. A captain orders it.
 
-    Only those who drill are paged, everything says DRILL, and nothing of it is said to the public. It ends with 5 when
-    the drill was not finished, and with 4 when it was not held.
+    Only those who drill are paged, everything says DRILL, and nothing of it is said to the public. The exit code is 1
+    when the drill was not held, or not finished.
 
     Example:
       firestation drill run stale-policy --system refund-agent --as ana
@@ -72,7 +76,7 @@ def run(
     gateway = desk.gateway()
     order = {"kind": _kind(kind), "system": _system(gateway, system), "drillers": drillers or []}
     now = _read(DrillNow, gateway.order_drill(order))
-    tell = (lambda _: None) if as_json else (lambda text: say(desk.console, text))
+    tell: Tell = _nothing if as_json else partial(say, desk.console)
     tell(Text(f"DRILL {now.mark.drill} on {plain(now.system)}: {KINDS[now.mark.kind]}", style="bold"))
     if not auto:
         tell(Text("It goes on without this command: Ctrl-C leaves it running."))
@@ -82,10 +86,8 @@ def run(
     else:
         show_result(desk.console, result)
         command(desk.console, f"firestation drill report {result.mark.drill}")
-    if result.score is None:
-        raise typer.Exit(NOT_HELD)
-    if result.score.verdict == "not finished":
-        raise typer.Exit(NOT_FINISHED)
+    if result.score is None or result.score.verdict == "not finished":
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 class Watch:
@@ -96,7 +98,7 @@ class Watch:
         self.players: Players | None = None
         self.told = 0
 
-    def to_the_end(self, tell: Any) -> DrillResult:
+    def to_the_end(self, tell: Tell) -> DrillResult:
         """The result, once it is kept. A station that is away for a while is waited for."""
         name, step, silent_since = self.now.mark.drill, "", time.monotonic()
         while True:
@@ -117,7 +119,7 @@ class Watch:
                     raise
             time.sleep(PACE_SECONDS)  # the pace of looking
 
-    def _look(self, tell: Any) -> None:
+    def _look(self, tell: Tell) -> None:
         try:
             seen = self.gateway.picture(self.now.mark.drill)
         except Gone:  # it has not rung yet
@@ -128,7 +130,7 @@ class Watch:
         if self.auto:
             self._play(seen, tell)
 
-    def _play(self, seen: Picture, tell: Any) -> None:
+    def _play(self, seen: Picture, tell: Tell) -> None:
         if self.players is None:
             people = {name: self.desk.gateway(name) for name in self.now.mark.drillers}
             self.players = Players(people, self.now.stays)
@@ -293,7 +295,11 @@ def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {name: answer[name] for name in Shown.model_fields if name in answer}
 
 
-def _read(model: Any, answer: Any) -> Any:
+def _nothing(_: Text) -> None:
+    """A machine reads: nothing is told on the way."""
+
+
+def _read(model: type[M], answer: Any) -> M:
     try:
         return model.model_validate(answer)
     except ValidationError as error:

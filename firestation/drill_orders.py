@@ -27,7 +27,10 @@ class DrillOrder(Model):
 
 
 class DrillNow(Model):
-    """Where a drill is. The answer to the query `picture` of its workflow. `stays` are levers that the fault has moved."""
+    """Where a drill is: the answer to the query `picture` of its workflow.
+
+    `stays` are levers that the fault has moved.
+    """
 
     mark: DrillMark
     system: Id

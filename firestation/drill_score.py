@@ -215,7 +215,7 @@ def _line(what: What, since: datetime, at: datetime | None, due: datetime | None
     took = at - since if at else None
     verdict: LineVerdict = "not reached"
     if took is not None:
-        verdict = "no limit" if due is None or at is None else "in time" if at <= due else "late"
+        verdict = "no limit" if due is None or at is None else "in time" if at < due else "late"
     return ScoreLine(what=what, took=took, allowed=due - since if due else None, why=why, verdict=verdict)
 
 

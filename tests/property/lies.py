@@ -194,6 +194,19 @@ def a_cause_is_marked_by_somebody_else(world: Recorded) -> Event:
     return acted(world, acts.Note(by="cara", text="the reranker", standing="fact", cause=True))
 
 
+def a_drill_is_told_to_the_public(world: Recorded) -> Event | None:
+    said = acts.Update(by=captain(world), audience="public", known="we are looking into it")
+    return acted(world, said) if world.incident.brief.drill else None
+
+
+def a_word_of_a_drill_reaches_a_public_channel(world: Recorded) -> Event | None:
+    owed = world.incident.outbox
+    if not owed or world.incident.brief.drill is None:
+        return None
+    receipt = Receipt(channel="page", reference="taken")
+    return record.Sent(at=world.now, message=owed[0].message, key=owed[0].key, receipt=receipt)
+
+
 # Rules 8 and 9 -----------------------------------------------------------------------------------------
 
 
@@ -265,7 +278,12 @@ LIES: dict[int, tuple[Lie, ...]] = {
         it_is_dismissed_while_a_firebreak_holds,
         it_is_merged_while_a_firebreak_holds,
     ),
-    7: (a_cause_is_public_that_is_no_fact, a_cause_is_marked_by_somebody_else),
+    7: (
+        a_cause_is_public_that_is_no_fact,
+        a_cause_is_marked_by_somebody_else,
+        a_drill_is_told_to_the_public,
+        a_word_of_a_drill_reaches_a_public_channel,
+    ),
     8: (it_is_closed,),
     9: (it_is_closed, the_lock_is_waived_without_a_date),
     10: (

@@ -128,9 +128,10 @@ TestBypassed = Bypassed.TestCase
 
 
 def lived(seed: int) -> Recorded:
-    """A world by this number: in every second one what fails is held, in every third it is graver at sev1."""
+    """A world by this number: in every second one what fails is held, each third is no graver, each fifth a drill."""
     steps = tuple(each.changed(on_failure="hold") for each in runbook().firebreaks)
     changes: dict[str, Any] = {"firebreaks": steps} if seed % 2 else {}
+    changes["drill"] = seed % 5 == 0
     return (
         Recorded(seed, people=more_at_sev1(), **GRAVER, **changes) if seed % 3 else Recorded(seed, **changes)
     )
