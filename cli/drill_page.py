@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from cli.client import Gateway
 from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, GOOD, command, say
 from firestation.drill import KINDS
 from firestation.drill_orders import DrillNow
 from firestation.drill_report import DrillResult, Readiness
 from firestation.drill_score import Score, ScoreLine
+from firestation.errors import Nonsense
 from firestation.model import Model, count, show_duration
 from firestation.wall import Doubt
 
@@ -125,9 +128,7 @@ def show_report(console: Console, found: Shown) -> None:
             system = one.system
             console.print()
             say(console, Text(f"Readiness of {plain(system)}", style="bold"))
-        say(console, _ready(one), indent=2)
-        if one.levers and one.last:
-            say(console, Text(f"not drilled for too long: {', '.join(one.levers)}", style=ASK), indent=4)
+        say(console, Text.assemble((f"{one.runbook}  ", "bold"), standing(one)), indent=2)
     for doubt in found.doubts:
         say(console, Text(f"not believed: {plain(doubt.name)}: {plain(doubt.why, SHORT)}", style=BAD))
     stale = next((one for one in found.readiness if one.standing != "ready"), None)
@@ -135,7 +136,18 @@ def show_report(console: Console, found: Shown) -> None:
         command(console, f"firestation drill run KIND --system {stale.system}")
 
 
-def _ready(one: Readiness) -> Text:
+def standing(one: Readiness) -> Text:
+    """How ready a system is for what a runbook is for, in a line."""
     last = f"last drilled on {one.last}, {one.went}" if one.last else "no drill of it was ever finished"
-    text = f"{one.runbook}: {plain(one.title)} ({last}; good for {show_duration(one.age)})"
-    return Text.assemble((f"{one.standing:<14}", STANDINGS[one.standing]), text)
+    text = f"on {plain(one.system)}: {last}; good for {show_duration(one.age)}"
+    late = f"; not drilled for too long: {', '.join(one.levers)}" if one.levers and one.last else ""
+    return Text.assemble((f"{one.standing}  ", STANDINGS[one.standing]), text, (late, ASK))
+
+
+def shown(gateway: Gateway, system: str | None = None) -> Shown:
+    """What the station tells of its drills. Raises `Nonsense` when it cannot be read."""
+    answer = gateway.drills(system)
+    try:
+        return Shown.model_validate({name: answer.get(name) for name in Shown.model_fields})
+    except ValidationError as error:
+        raise Nonsense("the station's drills cannot be read: use the command of its own version") from error

@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.client import Gateway
 from cli.desk import As, Desk, Json
 from cli.drill_auto import Players
-from cli.drill_page import Shown, show_report, show_result
+from cli.drill_page import show_report, show_result, shown
 from cli.errors import ExitCode
 from cli.plain import plain
 from cli.show import command, moment, say
@@ -160,7 +160,7 @@ def report(
     Next: drill what is stale: `firestation drill run KIND`, or `firestation drill schedule KIND`.
     """
     desk = Desk.of(ctx, who, as_json=as_json)
-    found = _read(Shown, _shown(desk.gateway().drills(system)))
+    found = shown(desk.gateway(), system)
     if name is not None:
         ours = [each for each in found.results if each.mark.drill.startswith(name)]
         if len(ours) != 1:
@@ -289,10 +289,6 @@ def _summary(result: DrillResult) -> dict[str, Any]:
     if score is None:
         return {"verdict": result.told, "sentence": None, "improve": []}
     return {"verdict": score.verdict, "sentence": score.sentence(), "improve": list(score.improve())}
-
-
-def _shown(answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: answer[name] for name in Shown.model_fields if name in answer}
 
 
 def _nothing(_: Text) -> None:

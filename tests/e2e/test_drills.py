@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from firestation.drill import KINDS
+from tests.docs.documents import commands
 from tests.e2e.processes import ROOT, SHORTER, Agent, Station, a_station, an_agent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -61,14 +61,20 @@ def firestation(station: Station, *words: str, person: str = "ana") -> subproces
     )
 
 
+RUN, *REST = commands(ROOT / "docs/drills.md")
+AUDITED = ("stale-policy", "soft-failure")
+"""The kinds whose history is replayed and audited here, too; the property tests do it with many lives."""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_drill(place: Place, kind: str) -> None:
     agent, station = place.agent, place.station
-    done = firestation(station, "drill", "run", kind, "--auto", "--json")
+    command = RUN.replace("stale-policy", kind).split()[1:]
+    done = firestation(station, *command, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     name, score = result["mark"]["drill"], result["score"]
-    assert (result["verdict"], score["ended"]) == ("in time", "closed"), score
+    assert (result["verdict"], score["ended"]) == ("in time", "closed"), result
     assert {line["what"]: line["verdict"] for line in score["lines"]} == dict.fromkeys(
         ["acknowledge", "staff", "declare", "seal", "decide", "first word", "effective", "restore", "lock"],
         "in time",
@@ -80,18 +86,59 @@ def test_a_drill(place: Place, kind: str) -> None:
     assert agent.levers() == place.start
 
     seen = station.picture(name)
-    assert seen.title == "DRILL: Refund agent"
-    assert seen.tickets == ()
-    sent = [word for channel in ("pager", "room") for word in place.words(channel)]
-    ours = [word for word in sent if word["incident"] == name]
-    assert ours
+    assert (seen.title, seen.tickets) == ("DRILL: Refund agent", ())
+    ours = [
+        word for channel in ("pager", "room") for word in place.words(channel) if word["incident"] == name
+    ]
+    assert {word["to"] for word in ours if word["to"]} == {"ana@example.org", "ben@example.org"}
     assert all(word["title"].startswith("DRILL") for word in ours)
-    assert {word["to"] for word in ours if word["to"]} <= {"ana@example.org", "ben@example.org"}
-    assert place.words("public") == []
-    report = station.replay(name)
-    assert (report["passed"], report["replay"]) == (True, "same"), report
+    assert (place.words("public"), seen.recall) == ([], None)
+    assert not list((station.state / "words").glob("tasks/*"))
+    if kind in AUDITED:
+        report = station.replay(name)
+        assert (report["passed"], report["replay"]) == (True, "same"), report
 
 
-def test_the_report_is_for_a_manager(place: Place) -> None:
-    print(firestation(place.station, "drill", "report").stdout)
-    print(Path.cwd())
+def test_the_report_is_for_a_manager_and_a_drill_may_come_by_itself(place: Place) -> None:
+    """Each further command of the document."""
+    drill = json.loads(firestation(place.station, "drill", "report", "--json").stdout)["results"][0]["mark"][
+        "drill"
+    ]
+    told = []
+    for command in REST:
+        done = firestation(place.station, *command.replace("DRILL", drill).split()[1:])
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
+        told.append(" ".join(done.stdout.split()))
+    report, one, wall, made, listed, removed = told
+    assert report.count("in time drill-") == len(KINDS)
+    assert "guardrail-bypass never drilled" in report
+    assert f"DRILL {drill}: " in one
+    assert "IN TIME 9 of 9 things with a limit were done in time; recovery was proved" in one
+    assert "somebody took it" in one
+    assert "ready on refund-agent: last drilled on" in wall
+    assert "never drilled on refund-agent: no drill of it was ever finished" in wall
+    schedule = "cost-spike-on-refund-agent: every 30d, within 8h; whoever is on call drill; ordered by ana"
+    assert (made, listed, removed) == (schedule, schedule, "removed cost-spike-on-refund-agent")
+    assert "No drill comes by itself" in firestation(place.station, "drill", "schedule").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "no-such"), "there is no drill 'no-such'"),
+        (("run", "stale-policy", "--system", "no-such"), "there is no system 'no-such'"),
+        (("run", "stale-policy", "--driller", "cara"), "nobody of those who drill may be the captain"),
+        (("schedule", "stale-policy", "--every", "1h"), "every"),
+        (("stop", "drill-stale-policy-00000000"), "no drill"),
+    ],
+)
+def test_an_order_that_cannot_be_followed_says_why(place: Place, words: tuple[str, ...], says: str) -> None:
+    done = firestation(place.station, "drill", *words)
+    assert done.returncode not in {0, 70}
+    assert says in " ".join((done.stdout + done.stderr).split())
+
+
+def test_only_captains_order_drills(place: Place) -> None:
+    done = firestation(place.station, "drill", "run", "stale-policy", person="cara")
+    assert done.returncode == 1
+    assert "cara does not hold the role captain" in " ".join((done.stdout + done.stderr).split())
