@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act
 from firestation.alarm import MOST_TOGETHER, Alarm, Alarms
-from firestation.drill import DrillId
+from firestation.drill import DrillId, is_drill
 from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Line, Model, Time
@@ -312,8 +312,13 @@ async def _row(found: WorkflowExecution) -> Row:
         opened_at=found.start_time,
         ended_at=found.close_time,
         open=found.status is WorkflowExecutionStatus.RUNNING,
-        drill=attributes.get(search.DRILL),
+        drill=_drill(attributes.get(search.DRILL)),
     )
+
+
+def _drill(text: str | None) -> str | None:
+    """The name of a drill; None where it is none, as anybody may write attributes by hand."""
+    return text if text and is_drill(text) else None
 
 
 def _moment(text: str | None) -> datetime | None:
