@@ -350,12 +350,12 @@ async def test_a_server_that_fell_silent_leaves_a_doubt_and_one_that_is_away_doe
 
 
 async def test_a_mail_server_that_hangs_keeps_nothing_else_waiting(mailer: Mailer, box: Mailbox) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
     box.holds = "RCPT"
     going = asyncio.create_task(mailer.send("ana@example.org", "s", "t", OFF))
     try:
-        while not box.holding.is_set():
-            await asyncio.sleep(0)
+        assert await loop.run_in_executor(ThreadPoolExecutor(1), box.holding.wait, 30)
         assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 5) == "done"
     finally:
         box.go_on.set()
@@ -406,19 +406,18 @@ async def test_a_name_for_which_nobody_answers_keeps_nothing_else_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever fills in the form chooses the name, and who answers for it."""
-    begun, go_on = threading.Event(), threading.Event()
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def hanging(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
-        begun.set()
+        loop.call_soon_threadsafe(begun.set)
         go_on.wait(60)
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    loop.set_default_executor(ThreadPoolExecutor(1))
     going = asyncio.create_task(Hooks().post("https://slow.example.org/", Post("a", {}), new_secret()))
     try:
-        while not begun.is_set():
-            await asyncio.sleep(0)
+        await begun.wait()
         assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 5) == "done"
     finally:
         go_on.set()

@@ -30,7 +30,7 @@ SECONDS = 10.0
 """For a whole post, the name's look-up included."""
 
 LOOK_UPS = 16
-"""Names that are looked up at once, in threads of their own: who answers for a name may take all the time in the world."""
+"""Names that are looked up at once, in threads of their own: strangers choose the name, and who answers for it."""
 
 LONGEST_ANSWER = 4096
 SECRET = "whsec_"  # noqa: S105 - how each begins, as Standard Webhooks has it
