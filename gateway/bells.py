@@ -22,7 +22,7 @@ from gateway.acting import KeyHeader, person_of
 from gateway.auth import Caller, address_of
 from gateway.problems import Problem, unusable
 from gateway.reading import parsed
-from gateway.ringers import Ringers, small_enough
+from gateway.ringers import NOBODY, Ringers, small_enough
 from gateway.ringing import Rang, Spooled
 
 log = structlog.get_logger()
@@ -93,15 +93,15 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
         """A notification of Prometheus Alertmanager, version 4."""
         if caller.kind != "bell":
             raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
-        ear = Ear(caller.name, ringers.bell(caller.name).system)
-        return await said("alertmanager", request, ear, idempotency_key)
+        bell = ringers.bell(caller.name)
+        return await said("alertmanager", request, Ear(caller.name, bell.system), idempotency_key, bell)
 
     @router.post("/generic", status_code=202, openapi_extra=ANY_JSON)
     async def generic(request: Request, caller: authenticated, idempotency_key: KeyHeader = None) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
-        bell = caller.kind == "bell"
-        ear = Ear(caller.name, ringers.bell(caller.name).system) if bell else Ear("person")
-        return await said("generic", request, ear, idempotency_key)
+        bell = ringers.bell(caller.name) if caller.kind == "bell" else NOBODY
+        ear = Ear("person" if bell is NOBODY else bell.id, bell.system)
+        return await said("generic", request, ear, idempotency_key, bell)
 
     @router.get("/spool")
     async def spool(caller: looking) -> Spooled:
@@ -109,8 +109,12 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
         person_of(caller)
         return await desk.held()
 
-    async def said(name: FormatName, request: Request, ear: Ear, delivery: str | None) -> Bell:
-        heard = hear(name, parsed(await request.body(), request.headers), request.headers, ear)
+    async def said(
+        name: FormatName, request: Request, ear: Ear, delivery: str | None, bell: authority.Bell
+    ) -> Bell:
+        raw = await request.body()
+        small_enough(raw, bell)
+        heard = hear(name, parsed(raw, request.headers), request.headers, ear)
         return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
 
     return router

@@ -7,6 +7,7 @@ anew after whatever went wrong; only one thread ever writes.
 
 import asyncio
 import fcntl
+import os
 import secrets
 import sqlite3
 import time
@@ -231,7 +232,7 @@ class Spool:
         question = "SELECT why, incident, place, reason, heap FROM kept ORDER BY last_at DESC LIMIT ?"
         try:
             rows = await self._in_thread(lambda: self._open().execute(question, (most,)).fetchall())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
         return tuple(
             Left(why=why, incident=incident, place=where, reason=reason, heap=Heap.model_validate_json(heap))
@@ -307,6 +308,7 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         if self._disk is None:
+            _private(self.path)  # SQLite gives what it makes beside the file the mode of the file
             disk = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._disk = disk
             disk.execute("PRAGMA journal_mode = WAL")
@@ -353,8 +355,18 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
         log.warning("too much could not be told; the oldest of it is forgotten", most=MOST_KEPT)
 
 
+def _private(path: Path) -> None:
+    """Have the file be there, for its owner only, whatever folder it is in: an alarm may name a customer."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
 def _claim(path: Path) -> IO[str]:
     """Hold the spool for as long as this process lives; one that was killed just now may still hold it a moment."""
+    _private(path)
     file, deadline = path.open("w"), time.monotonic() + CLAIM_SECONDS
     while True:
         try:

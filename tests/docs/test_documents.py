@@ -240,6 +240,13 @@ def test_compose_gives_our_processes_settings_that_they_have() -> None:
     assert mounted["public"] == settings.public_page
     assert served.split(":")[0] == "public"
     assert served.endswith(":ro")
+    reached = {
+        network
+        for name, each in compose["services"].items()
+        if name != "status"
+        for network in each.get("networks", ["default"])
+    }
+    assert not reached & set(compose["services"]["status"].get("networks", ["default"]))
 
 
 def test_make_has_every_target_that_a_document_names() -> None:
