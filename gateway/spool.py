@@ -25,7 +25,7 @@ from pydantic import Field
 from firestation.alarm import Alarm, Batch
 from firestation.errors import NotConfigured, Unreachable
 from firestation.files import make_folder
-from firestation.model import Id, Line, Model, Text, Time
+from firestation.model import Line, Model, Text, Time
 from firestation.storm import OTHERS, Heap, pile, place, together
 
 log = structlog.get_logger()
@@ -48,23 +48,23 @@ MOST_KEPT = 10_000
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
-Why = Literal["orphan", "late", "refused"]
+Why = Literal["orphan", "late", "refused", "recorded", "inhibited", "maintenance"]
 
 
 class Left(Model):
-    """What could not be told, and is kept: an all-clear without a fire, what came late, what was refused."""
+    """What is not told, and is kept: an all-clear without a fire, what came late or was refused, what is only recorded."""
 
     why: Why
-    incident: Id
+    incident: Line
     place: str
     heap: Heap
     reason: Text
 
 
 class Waiting(Model):
-    """What one incident is still to be told."""
+    """What one incident is still to be told, or what waits for a person in place of one."""
 
-    incident: Id
+    incident: Line
     alarms: int
     since: Time
 
@@ -139,6 +139,19 @@ class Spool:
             forming[where] = row
             statement = "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, NULL, ?)"
             self._write(statement, row.number, incident, where, heap.model_dump_json())
+            return True
+
+        return await self._do(change)
+
+    async def record(self, left: Left, identity: str, window: timedelta) -> bool:
+        """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
+        clock = time.time()
+
+        def change() -> bool:
+            if self._heard.get(identity, 0.0) > clock:
+                return False
+            self._hear(identity, clock + window.total_seconds(), clock)
+            self._writes.append(partial(_keep, left=left))
             return True
 
         return await self._do(change)

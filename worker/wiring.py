@@ -59,6 +59,7 @@ from workflows.lease import LeverLease
 from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
 from workflows.subscribers import SubscriberTeller
+from workflows.triage import Triage
 from workflows.wall import LockHanger
 from workflows.watch import Watch
 
@@ -71,6 +72,7 @@ WORKFLOWS = [
     PagePublisher,
     SubscriberTeller,
     Watch,
+    Triage,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
