@@ -112,7 +112,10 @@ class AlarmBell(Protocol):
     """The station's own bell, for the alarms that its watch finds and for those that have waited for a person."""
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> str | None:
-        """Ring, once a delivery, or else once a key: the incident that it opened or joined. Raises `NotConfigured` and `DriverError`."""
+        """Ring, once a delivery, or else once a key: the incident that it opened or joined.
+
+        Raises `NotConfigured` and `DriverError`.
+        """
         ...
 
 

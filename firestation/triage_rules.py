@@ -53,7 +53,9 @@ class TriageRule(Model):
             says = "it is missing; write after how long it becomes an incident by itself, such as 30m"
             raise wrong_at("within", says=says)
         if self.then != "person" and self.within is not None:
-            raise wrong_at("within", says=f"{self.then} waits for nobody; leave it out, or write then: person")
+            raise wrong_at(
+                "within", says=f"{self.then} waits for nobody; leave it out, or write then: person"
+            )
         return self
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from firestation.alarm import Alarm, Alarms, Tally, Triaged
 from firestation.credentials import holds_credential
+from firestation.errors import InvalidInput
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.storm import OTHERS, Heap, place, together
 from firestation.triage_rules import Class
@@ -18,6 +19,8 @@ from firestation.triage_rules import Class
 MOST_SPOOLS = 50
 PREFIX = "triage/"
 NOBODY_IN_TIME = "nobody has decided in time"
+NO_REASON = "it was opened from the list of what waits"
+LONGEST_REASON = 4000
 Word = Literal["open", "dismiss"]
 
 
@@ -40,6 +43,15 @@ class Verdict(Model):
         return None
 
 
+def verdict_of(word: Word, by: str, reason: str | None) -> Verdict:
+    """What a person decides. To open it needs no reason. Raises `InvalidInput` for a dismissal without one."""
+    said = (reason or "").strip() or (NO_REASON if word == "open" else "")
+    if not said or len(said) > LONGEST_REASON:
+        problem = "it is missing" if not said else f"it is longer than {LONGEST_REASON} characters"
+        raise InvalidInput("reason", problem, "Say in a few words why this is no incident")
+    return Verdict(word=word, by=by, reason=said)
+
+
 class Ended(Model):
     """What was decided, when, and why; `by` is None when nobody did in time."""
 
@@ -49,12 +61,19 @@ class Ended(Model):
     at: Time
 
 
+class Owed(Model):
+    """One ring that is owed to the bell, which knows its number: it counts once however often it is tried."""
+
+    number: int
+    alarm: Alarm
+
+
 class Wait(Model):
     """What waits for a person in place of an incident, by which rule.
 
     `heaps` are the alarms with their tallies, bounded as those of an incident; one that ever fired counts as having
-    begun so. `told` is the last batch of each spool.
-    `owed` is what is still to be rung, once it was opened; `trouble` why that could not be done.
+    begun so. `told` is the last batch of each spool. `owed` is what is still to be rung, once it was opened, `rings`
+    how much ever was; `trouble` is why that could not be done.
     """
 
     incident: Line
@@ -69,7 +88,8 @@ class Wait(Model):
     heaps: dict[str, Heap] = {}
     told: dict[Id, int] = {}
     ended: Ended | None = None
-    owed: tuple[Alarm, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    rings: int = 0
     trouble: Text | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
@@ -131,9 +151,9 @@ def contradicts(wait: Wait, verdict: Verdict) -> str | None:
     return f"it was {done} by {ended.by or 'itself, for nobody had decided in time'}"
 
 
-def rung(wait: Wait, alarm: Alarm) -> Wait:
-    """The same once the bell has this alarm."""
-    return wait.changed(owed=tuple(each for each in wait.owed if each != alarm), trouble=None)
+def rung(wait: Wait, owed: Owed) -> Wait:
+    """The same once the bell has this."""
+    return wait.changed(owed=tuple(each for each in wait.owed if each.number != owed.number), trouble=None)
 
 
 def _ended(wait: Wait, ended: Ended) -> Wait:
@@ -142,13 +162,20 @@ def _ended(wait: Wait, ended: Ended) -> Wait:
 
 
 def _owing(wait: Wait, places: list[str]) -> Wait:
-    """What is to be rung of these: each alarm as it fired, and its all-clear after that."""
+    """What is to be rung of these: each alarm as it fired, then its all-clear. Older words of it are over."""
     assert wait.ended is not None
-    mark = Triaged(by=wait.ended.by, why=wait.ended.reason)
-    owed = {each.delivery: each for each in wait.owed}
+    mark, number, owed = Triaged(by=wait.ended.by, why=wait.ended.reason), wait.rings, list(wait.owed)
     for where in places:
-        owed |= {each.delivery: each.changed(triaged=mark) for each in _words(wait.heaps[where])}
-    return wait.changed(owed=tuple(owed.values()))
+        heap = wait.heaps[where]
+        owed = [
+            each
+            for each in owed
+            if (each.alarm.source, each.alarm.key) != (heap.alarm.source, heap.alarm.key)
+        ]
+        for alarm in _words(heap):
+            number += 1
+            owed.append(Owed(number=number, alarm=alarm.changed(triaged=mark)))
+    return wait.changed(owed=tuple(owed), rings=number)
 
 
 def _words(heap: Heap) -> Iterator[Alarm]:

@@ -52,7 +52,7 @@ Why = Literal["orphan", "late", "refused", "recorded", "inhibited", "maintenance
 
 
 class Left(Model):
-    """What is not told, and is kept: an all-clear without a fire, what came late or was refused, what is only recorded."""
+    """What is not told, and is kept: what had no fire, came late or was refused, and what is recorded only."""
 
     why: Why
     incident: Line

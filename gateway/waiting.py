@@ -130,9 +130,7 @@ class WaitDesk:
         pictures = await asyncio.gather(*(seen(each) for each in found))
         shown = sorted((each for each in pictures if each is not None), key=lambda each: each.until)
         rest = (
-            id_.removeprefix(waits.PREFIX)
-            for id_, each in zip(found, pictures, strict=True)
-            if each is None
+            id_.removeprefix(waits.PREFIX) for id_, each in zip(found, pictures, strict=True) if each is None
         )
         return WaitList(waiting=tuple(shown), not_shown=tuple(rest))
 

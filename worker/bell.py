@@ -1,7 +1,7 @@
 """The way from the worker to the gateway's bell: over HTTP and with the secret of a bell, as any machine rings."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from firestation.alarm import OWN_BELL, Alarm
 from firestation.drivers.exchange import Auth, Connection, ask
@@ -10,9 +10,6 @@ from firestation.drivers.template import Method, Request
 from firestation.errors import NotConfigured
 from firestation.loader import load_station
 from firestation.settings import Settings
-
-REST = frozenset({"key", "source", "triaged"})
-"""What the watch says otherwise, or not at all; what has waited for a person comes with where it came from."""
 
 
 class _Ring(Request):
@@ -33,13 +30,17 @@ class StationBell:
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> str | None:
         """One request. The alarm's key is its identity there, so a repeat is the same alarm."""
         link = Connection(base=self.url, auth=Auth(bearer=self.reference()))
-        rest = REST - {"source", "triaged"} if alarm.triaged else REST
-        given = {"id": alarm.key, **alarm.model_dump(mode="json", exclude=set(rest))}
         key = {"Idempotency-Key": delivery} if delivery else None
-        answer = await ask(self.kit, link, RING, {"alarm": given}, key)
+        answer = await ask(self.kit, link, RING, {"alarm": said(alarm)}, key)
         incidents = answer.at("$.incidents")
         found = incidents[0].get("incident") if isinstance(incidents, list) and incidents else None
         return found if isinstance(found, str) else None
+
+
+def said(alarm: Alarm) -> dict[str, Any]:
+    """The alarm in the plain form of our own bell. What has waited for a person comes from where it came from."""
+    rest = {"key"} if alarm.triaged else {"key", "source", "triaged"}
+    return {"id": alarm.key, **alarm.model_dump(mode="json", exclude=rest)}
 
 
 def own_bell(settings: Settings, kit: Kit) -> StationBell:

@@ -11,10 +11,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from firestation import waits
-from firestation.alarm import Alarm, Alarms
+from firestation.alarm import Alarms
 from firestation.errors import Refused
 from firestation.orders import RingOrder, Rung
-from firestation.waits import Verdict, Wait
+from firestation.waits import Owed, Verdict, Wait
 from workflows import messages
 from workflows.hearing import read, refusals_as_failures, signals_first
 from workflows.house import why
@@ -61,21 +61,19 @@ class Triage:
 
     def _page_is_full(self) -> bool:
         info = workflow.info()
-        return (
-            info.get_current_history_length() > self._events_per_run or info.is_continue_as_new_suggested()
-        )
+        return info.get_current_history_length() > self._events_per_run or info.is_continue_as_new_suggested()
 
-    async def _ring(self, alarm: Alarm) -> bool:
+    async def _ring(self, owed: Owed) -> bool:
         """Ring once; whether the bell has it. What is wrong with the bell somebody has to mend."""
-        order = RingOrder(alarm=alarm, delivery=f"triage-{self.wait.mark}")
+        order = RingOrder(alarm=owed.alarm, delivery=f"triage-{self.wait.mark}-{owed.number}")
         try:
             await workflow.execute_activity(
-                "ring_bell", order, result_type=Rung, summary=alarm.name[:200], **UNTIL_RUNG
+                "ring_bell", order, result_type=Rung, summary=owed.alarm.name[:200], **UNTIL_RUNG
             )
         except ActivityError as error:
             self.wait = self.wait.changed(trouble=f"the bell does not have it yet: {why(error)}"[:4000])
             return False
-        self.wait = waits.rung(self.wait, alarm)
+        self.wait = waits.rung(self.wait, owed)
         return True
 
     @workflow.update(name=messages.TOLD)

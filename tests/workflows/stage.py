@@ -43,7 +43,7 @@ from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
 from firestation.lock_plan import LockPlan
 from firestation.picture import Picture
-from firestation.ports import Artifact, Criers, Herald, LockCase, PublicPage
+from firestation.ports import AlarmBell, Artifact, Criers, Herald, LockCase, PublicPage
 from firestation.privacy import Redactor
 from firestation.record import Brief
 from firestation.runbook import Recovery
@@ -401,6 +401,7 @@ async def staged(
     page: PublicPage | None = None,
     criers: Criers | None = None,
     herald: Herald | None = None,
+    bell: AlarmBell | None = None,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
@@ -422,6 +423,7 @@ async def staged(
             page=page,
             criers=criers,
             herald=herald,
+            bell=bell,
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)
