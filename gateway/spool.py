@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS heard (identity TEXT PRIMARY KEY, until REAL NOT NULL
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
+CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
 """
 CLAIM_SECONDS = 5.0
 MOST_HEARD = 50_000
@@ -361,6 +362,8 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
     disk.execute(
         "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", (*same, heap.model_dump_json(), last)
     )
+    if found:
+        return
     old = "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM kept ORDER BY last_at DESC LIMIT -1 OFFSET ?)"
     if disk.execute(old, (MOST_KEPT,)).rowcount:
         log.warning("too much could not be told; the oldest of it is forgotten", most=MOST_KEPT)

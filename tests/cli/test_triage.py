@@ -1,6 +1,7 @@
 """Triage on a terminal: what waits, the two words, and what is wrong with declared rules."""
 
 import json
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,7 +40,9 @@ def test_the_commands_that_the_document_teaches(run: Run, station: Any) -> None:
     decided = Decided(accepted=True, incident=NAME).model_dump(mode="json")
     held: dict[str, Any] = {"waiting": [], "untold": [], "trouble": None}
     given = {"spool": held, "triage": listed, "open": decided, "dismiss": decided}
-    for words in commands(ROOT / "docs/triage.md"):
+    told = [shlex.split(line) for line in commands(ROOT / "docs/triage.md")]
+    assert len(told) == 5
+    for words in told:
         kind = next((word for word in ("open", "dismiss") if word in words), words[1])
         answers(station, given.get(kind))
         result = run(*words[1:])
