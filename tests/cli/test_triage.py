@@ -97,3 +97,10 @@ def test_lint_finds_a_rule_out_of_reach_and_warns_of_a_window_that_is_over(run: 
     assert [(each["field"], each["line"]) for each in json.loads(dead.stdout)["problems"]] == [
         ("triage[1].match", line)
     ]
+
+
+def test_what_may_be_the_same_fire_is_shown_with_the_command_that_merges_it(run: Run, station: Any) -> None:
+    assert "the same fire" not in run("show", NAME).output
+    station.near = ["refund-agent-5e6f7a8b"]
+    text = " ".join(run("show", NAME).output.split())
+    assert f"$ firestation merge {NAME} refund-agent-5e6f7a8b --reason 'the same fire'" in text
