@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 import structlog
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import Field
 
 from firestation import authority
 from firestation.alarm import Alarm
@@ -44,10 +45,14 @@ class Ringing(Protocol):
 
 
 class Bell(Model):
-    """The answer to a ring: what became of each alarm, and where its incident is looked at."""
+    """The answer to a ring: what became of each alarm, and where its incident is looked at.
+
+    `waits` is what waits for a person; `ignored` rings nobody, and says why.
+    """
 
     incidents: tuple[dict[str, Any], ...]
     ignored: tuple[dict[str, Any], ...]
+    waits: tuple[dict[str, Any], ...] = Field(default=(), exclude_if=lambda value: value == ())
 
 
 class Rope:
@@ -221,7 +226,8 @@ async def ring(
         incidents=tuple(
             {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
         ),
-        ignored=tuple(each for each in shown if "incident" not in each),
+        ignored=tuple(each for each in shown if not each.keys() & {"incident", "waits"}),
+        waits=tuple(each for each in shown if "waits" in each),
     )
     if errors and not shown:
         raise errors[0]

@@ -26,7 +26,7 @@ from pydantic import Field
 from firestation.alarm import Alarm, Batch
 from firestation.errors import NotConfigured, Unreachable
 from firestation.files import make_folder
-from firestation.model import Id, Line, Model, Text, Time
+from firestation.model import Line, Model, Text, Time
 from firestation.storm import OTHERS, Heap, pile, place, together
 
 log = structlog.get_logger()
@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS heard (identity TEXT PRIMARY KEY, until REAL NOT NULL
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
+CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
 """
 CLAIM_SECONDS = 5.0
 MOST_HEARD = 50_000
@@ -49,23 +50,23 @@ MOST_KEPT = 10_000
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
-Why = Literal["orphan", "late", "refused"]
+Why = Literal["orphan", "late", "refused", "recorded", "inhibited", "maintenance"]
 
 
 class Left(Model):
-    """What could not be told, and is kept: an all-clear without a fire, what came late, what was refused."""
+    """What is not told, and is kept: what had no fire, came late or was refused, and what is recorded only."""
 
     why: Why
-    incident: Id
+    incident: Line
     place: str
     heap: Heap
     reason: Text
 
 
 class Waiting(Model):
-    """What one incident is still to be told."""
+    """What one incident is still to be told, or what waits for a person in place of one."""
 
-    incident: Id
+    incident: Line
     alarms: int
     since: Time
 
@@ -140,6 +141,19 @@ class Spool:
             forming[where] = row
             statement = "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, NULL, ?)"
             self._write(statement, row.number, incident, where, heap.model_dump_json())
+            return True
+
+        return await self._do(change)
+
+    async def record(self, left: Left, identity: str, window: timedelta) -> bool:
+        """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
+        clock = time.time()
+
+        def change() -> bool:
+            if self._heard.get(identity, 0.0) > clock:
+                return False
+            self._hear(identity, clock + window.total_seconds(), clock)
+            self._writes.append(partial(_keep, left=left))
             return True
 
         return await self._do(change)
@@ -350,6 +364,8 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
     disk.execute(
         "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", (*same, heap.model_dump_json(), last)
     )
+    if found:
+        return
     old = "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM kept ORDER BY last_at DESC LIMIT -1 OFFSET ?)"
     if disk.execute(old, (MOST_KEPT,)).rowcount:
         log.warning("too much could not be told; the oldest of it is forgotten", most=MOST_KEPT)

@@ -35,9 +35,7 @@ def test_the_page_stands_while_everything_is_dead_and_the_cadence_goes_on(tmp_pa
     with ExitStack() as stack:
         agent = stack.enter_context(an_agent(tmp_path / "agent"))
         url = stack.enter_context(served(public))
-        with a_station(
-            state, agent, None, SHORTER | CADENCE, public_page=public, ports=ports
-        ) as station:
+        with a_station(state, agent, None, SHORTER | CADENCE, public_page=public, ports=ports) as station:
             agent.fault("stale_policy")
             incident = agent.ring(station)
             take(station, incident)
