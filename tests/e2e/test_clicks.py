@@ -60,11 +60,6 @@ HOSTILE = (
     "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301"
 )
 LONG = "request-" + "x" * 192
-COMPONENTS = """system: refund-agent
-title: Refund agent
-components:
-  - {id: refunds, title: Refunds, description: Asks for money back}
-"""
 
 
 class Night(NamedTuple):
@@ -95,9 +90,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         first, *others = agents
         more = {system: _named(system, agents[system]) for system in others}
         more["strange"] = _named("strange", agents[first])
-        changes = {"system: refund-agent\ntitle: Refund agent\n": COMPONENTS}
         station = stack.enter_context(
-            a_station(folder / "station", agents[first], changes, more_systems=more, public_page=public)
+            a_station(folder / "station", agents[first], more_systems=more, public_page=public)
         )
         hostile = ring_hostile(station, agents[first])
         for agent in agents.values():
