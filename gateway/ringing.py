@@ -182,21 +182,55 @@ class Ringing:
             return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
 
     async def _deliver(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        """Tell it. Where a run ends meanwhile it is decided anew: what would have joined it may be no fire."""
+        give_up = time.monotonic() + CALL.total_seconds()
+        while True:
+            latest = await self._ours(incident)
+            try:
+                if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
+                    return Told((await self._join(batch, latest)).run)
+                return await self._open(incident, batch, known, latest)
+            except WorkflowUpdateFailedError as error:
+                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
+                    raise refused(error) from error
+            except RPCError as error:
+                if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                    raise NotConfigured(f"Temporal does not take it: {error.message}") from error
+                if error.status not in NOT_TAKEN:
+                    raise
+            if time.monotonic() > give_up:
+                raise Unreachable("the last incident is just ending")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _ours(self, incident: str) -> WorkflowExecution | None:
+        """The latest run. Raises `NotConfigured` for another station's."""
         latest = await latest_of(self.client, incident)
-        station = self.books.book.station.station
-        if latest is not None and not await is_ours(latest, station):
+        if latest is not None and not await is_ours(latest, self.books.book.station.station):
             other = (await latest.memo()).get(messages.STATION)
             problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
-        if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
-            return Told((await self._join(incident, batch, list(batch.heaps.values()), latest)).run)
-        return await self._open(incident, batch, known, latest)
+        return latest
+
+    async def _join(self, batch: Frozen, run: WorkflowExecution) -> messages.Joined:
+        """Tell this run, and no other: whether something is opened is decided in `_open` alone."""
+        handle: Any = self.client.get_workflow_handle(run.id, run_id=run.run_id)
+        joined: messages.Joined = await handle.execute_update(
+            messages.RING,
+            _alarms(batch, list(batch.heaps.values())),
+            id=_name(batch),
+            result_type=messages.Joined,
+            rpc_timeout=CALL,
+        )
+        return joined
 
     async def _open(
         self, incident: str, batch: Frozen, known: Collection[str], latest: WorkflowExecution | None
     ) -> Told:
-        """Open an incident, unless this is no fire: an all-clear, or a repeat from before the last one was ended."""
-        ended = await self._ended_at(latest) if latest and known else None
+        """Open an incident, unless this is no fire: an all-clear, or what the last one has, or ended before."""
+        closing = await self._closing(latest) if latest else None
+        if latest and closing and batch.batch.number <= closing.batches.get(batch.batch.spool, 0):
+            return Told(latest.run_id)  # it was told, and the answer was lost
+        ended = (closing.ended_at if closing else latest.close_time) if latest and known else None
         late = [
             where
             for where, heap in batch.heaps.items()
@@ -214,53 +248,32 @@ class Ringing:
         if not rest[first:]:
             return Told(None, left)
         heaps = [batch.heaps[where] for where in rest[first:]]
-        return Told((await self._join(incident, batch, heaps, latest)).run, left)
+        book = await self.books.latest()
+        brief = book.brief(heaps[0].alarm, datetime.now(UTC)).changed(incident=incident)
+        start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
+        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
+            messages.RING,
+            _alarms(batch, heaps),
+            start_workflow_operation=_opening(start, heaps[0].alarm),
+            id=_name(batch),
+            result_type=messages.Joined,
+            rpc_timeout=CALL,
+        )
+        return Told(joined.run, left)
 
-    async def _ended_at(self, latest: WorkflowExecution) -> datetime | None:
-        """When the rules say that it ended; it went on for as long as it had something to say."""
+    async def _closing(self, latest: WorkflowExecution) -> messages.Closing | None:
+        """How it ended by the rules, while it may have gone on for what it had to say; None when it was ended."""
         if latest.status is not WorkflowExecutionStatus.COMPLETED:
-            return latest.close_time
+            return None
         handle: Any = self.client.get_workflow_handle(
             latest.id, run_id=latest.run_id, result_type=messages.Closing
         )
         closing: messages.Closing = await handle.result(follow_runs=False, rpc_timeout=CALL)
-        return closing.ended_at
+        return closing
 
-    async def _join(
-        self, incident: str, batch: Frozen, heaps: list[Heap], latest: WorkflowExecution | None
-    ) -> messages.Joined:
-        """Join the open run or start one. One that has ended and still says its last words is waited for."""
-        book = await self.books.latest()
-        brief = book.brief(heaps[0].alarm, datetime.now(UTC)).changed(incident=incident)
-        alarms = _alarms(batch, heaps)
-        give_up = time.monotonic() + CALL.total_seconds()
-        while True:
-            start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
-            try:
-                return await self._ring(alarms, start)
-            except WorkflowUpdateFailedError as error:
-                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                    raise refused(error) from error
-            except RPCError as error:
-                if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                    raise NotConfigured(f"Temporal does not take it: {error.message}") from error
-                if error.status not in NOT_TAKEN:
-                    raise
-            if time.monotonic() > give_up:
-                raise Unreachable("the last incident is just ending")
-            await asyncio.sleep(PAUSE_SECONDS)
-            latest = await latest_of(self.client, incident)
 
-    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
-        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
-            messages.RING,
-            alarms,
-            start_workflow_operation=_opening(start, alarms.alarms[0]),
-            id=f"ring/{alarms.batch.spool}/{alarms.batch.number}" if alarms.batch else None,
-            result_type=messages.Joined,
-            rpc_timeout=CALL,
-        )
-        return joined
+def _name(batch: Frozen) -> str:
+    return f"ring/{batch.batch.spool}/{batch.batch.number}"
 
 
 def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
