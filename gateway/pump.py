@@ -136,7 +136,7 @@ class Pump:
         async with self._turns:
             told = await self.tell(incident, batch, lane.pace.told)
         await self.spool.done(incident, told.left)
-        lane.pace = lane.pace.after(batch.heaps, time.monotonic(), told.run)
+        lane.pace = lane.pace.after(batch.heaps, time.monotonic(), told.run, self.first)
         if not self.spool.forming(incident):
             lane.hurry = False
             lane.empty.set()

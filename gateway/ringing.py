@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from firestation.errors import FirestationError, InvalidInput, NotConfigured, Re
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.severity import propose
 from firestation.state import Phase
-from firestation.storm import Heap
+from firestation.storm import Heap, fewer
 from gateway.book import Books
 from gateway.pump import Pump, Told
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
@@ -188,7 +188,7 @@ class Ringing:
             latest = await self._ours(incident)
             try:
                 if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
-                    return Told((await self._join(batch, latest)).run)
+                    return Told((await self._join(batch, latest, known)).run)
                 return await self._open(incident, batch, known, latest)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
@@ -211,12 +211,14 @@ class Ringing:
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
         return latest
 
-    async def _join(self, batch: Frozen, run: WorkflowExecution) -> messages.Joined:
+    async def _join(
+        self, batch: Frozen, run: WorkflowExecution, known: Collection[str]
+    ) -> messages.Joined:
         """Tell this run, and no other: whether something is opened is decided in `_open` alone."""
         handle: Any = self.client.get_workflow_handle(run.id, run_id=run.run_id)
         joined: messages.Joined = await handle.execute_update(
             messages.RING,
-            _alarms(batch, list(batch.heaps.values())),
+            _alarms(batch, fewer(batch.heaps, known)),
             id=_name(batch),
             result_type=messages.Joined,
             rpc_timeout=CALL,
@@ -276,7 +278,7 @@ def _name(batch: Frozen) -> str:
     return f"ring/{batch.batch.spool}/{batch.batch.number}"
 
 
-def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
+def _alarms(batch: Frozen, heaps: Sequence[Heap]) -> Alarms:
     """What goes on the record: alarms that rang once each need no tallies."""
     single = all(heap.tally.times == 1 and not heap.tally.others for heap in heaps)
     return Alarms(

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from firestation import record
-from firestation.alarm import Alarms
+from firestation.alarm import MOST_KINDS, Alarms
 from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
-from firestation.storm import CALM, Heap, Pace, pile
+from firestation.storm import CALM, Heap, Pace, fewer, pile
 from gateway import spool as spools
 from gateway.spool import Left, Spool
 from tests.property.worlds import START, World, alarm
@@ -253,7 +253,7 @@ def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
     assert pace.due(heaps, now, first) <= now, "the first alarm of a fire goes at once"
     waits = []
     for _ in range(8):
-        pace = pace.after(heaps, now, "run")
+        pace = pace.after(heaps, now, "run", first)
         due = pace.due(heaps, now, first)
         waits.append(due - now)
         now = due
@@ -261,10 +261,56 @@ def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
     news = {**heaps, "k2": one("k2")}
     assert pace.due(news, now, first) - pace.last < 1, "what is new does not wait for repeats"
     for number in range(3, 20):
-        pace = pace.after({f"k{number}": one(f"k{number}")}, now, "run")
+        pace = pace.after({f"k{number}": one(f"k{number}")}, now, "run", first)
     assert pace.due(news, now, first) - now == 30, "but a storm of news is told no oftener than this"
     assert pace.due(heaps, now + CALM.total_seconds() + 1, first) <= now + CALM.total_seconds() + 31
-    assert pace.after(heaps, now, "another run").told == {"k1": "firing"}
+    assert pace.after(heaps, now, "another run", first).told == {"k1": "firing"}
+
+
+def test_a_word_that_is_a_little_late_does_not_begin_the_storm_anew() -> None:
+    first, now, pace, waits = timedelta(seconds=30), 1000.0, Pace(), list[int]()
+    for _ in range(9):
+        pace = pace.after({"k1": one("k1")}, now, "run", first)
+        due = pace.due({"k1": one("k1")}, now, first)
+        waits.append(round(due - now))
+        now = due + 0.5
+    assert waits[-4:] == [600] * 4
+
+
+def test_a_night_of_storm_fits_into_the_page_that_is_handed_on() -> None:
+    """New alarms without end, and fifty that ring on: Temporal takes two megabytes of a record, and no more."""
+    first, now, pace, written = timedelta(seconds=30), 1000.0, Pace(), 0
+    large = {"annotations": {"text": "x" * 700}}
+    until, number = now + timedelta(hours=12).total_seconds(), 0
+    while now < until:
+        forming = {f"s/k{each}": one(f"k{each}", **large) for each in range(25)}
+        forming |= {f"s/new-{number}-{each}": one(f"new-{number}-{each}", **large) for each in range(25)}
+        number += 1
+        now = max(now, pace.due(forming, now, first)) + 0.01
+        written += sum(len(heap.model_dump_json()) for heap in fewer(forming, pace.told))
+        pace = pace.after(forming, now, "run", first)
+    assert written < 1_600_000
+    assert len(pace.told) <= MOST_KINDS + 1
+
+
+@given(st.lists(st.integers(0, 120), min_size=1, unique=True), st.sets(st.integers(0, 120)))
+def test_what_is_told_as_one_is_counted_all_the_same(keys: list[int], known: set[int]) -> None:
+    heaps = {f"s/k{key}": one(f"k{key}") for key in keys}
+    taken = {f"s/k{key}" for key in known}
+    found = fewer(heaps, taken)
+    assert sum(heap.tally.times for heap in found) == len(keys)
+    assert sum(heap.tally.others for heap in found) <= 1
+    assert len(taken | {f"s/{heap.alarm.key}" for heap in found if not heap.tally.others}) <= max(
+        MOST_KINDS, len(taken)
+    )
+
+
+def test_what_fired_between_two_all_clears_is_no_all_clear() -> None:
+    heap, now = one("k1", "resolved"), datetime.now(UTC)
+    assert not heap.fired
+    fired = pile(pile(heap, alarm("k1"), now), alarm("k1", status="resolved"), now)
+    assert fired.fired
+    assert pile(heap, alarm("k2"), now, others=True).fired
 
 
 def test_what_flaps_is_no_news() -> None:
@@ -272,9 +318,9 @@ def test_what_flaps_is_no_news() -> None:
     for number in range(4):
         heaps = {"k1": one("k1", "firing" if number % 2 else "resolved")}
         assert pace.is_news(heaps)
-        pace = pace.after(heaps, 1000.0 + number, "run")
+        pace = pace.after(heaps, 1000.0 + number, "run", WINDOW)
     assert not pace.is_news({"k1": one("k1", "resolved")})
 
 
-def one(key: Line, status: str = "firing") -> Heap:
-    return pile(None, alarm(key, status=status), datetime.now(UTC))
+def one(key: Line, status: str = "firing", **fields: object) -> Heap:
+    return pile(None, alarm(key, status=status).changed(**fields), datetime.now(UTC))
