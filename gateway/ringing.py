@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 from temporalio.client import (
@@ -94,6 +94,7 @@ class Ringing:
     def __init__(self, client: Client, books: Books, spool: Spool, coalesce: timedelta) -> None:
         self.client, self.books, self.spool, self.coalesce = client, books, spool, coalesce
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
+        self._keeper: asyncio.Task[NoReturn] | None = None
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
@@ -108,7 +109,7 @@ class Ringing:
         else:
             identity, window = alarm.model_dump_json(), self.coalesce
         digest = hashlib.sha256(f"{incident}/{identity}".encode()).hexdigest()
-        kept = await self.spool.keep(incident, alarm, digest, window)
+        kept = await self.spool.keep(incident, alarm, digest, window, named=bool(delivery))
         if kept:
             self.pump.wake(incident)
         return Rang(alarm=alarm.name, incident=incident, coalesced=not kept)
@@ -116,14 +117,13 @@ class Ringing:
     async def resume(self) -> None:
         """Go on with what waited when the last process ended."""
         await self.spool.condition()
-        for incident in self.spool.incidents():
-            self.pump.wake(incident)
+        self.pump.resume()
+        self._keeper = asyncio.create_task(self.pump.keep_on(), name="the spool's keeper")
 
     async def health(self) -> Health:
         """Whether Temporal answers, and the spool can be written."""
         spool = await self.spool.condition()
-        for incident in self.spool.incidents():
-            self.pump.wake(incident)
+        self.pump.resume()
         found = Health(status="spooling", waiting=spool.waiting, oldest=spool.oldest)
         if spool.trouble:
             return found.changed(status="down", detail=spool.trouble)
@@ -155,6 +155,9 @@ class Ringing:
 
     async def close(self) -> None:
         """Stop; what waits is told by the next process."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         await self.pump.stop()
         await self.spool.close()
 

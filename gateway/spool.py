@@ -7,6 +7,7 @@ anew after whatever went wrong; only one thread ever writes.
 
 import asyncio
 import fcntl
+import hashlib
 import secrets
 import sqlite3
 import time
@@ -121,14 +122,26 @@ class Spool:
 
     # What is asked of it ------------------------------------------------------------------------------------
 
-    async def keep(self, incident: str, alarm: Alarm, identity: str, window: timedelta) -> bool:
-        """Keep an alarm for this incident. False: it is a delivery that is kept already, and is not counted again."""
+    async def keep(
+        self, incident: str, alarm: Alarm, identity: str, window: timedelta, *, named: bool = True
+    ) -> bool:
+        """Keep an alarm for this incident. False: it is a delivery that is kept already, and is not counted again.
+
+        One that is not `named` by its sender is known by its words; they say something new when meanwhile the alarm was
+        over, or came back.
+        """
         at, clock = datetime.now(UTC), time.time()
+        turned = hashlib.sha256(f"{incident}/{alarm.source}/{alarm.key}".encode()).hexdigest()
+        other = f"{turned}/{'resolved' if alarm.status == 'firing' else 'firing'}"
 
         def change() -> bool:
-            if self._heard.get(identity, 0.0) > clock:
+            until, most = clock + window.total_seconds(), window.total_seconds()
+            if self._is_heard(identity, clock, most) and (named or not self._is_heard(other, clock, most)):
                 return False
-            self._hear(identity, clock + window.total_seconds(), clock)
+            self._hear(identity, until, clock)
+            if not named:
+                self._hear(f"{turned}/{alarm.status}", until, clock)
+                self._unhear(other)
             forming = self._lanes.setdefault(incident, _Lane()).forming
             where = place(alarm, forming)
             row = forming.get(where)
@@ -215,6 +228,12 @@ class Spool:
                 found.append(Waiting(incident=incident, alarms=alarms, since=since))
         return tuple(found)
 
+    async def look_again(self) -> None:
+        """Where something went wrong, read anew what the file holds: what was begun may be kept nevertheless."""
+        if self._trouble:
+            with suppress(Unreachable):
+                await self._do(lambda: None)
+
     async def condition(self) -> Condition:
         """How it is, as the disk says: whether something can be kept is tried."""
         with suppress(Unreachable):
@@ -248,13 +267,20 @@ class Spool:
 
     # How it is done -----------------------------------------------------------------------------------------
 
+    def _is_heard(self, identity: str, clock: float, window: float) -> bool:
+        """Within the window: what is known for longer than that was heard by a clock that was put back since."""
+        return clock < self._heard.get(identity, 0.0) <= clock + window
+
+    def _unhear(self, identity: str) -> None:
+        if self._heard.pop(identity, None) is not None:
+            self._write("DELETE FROM heard WHERE identity = ?", identity)
+
     def _hear(self, identity: str, until: float, clock: float) -> None:
         self._heard.pop(identity, None)
         self._heard[identity] = until
         self._write("INSERT OR REPLACE INTO heard VALUES (?, ?)", identity, until)
-        while len(self._heard) > MOST_HEARD or next(iter(self._heard.values())) <= clock:
-            oldest, _ = self._heard.popitem(last=False)
-            self._write("DELETE FROM heard WHERE identity = ?", oldest)
+        while self._heard and (len(self._heard) > MOST_HEARD or next(iter(self._heard.values())) <= clock):
+            self._unhear(next(iter(self._heard)))
 
     def _write(self, statement: str, *values: object) -> None:
         self._writes.append(lambda disk: disk.execute(statement, values))

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
@@ -24,8 +25,10 @@ from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
 from firestation.storm import CALM, Heap, Pace, fewer, pile
+from gateway import pump as pumps
 from gateway import spool as spools
-from gateway.spool import Left, Spool
+from gateway.pump import Pump, Told
+from gateway.spool import Frozen, Left, Spool
 from tests.property.worlds import START, World, alarm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +221,93 @@ async def test_a_file_that_is_no_spool_keeps_nothing_and_says_so(tmp_path: Path)
             await spool.left(10)
     finally:
         await spool.close()
+
+
+async def test_an_alarm_that_comes_back_in_the_same_words_is_no_repeat(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+
+    async def heard(status: str, words: str) -> bool:
+        return await spool.keep("fire-1", alarm("k1", status=status), words, WINDOW, named=False)
+
+    try:
+        assert await heard("firing", "fires")
+        assert not await heard("firing", "fires"), "the other one of two senders"
+        assert await heard("resolved", "is over")
+        assert await heard("firing", "fires"), "it is not over"
+        assert not await heard("firing", "fires")
+        assert await heard("resolved", "is over")
+        (heap,) = spool.forming("fire-1").values()
+        assert (heap.alarm.status, heap.tally.times, heap.tally.changes) == ("resolved", 4, 3)
+    finally:
+        await spool.close()
+
+
+async def test_a_clock_that_was_put_back_makes_nothing_a_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, now = Spool(tmp_path / "alarms.sqlite"), [1_800_000_000.0]
+    monkeypatch.setattr(spools.time, "time", lambda: now[0])
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+        assert not await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+        now[0] -= 3600
+        assert await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+    finally:
+        await spool.close()
+
+
+async def test_a_window_of_no_time_makes_nothing_a_repeat(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        for _ in range(3):
+            assert await spool.keep("fire-1", alarm("k1"), "one", timedelta())
+    finally:
+        await spool.close()
+
+
+@asynccontextmanager
+async def pumping(spool: Spool, runs: bool) -> AsyncIterator[tuple[Pump, list[Frozen]]]:
+    """A pump before a Temporal that takes everything, and says of each incident whether it runs."""
+    told = list[Frozen]()
+
+    async def tell(incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        told.append(batch)
+        return Told("run")
+
+    async def is_open(incident: str) -> bool:
+        return runs
+
+    pump = Pump(spool, tell, is_open, WINDOW)
+    try:
+        yield pump, told
+    finally:
+        await pump.stop()
+        await spool.close()
+
+
+async def test_an_incident_that_has_ended_is_seen_to_be_over_though_it_rings_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pumps, "LOOK_SECONDS", 0.2)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    async with pumping(spool, runs=False) as (pump, told), asyncio.timeout(20):
+        number = 0
+        while len(told) < 2:
+            await spool.keep("fire-1", alarm("k1"), str(number), WINDOW)
+            pump.wake("fire-1")
+            await asyncio.sleep(0.01)  # the storm's pace
+            number += 1
+
+
+async def test_what_is_kept_and_was_never_woken_for_is_told_nevertheless(tmp_path: Path) -> None:
+    """Its ring was called off just then, or the disk was away when the gateway began."""
+    spool = Spool(tmp_path / "alarms.sqlite")
+    async with pumping(spool, runs=True) as (pump, told), asyncio.timeout(20):
+        await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        keeper = asyncio.create_task(pump.keep_on(0.05))
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        keeper.cancel()
 
 
 async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
