@@ -123,7 +123,7 @@ class Pace:
 
     def due(self, heaps: Mapping[str, Heap], now: float, first: timedelta) -> float:
         """When these are to be told. `first` is the interval of the first repeats."""
-        calm = self._is_calm(now, first)
+        calm = self.is_calm(now, first)
         if self.is_news(heaps):
             doublings = 0 if calm else self.news
             wait = min(NEWS_FIRST * (2 ** (doublings - 1)), NEWS_MOST) if doublings else timedelta()
@@ -134,7 +134,7 @@ class Pace:
     def after(self, heaps: Mapping[str, Heap], now: float, run: str | None, first: timedelta) -> "Pace":
         """The pace once these were told to this run."""
         mine = self if run == self.run else Pace(run=run)
-        calm = mine._is_calm(now, first)
+        calm = mine.is_calm(now, first)
         news = mine.is_news(heaps)
         told, turns = dict(mine.told), dict(mine.turns)
         for each, heap in heaps.items():
@@ -155,11 +155,12 @@ class Pace:
             total=mine.total + size,
         )
 
-    def _pause(self, first: timedelta) -> timedelta:
-        """How long repeats gather now."""
-        longest = first * MOST_DOUBLINGS * max(1.0, self.size / SMALL)
-        return min(first * 2 ** min(self.repeats, 16), longest)
-
-    def _is_calm(self, now: float, first: timedelta) -> bool:
+    def is_calm(self, now: float, first: timedelta) -> bool:
         """Whether nothing rang for long: else it would have been told when its pause was over."""
         return now - self.last > (self._pause(first) + CALM).total_seconds()
+
+    def _pause(self, first: timedelta) -> timedelta:
+        """How long repeats gather now."""
+        longest: timedelta = first * MOST_DOUBLINGS * max(1.0, self.size / SMALL)
+        doubled: timedelta = first * 2 ** min(self.repeats, 16)
+        return min(doubled, longest)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -63,6 +64,14 @@ class Desk:
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         """Keep an alarm for the incident that it opens or joins; see `Ringing.ring`."""
         return await self.ringing.ring(alarm, delivery)
+
+    async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None:
+        """Remember what rang at this bell. Raises `Unreachable` when it cannot be kept."""
+        await self.ringing.spool.remember(bell, alarms)
+
+    async def remembered(self, bell: str) -> dict[str, Alarm]:
+        """What rang at this bell, by its key."""
+        return await self.ringing.spool.remembered(bell)
 
     async def health(self) -> Health:
         """Whether it can do its work. Files that are wrong are no reason not to; this looks at them, for the log."""

@@ -214,9 +214,7 @@ class Ringing:
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
         return latest
 
-    async def _join(
-        self, batch: Frozen, run: WorkflowExecution, known: Collection[str]
-    ) -> messages.Joined:
+    async def _join(self, batch: Frozen, run: WorkflowExecution, known: Collection[str]) -> messages.Joined:
         """Tell this run, and no other: whether something is opened is decided in `_open` alone."""
         handle: Any = self.client.get_workflow_handle(run.id, run_id=run.run_id)
         joined: messages.Joined = await handle.execute_update(

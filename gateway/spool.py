@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS station (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS waiting (
     id INTEGER PRIMARY KEY, incident TEXT NOT NULL, place TEXT NOT NULL, batch INTEGER, heap TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS heard (identity TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rung (
+    bell TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, alarm TEXT NOT NULL, PRIMARY KEY (bell, key));
+CREATE INDEX IF NOT EXISTS rung_at ON rung (bell, at);
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
@@ -46,6 +49,8 @@ CREATE TABLE IF NOT EXISTS kept (
 CLAIM_SECONDS = 5.0
 MOST_HEARD = 50_000
 MOST_KEPT = 10_000
+MOST_RUNG = 2000
+"""Alarms of one bell that are remembered, for sources that tell only the key of what is over."""
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
@@ -156,6 +161,25 @@ class Spool:
 
         return await self._do(change)
 
+    async def remember(self, bell: str, alarms: Iterable[Alarm]) -> None:
+        """Remember what rang at this bell, by its key: what is over may be told by nothing else."""
+        now = time.time()
+        rows = [(bell, each.key, now, each.model_dump_json()) for each in alarms]
+
+        def change() -> None:
+            for row in rows:
+                self._write("INSERT OR REPLACE INTO rung VALUES (?, ?, ?, ?)", *row)
+            oldest = "SELECT rowid FROM rung WHERE bell = ? ORDER BY at DESC LIMIT -1 OFFSET ?"
+            self._write(f"DELETE FROM rung WHERE rowid IN ({oldest})", bell, MOST_RUNG)  # noqa: S608 - our own
+
+        if rows:
+            await self._do(change)
+
+    async def remembered(self, bell: str) -> dict[str, Alarm]:
+        """What rang at this bell, by its key. Raises `Unreachable`."""
+        rows = await self._read("SELECT key, alarm FROM rung WHERE bell = ? ORDER BY at", bell)
+        return {key: Alarm.model_validate_json(alarm) for key, alarm in rows}
+
     async def freeze(self, incident: str) -> Frozen | None:
         """The batch that is on its way to this incident, or else the next one, which does not change any more."""
 
@@ -248,13 +272,9 @@ class Spool:
     async def left(self, most: int) -> tuple[Left, ...]:
         """What could not be told, the newest first."""
         question = "SELECT why, incident, place, reason, heap FROM kept ORDER BY last_at DESC LIMIT ?"
-        try:
-            rows = await self._in_thread(lambda: self._open().execute(question, (most,)).fetchall())
-        except sqlite3.Error as error:
-            raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
         return tuple(
             Left(why=why, incident=incident, place=where, reason=reason, heap=Heap.model_validate_json(heap))
-            for why, incident, where, reason, heap in rows
+            for why, incident, where, reason, heap in await self._read(question, most)
         )
 
     async def close(self) -> None:
@@ -266,6 +286,12 @@ class Spool:
         self._lock.close()
 
     # How it is done -----------------------------------------------------------------------------------------
+
+    async def _read(self, question: str, *values: object) -> list[Any]:
+        try:
+            return await self._in_thread(lambda: self._open().execute(question, values).fetchall())
+        except sqlite3.Error as error:
+            raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
 
     def _is_heard(self, identity: str, clock: float, window: float) -> bool:
         """Within the window: what is known for longer than that was heard by a clock that was put back since."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
@@ -246,7 +247,7 @@ async def test_a_clock_that_was_put_back_makes_nothing_a_repeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool, now = Spool(tmp_path / "alarms.sqlite"), [1_800_000_000.0]
-    monkeypatch.setattr(spools.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     try:
         assert await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
         assert not await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
@@ -310,6 +311,22 @@ async def test_what_is_kept_and_was_never_woken_for_is_told_nevertheless(tmp_pat
         keeper.cancel()
 
 
+async def test_what_rang_is_known_by_its_key_to_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An all-clear of PagerDuty says nothing else: by another name it would be of another fire."""
+    monkeypatch.setattr(spools, "MOST_RUNG", 2)
+    first = Spool(tmp_path / "alarms.sqlite")
+    for key in ("k1", "k2", "k3", "k2"):
+        await first.remember("bell", [alarm(key)])
+    await first.remember("other", [alarm("k1")])
+    await first.close()
+    second = Spool(tmp_path / "alarms.sqlite")
+    assert await second.remembered("bell") == {"k3": alarm("k3"), "k2": alarm("k2")}
+    assert await second.remembered("nobody") == {}
+    await second.close()
+
+
 async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "CLAIM_SECONDS", 0.0)
     first = Spool(tmp_path / "alarms.sqlite")
@@ -370,11 +387,13 @@ def test_a_word_that_is_a_little_late_does_not_begin_the_storm_anew() -> None:
 def test_a_night_of_storm_fits_into_the_page_that_is_handed_on() -> None:
     """New alarms without end, and fifty that ring on: Temporal takes two megabytes of a record, and no more."""
     first, now, pace, written = timedelta(seconds=30), 1000.0, Pace(), 0
-    large = {"annotations": {"text": "x" * 700}}
+    notes = {"text": "x" * 700}
     until, number = now + timedelta(hours=12).total_seconds(), 0
     while now < until:
-        forming = {f"s/k{each}": one(f"k{each}", **large) for each in range(25)}
-        forming |= {f"s/new-{number}-{each}": one(f"new-{number}-{each}", **large) for each in range(25)}
+        forming = {f"s/k{each}": one(f"k{each}", annotations=notes) for each in range(25)}
+        forming |= {
+            f"s/new-{number}-{each}": one(f"new-{number}-{each}", annotations=notes) for each in range(25)
+        }
         number += 1
         now = max(now, pace.due(forming, now, first)) + 0.01
         written += sum(len(heap.model_dump_json()) for heap in fewer(forming, pace.told))
@@ -412,5 +431,5 @@ def test_what_flaps_is_no_news() -> None:
     assert not pace.is_news({"k1": one("k1", "resolved")})
 
 
-def one(key: Line, status: str = "firing", **fields: object) -> Heap:
+def one(key: Line, status: str = "firing", **fields: Any) -> Heap:
     return pile(None, alarm(key, status=status).changed(**fields), datetime.now(UTC))
