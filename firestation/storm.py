@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from firestation.alarm import MOST_KINDS, Alarm, Status, Tally
 from firestation.model import Model
@@ -38,6 +39,11 @@ class Heap(Model):
     def fired(self) -> bool:
         """Whether it was ever more than an all-clear."""
         return "firing" in {self.alarm.status, self.tally.began} or self.tally.changes > 0
+
+    @property
+    def alone(self) -> Self:
+        """As what opens an incident: of which one alarm at least is kept by itself, if it is a sample of others."""
+        return self.changed(tally=self.tally.changed(others=False))
 
 
 def place(alarm: Alarm, taken: Collection[str]) -> str:

@@ -3,24 +3,17 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
-)
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,20 +21,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from firestation.alarm import Alarm, Alarms
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
-from firestation.severity import propose
-from firestation.state import Phase
 from firestation.storm import Heap, fewer
 from gateway.book import Books
 from gateway.pump import Pump, Told
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
-from workflows import messages, search
-from workflows.client import TASK_QUEUE
+from workflows import messages
+from workflows.ringing import ring
 
 NAMED_HOURS = timedelta(hours=24)
 """So long a delivery that has an id of its own is known again."""
 
 SHOWN = 1000
+Drilled = Callable[[str], Mapping[str, date]]
+"""When each step of a system's runbooks was last drilled, as `RUNBOOK/STEP`; asked before an incident opens."""
+
 ORPHAN = "resolved, and there was no open incident"
 
 
@@ -91,8 +85,16 @@ class Spooled(Model):
 class Ringing:
     """The alarm bell of one gateway: its spool, and the pump that empties it."""
 
-    def __init__(self, client: Client, books: Books, spool: Spool, coalesce: timedelta) -> None:
+    def __init__(
+        self,
+        client: Client,
+        books: Books,
+        spool: Spool,
+        coalesce: timedelta,
+        drilled: Drilled = lambda _: {},
+    ) -> None:
         self.client, self.books, self.spool, self.coalesce = client, books, spool, coalesce
+        self.drilled = drilled
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
         self._keeper: asyncio.Task[NoReturn] | None = None
 
@@ -250,19 +252,13 @@ class Ringing:
         )
         if not rest[first:]:
             return Told(None, left)
-        heaps = [batch.heaps[where] for where in rest[first:]]
-        book = await self.books.latest()
-        brief = book.brief(heaps[0].alarm, datetime.now(UTC)).changed(incident=incident)
+        opens, *others = (batch.heaps[where] for where in rest[first:])
+        heaps = (opens.alone, *others)
+        book, alarm = await self.books.latest(), heaps[0].alarm
+        drilled = dict(self.drilled(alarm.system))
+        brief = book.brief(alarm, datetime.now(UTC)).changed(incident=incident, drilled=drilled)
         start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
-        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
-            messages.RING,
-            _alarms(batch, heaps),
-            start_workflow_operation=_opening(start, heaps[0].alarm),
-            id=_name(batch),
-            result_type=messages.Joined,
-            rpc_timeout=CALL,
-        )
-        return Told(joined.run, left)
+        return Told((await ring(self.client, _alarms(batch, heaps), start, CALL, key=_name(batch))).run, left)
 
     async def _closing(self, latest: WorkflowExecution) -> messages.Closing | None:
         """How it ended by the rules, while it may have gone on for what it had to say; None when it was ended."""
@@ -286,30 +282,6 @@ def _alarms(batch: Frozen, heaps: Sequence[Heap]) -> Alarms:
         alarms=tuple(heap.alarm for heap in heaps),
         tallies=() if single else tuple(heap.tally for heap in heaps),
         batch=batch.batch,
-    )
-
-
-def _opening(start: messages.IncidentStart, first: Alarm) -> WithStartWorkflowOperation[Any, Any]:
-    brief = start.brief
-    return WithStartWorkflowOperation(
-        messages.WORKFLOW,
-        start,
-        id=brief.incident,
-        task_queue=TASK_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(search.SYSTEM, brief.system.system),
-                SearchAttributePair(search.PHASE, str(Phase.OPEN)),
-                SearchAttributePair(search.SEVERITY, str(propose(brief.runbook.severity).severity)),
-                SearchAttributePair(search.CAPTAIN, "nobody"),
-                SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
-            ]
-        ),
-        static_summary=f"{brief.system.title}: {first.name}"[:200],
-        static_details=f"Type: firestation show {brief.incident}",
     )
 
 

@@ -396,6 +396,23 @@ async def test_an_all_clear_for_an_incident_that_is_just_ending_opens_no_other(
     assert [each.why for each in (await desk.held()).untold] == ["orphan"]
 
 
+async def test_a_fire_among_many_all_clears_opens_an_incident(stage: Stage, desks: Opening) -> None:
+    """Beyond the first fifty it is one of the others, of which there is a sample: that is what burns."""
+    desk = await desks()
+    desk.ringing.pump.wake = lambda _: None  # type: ignore[method-assign] - until all have rung
+    over = [alarm(f"k{number}", status="resolved") for number in range(MOST_KINDS + 2)]
+    incident = (await desk.ring(over[0])).incident
+    assert incident
+    for each in (*over[1:], alarm("fire")):
+        await desk.ring(each)
+    del desk.ringing.pump.wake
+    desk.ringing.pump.wake(incident)
+    await told(desk, incident)
+    (rung,) = (await desk.picture(incident)).alarms
+    assert (rung.alarm.key, rung.times) == ("fire", 3)
+    assert len((await desk.held()).untold) == MOST_KINDS
+
+
 async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage, desks: Opening) -> None:
     desk = await desks()
     incident = (await desk.ring(alarm("k1"))).incident
