@@ -396,21 +396,44 @@ async def test_an_all_clear_for_an_incident_that_is_just_ending_opens_no_other(
     assert [each.why for each in (await desk.held()).untold] == ["orphan"]
 
 
-async def test_a_fire_among_many_all_clears_opens_an_incident(stage: Stage, desks: Opening) -> None:
+async def test_a_fire_among_many_all_clears_opens_an_incident(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Beyond the first fifty it is one of the others, of which there is a sample: that is what burns."""
     desk = await desks()
-    desk.ringing.pump.wake = lambda _: None  # type: ignore[method-assign] - until all have rung
     over = [alarm(f"k{number}", status="resolved") for number in range(MOST_KINDS + 2)]
-    incident = (await desk.ring(over[0])).incident
-    assert incident
-    for each in (*over[1:], alarm("fire")):
-        await desk.ring(each)
-    del desk.ringing.pump.wake
+    with monkeypatch.context() as quietly:  # until all have rung
+        quietly.setattr(desk.ringing.pump, "wake", lambda _: None)
+        incident = (await desk.ring(over[0])).incident
+        assert incident
+        for each in (*over[1:], alarm("fire")):
+            await desk.ring(each)
     desk.ringing.pump.wake(incident)
     await told(desk, incident)
     (rung,) = (await desk.picture(incident)).alarms
     assert (rung.alarm.key, rung.times) == ("fire", 3)
     assert len((await desk.held()).untold) == MOST_KINDS
+
+
+async def test_an_act_that_is_sent_again_is_done_once_though_the_page_was_turned_meanwhile(
+    stage: Stage, desks: Opening
+) -> None:
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    note = acts.Note(by="ana", text="it began with the deployment")
+    first = await desk.act(incident, note, "chat-1")
+    handle = desk.client.get_workflow_handle(incident)
+    before = (await handle.describe()).run_id
+    await handle.signal(messages.TURN_PAGE)
+    async with asyncio.timeout(30):
+        while (await handle.describe()).run_id == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await desk.act(incident, note, "chat-1") == first
+    assert (await desk.act(incident, note, "chat-2")).accepted
+    entries = (await desk.picture(incident)).entries
+    assert [each.text for each in entries] == [note.text] * 2
 
 
 async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage, desks: Opening) -> None:
