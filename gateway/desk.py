@@ -104,13 +104,15 @@ class Desk:
         """The answer of before, where the page was turned since: Temporal knows keys within one run only."""
         before = await self._run_before(incident) if key else None
         if key and before:
-            handle = self.client.get_workflow_handle(incident, run_id=before)
+            handle: Any = self.client.get_workflow_handle(incident, run_id=before)
             done = handle.get_update_handle(key, result_type=messages.Answer)
             try:
-                return await done.result(rpc_timeout=CALL)
+                answer: messages.Answer = await done.result(rpc_timeout=CALL)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
+            else:
+                return answer
         return await self._act(incident, act, key)
 
     async def _run_before(self, incident: str) -> str | None:

@@ -20,7 +20,7 @@ from gateway.spool import Frozen, Left, Spool
 log = structlog.get_logger()
 
 AT_ONCE = 16
-"""So many incidents are told something at the same time."""
+"""So many incidents are told something at the same time, and as many again of those that could not be told before."""
 
 LOOK_SECONDS = 5.0
 """So often an incident that repeats are held back for is looked at: once it has ended they are another fire."""
@@ -59,7 +59,7 @@ class Pump:
         """`runs`: whether an incident is open, `first`: how long repeats gather at first."""
         self.spool, self.tell, self.runs, self.first = spool, tell, runs, first
         self._lanes: dict[str, _Lane] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns, self._more_turns = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._stopping = False
 
     def wake(self, incident: str) -> None:
@@ -148,7 +148,7 @@ class Pump:
             batch = await self.spool.freeze(incident)
             if batch is None:
                 return
-        async with self._turns:
+        async with self._more_turns if lane.trouble else self._turns:  # who does not answer holds up no other
             told = await self.tell(incident, batch, lane.pace.told)
         await self.spool.done(incident, told.left)
         lane.pace = lane.pace.after(batch.heaps, time.monotonic(), told.run, self.first)

@@ -327,6 +327,38 @@ async def test_what_rang_is_known_by_its_key_to_the_next_process(
     await second.close()
 
 
+async def test_incidents_that_do_not_answer_hold_up_no_other(tmp_path: Path) -> None:
+    spool, tried, told = Spool(tmp_path / "alarms.sqlite"), Counter[str](), list[str]()
+
+    async def tell(incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        tried[incident] += 1
+        if incident == "good":
+            told.append(incident)
+            return Told("run")
+        if tried[incident] > 1:
+            await asyncio.Event().wait()
+        raise Unreachable("no worker has answered in time")
+
+    async def is_open(incident: str) -> bool:
+        return True
+
+    pump = Pump(spool, tell, is_open, WINDOW)
+    try:
+        async with asyncio.timeout(20):
+            for number in range(2 * pumps.AT_ONCE):
+                await spool.keep(f"bad-{number}", alarm("k1"), str(number), WINDOW)
+                pump.wake(f"bad-{number}")
+            while sum(times > 1 for times in tried.values()) < pumps.AT_ONCE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await spool.keep("good", alarm("k1"), "good", WINDOW)
+            pump.wake("good")
+            while not told:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        await pump.stop()
+        await spool.close()
+
+
 async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "CLAIM_SECONDS", 0.0)
     first = Spool(tmp_path / "alarms.sqlite")
