@@ -1,4 +1,4 @@
-"""The station's own bell: what its watch finds is rung there like any other alarm."""
+"""The station's own bell: what its watch finds is rung there like any other alarm, and what a person has opened."""
 
 from temporalio import activity
 
@@ -21,4 +21,4 @@ class BellActivities:
             with as_failures():
                 if self.bell is None:
                     raise NotConfigured("this worker has no bell to ring")
-                return Rung(incident=await self.bell.ring(order.alarm))
+                return Rung(incident=await self.bell.ring(order.alarm, order.delivery))

@@ -90,15 +90,25 @@ def ring(
         word = "this rang already:" if each.get("coalesced") else "rings"
         desk.console.print(Text(f"{word} {plain(each.get('incident', '?'), 100)}"), soft_wrap=True)
         command(desk.console, f"firestation show {each.get('incident', 'INCIDENT')}")
+    for each in answer.get("waits") or []:
+        desk.console.print(Text(plain(each.get("reason", "it waits for a person"), SHORT)), soft_wrap=True)
+        command(desk.console, f"firestation triage open {each.get('waits', 'INCIDENT')}")
     for each in answer.get("ignored") or []:
         desk.console.print(Text(f"ignored: {plain(each)}"), soft_wrap=True)
 
 
-WHY = {"orphan": "ALL-CLEAR WITHOUT A FIRE", "late": "TOO LATE", "refused": "REFUSED"}
+WHY = {
+    "orphan": "ALL-CLEAR WITHOUT A FIRE",
+    "late": "TOO LATE",
+    "refused": "REFUSED",
+    "recorded": "RECORDED ONLY, BY A RULE",
+    "inhibited": "RECORDED ONLY, ANOTHER FIRE EXPLAINS IT",
+    "maintenance": "RECORDED ONLY, MAINTENANCE",
+}
 
 
 def spool(ctx: typer.Context, *, who: As = None, as_json: Json = False) -> None:
-    """Show which alarms the gateway is still to tell Temporal, and which it could not tell: none is dropped.
+    """Show which alarms the gateway is still to tell Temporal, and which rang nobody: none is dropped.
 
     Example:
       firestation spool

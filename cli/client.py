@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from firestation.errors import Denied, FirestationError, Gone, InvalidInput, Nonsense, Refused, Unreachable
 from firestation.follow_words import FollowPicture
 from firestation.picture import Picture
+from firestation.waits import Wait
 from firestation.watch.view import DetectorView
 
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
@@ -49,6 +50,14 @@ class Gateway:
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise Nonsense(f"{self.url}/incidents did not answer with a list of incidents; is it a station?")
         return found
+
+    def same_fire(self, incident: str) -> list[str]:
+        """The other open incidents that may be the same fire; none from a station that cannot say."""
+        try:
+            answer = self._ask("GET", f"/incidents/{_segment(incident)}/same-fire")
+            return [str(each["incident"]) for each in answer["incidents"]]
+        except (FirestationError, LookupError, TypeError):
+            return []
 
     def locks(self, system: str | None) -> dict[str, Any]:
         """The wall of locks, of one system or of all, as the station tells it."""
@@ -173,8 +182,10 @@ class Gateway:
 
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
+        return self._once(f"/incidents/{_segment(incident)}/{act}", fields)
+
+    def _once(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         key = {"Idempotency-Key": uuid.uuid4().hex}
-        path = f"/incidents/{_segment(incident)}/{act}"
         for _ in range(TRIES - 1):
             try:
                 answer = self._ask("POST", path, json=fields, headers=key)
@@ -232,6 +243,22 @@ class Gateway:
         if not isinstance(answer, dict) or not answer.keys() >= fields:
             raise Nonsense(f"{self.url}{path} did not answer like a station of this version")
         return answer
+
+    def waits(self) -> tuple[list[Wait], list[str]]:
+        """What waits for a person; and what does and cannot be shown now."""
+        answer = self._ask("GET", "/triage")
+        try:
+            found = [Wait.model_validate(each) for each in answer["waiting"]]
+            return found, [str(each) for each in answer.get("not_shown", ())]
+        except (ValidationError, LookupError, TypeError, AttributeError) as error:
+            raise Nonsense(
+                f"what waits at the station cannot be read ({type(error).__name__}): "
+                "use the firestation command of the station's own version"
+            ) from error
+
+    def decide(self, incident: str, word: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Open or dismiss what waits for a person. Raises `Refused` with what is missing."""
+        return self._once(f"/triage/{_segment(incident)}/{word}", fields)
 
     def ready(self) -> bool:
         """Whether the station takes alarms now."""

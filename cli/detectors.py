@@ -47,11 +47,11 @@ def detectors(
 def _print(desk: Desk, each: DetectorView, now: datetime) -> None:
     word = (f"{each.standing:<9}", COLOURS.get(each.standing, DIM))
     say(desk.console, Text.assemble(word, (plain(each.title), "bold"), f"  {each.system}/{each.detector}"))
-    seen = f"sees {each.seen}, " if each.seen else ""
+    seen = f"sees {plain(each.seen, SHORT)}, " if each.seen else ""
     since = f" since {clock(each.since, now)}" if each.since else ""
     say(
         desk.console,
-        Text(f"{seen}{each.promise} is promised{since}; {each.near:.0%} of the way to ringing"),
+        Text(f"{seen}{plain(each.promise, SHORT)} is promised{since}; {each.near:.0%} of the way to ringing"),
         2,
     )
     if each.looked_at:

@@ -138,7 +138,8 @@ def show_report(console: Console, found: Shown) -> None:
 
 def standing(one: Readiness) -> Text:
     """How ready a system is for what a runbook is for, in a line."""
-    last = f"last drilled on {one.last}, {one.went}" if one.last else "no drill of it was ever finished"
+    went = f"last drilled on {one.last}, {plain(one.went or 'nobody knows how', SHORT)}"
+    last = went if one.last else "no drill of it was ever finished"
     text = f"on {plain(one.system)}: {last}; good for {show_duration(one.age)}"
     late = f"; not drilled for too long: {', '.join(one.levers)}" if one.levers and one.last else ""
     return Text.assemble((f"{one.standing}  ", STANDINGS[one.standing]), text, (late, ASK))

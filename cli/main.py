@@ -26,8 +26,10 @@ from cli import (
     runbooks,
     station,
     subscribers,
+    system_lint,
     tasks,
     tokens,
+    triage,
     watch,
 )
 from cli.demo import demo
@@ -111,12 +113,14 @@ teach(app, "demo", demo, RUN)
 teach(app, "ring", bell.ring, RUN)
 teach(app, "spool", bell.spool, RUN)
 teach(app, "replay", station.replay, RUN)
+app.add_typer(triage.triage, name="triage", rich_help_panel=SEE)
 app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
 app.add_typer(postmortem.postmortem, name="postmortem", rich_help_panel=SEE)
 app.add_typer(audits.audit, name="audit", rich_help_panel=SEE)
 app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
 app.add_typer(drills.drill, name="drill", rich_help_panel=RUN)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
+teach(files.system, "lint", system_lint.lint)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(tokens.token, name="token", rich_help_panel=RUN)
 app.add_typer(history_keys.history_key, name="history-key", rich_help_panel=RUN)

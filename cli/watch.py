@@ -129,10 +129,20 @@ def show_incident(
     seen = gateway.picture(gateway.find(incident))
     if not desk.json:
         show(desk.console, seen, everything=everything)
+        _near(desk, gateway, seen)
     elif not follow:
         desk.answer(seen.model_dump(mode="json"))
     if follow:
         _follow(desk, gateway, seen)
+
+
+def _near(desk: Desk, gateway: Gateway, seen: Picture) -> None:
+    """Offer to merge what may be the same fire."""
+    near = [] if seen.phase in ENDS else gateway.same_fire(seen.incident)
+    if near:
+        say(desk.console, Text("Perhaps the same fire, for it opened at about the same time", style="bold"))
+    for other in near:
+        command(desk.console, f"firestation merge {seen.incident} {other} --reason 'the same fire'")
 
 
 def _follow(desk: Desk, gateway: Gateway, seen: Picture) -> None:

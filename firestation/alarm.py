@@ -13,6 +13,9 @@ MOST_TOGETHER = 100
 MOST_KINDS = 50
 """So many different alarms of one fire are kept as they are; of the others there is a sample, and a count."""
 
+OWN_BELL = "watch"
+"""The station's own bell, as the station file names it: its watch rings there, and what has waited for a person."""
+
 Status = Literal["firing", "resolved"]
 
 SUBJECTS = ("request_ids", "trace_ids", "tenants", "users", "queries")
@@ -24,10 +27,17 @@ Subjects = Annotated[
 ]
 
 
+class Triaged(Model):
+    """That it waited for a person, and was opened: by whom, or by nobody in time, and why."""
+
+    by: Id | None
+    why: Text
+
+
 class Alarm(Model):
     """One alarm. `key` is its identity at its source: the same alarm sent again has the same key.
 
-    `queries` are what was asked of the retriever, as text.
+    `queries` are what was asked of the retriever, as text. `triaged`: it has been decided that this is an incident.
     """
 
     source: Id
@@ -45,6 +55,7 @@ class Alarm(Model):
     users: Subjects = ()
     queries: Subjects = ()
     url: str | None = Field(default=None, max_length=2000)
+    triaged: Triaged | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def delivery(self) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from firestation.acts import Acknowledge, Act, Note, Update
-from firestation.complaints import invalid_inputs
+from firestation.complaints import first_invalid
 from firestation.errors import InvalidInput
 from firestation.model import Id, Line, Model, Plain, Time
 from firestation.picture import Picture
@@ -120,7 +120,7 @@ def _made(model: type[Made], given: dict[str, object]) -> Made:
     try:
         return model.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        raise invalid_inputs(error, model)[0] from None
+        raise first_invalid(error, model) from None
 
 
 def plan_of(seen: Picture, prefix: str) -> Plan:

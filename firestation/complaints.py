@@ -120,6 +120,12 @@ def invalid_inputs(
     ]
 
 
+def first_invalid(error: ValidationError, model: type[BaseModel], prefix: Location = ()) -> InvalidInput:
+    """The first of them; the others, of which there may be many, are not even put into words."""
+    location, problem, fix = next(complaints(error, model))
+    return InvalidInput(field_path(prefix + location), problem, fix)
+
+
 def field_path(location: Location) -> str:
     """A location as people write it: `levers[0].with.read.path`; the whole is `(whole)`. It can always be encoded."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from firestation.complaints import invalid_inputs
+from firestation.complaints import first_invalid
 from firestation.errors import InvalidInput
 from firestation.model import Id, Line, Model, Sha256, Text, Time, wrong_at
 
@@ -55,7 +55,7 @@ def read_decision(content: bytes) -> Decision:
     try:
         read = Decision.model_validate_json(content)
     except ValidationError as error:
-        first = invalid_inputs(error, Decision)[0]
+        first = first_invalid(error, Decision)
         raise InvalidInput(f"decision.{first.field}", first.problem, first.fix) from None
     if read.canonical() != content:
         raise InvalidInput("decision", "these are not its canonical bytes", fix)

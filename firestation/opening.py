@@ -8,7 +8,7 @@ from firestation.alarm import Alarm, incident_id
 from firestation.authority import Role, Roster, Station
 from firestation.credentials import holds_credential
 from firestation.drill import DrillMark
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import InvalidInput, NotConfigured, Refused
 from firestation.keyring import Keyring
 from firestation.legal import clocks
 from firestation.model import Model
@@ -75,9 +75,14 @@ def drill_opened(
 
     Where nobody is named it is whoever would be paged for the fire.
 
-    Raises `InvalidInput` when the system may not be rehearsed so, when somebody is not one of the station's people, or
-    when nobody who drills may be captain; `NotConfigured` when only the general runbook would be for it.
+    Raises `Refused` when whoever ordered it is no captain of the station (any more: a schedule may be old);
+    `InvalidInput` when the system may not be rehearsed so, when somebody is not one of the station's people, or when
+    nobody who drills may be captain; `NotConfigured` when only the general runbook would be for it.
     """
+    orders = station.person(mark.ordered_by)
+    if orders is None or Role.CAPTAIN not in orders.roles:
+        missing = f"{mark.ordered_by} does not hold the role captain; captains order drills"
+        raise Refused(0, "the order of things", missing)
     plan = system.rehearsed(mark.kind)
     if plan is None:
         kinds = ", ".join(each.id for each in system.rehearsal)

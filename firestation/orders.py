@@ -48,9 +48,13 @@ class MeasureOrder(Model):
 
 
 class RingOrder(Model):
-    """Ring the station's own bell with this alarm, found by its watch. Answer: `Rung`."""
+    """Ring the station's own bell with this alarm: its watch found it, or it has waited for a person. Answer: `Rung`.
+
+    `delivery` is what a repeat of it repeats; without one the alarm itself tells.
+    """
 
     alarm: Alarm
+    delivery: Line | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Rung(Model):

@@ -110,10 +110,13 @@ class Check(Protocol):
 
 
 class AlarmBell(Protocol):
-    """The station's own bell, for the alarms that its watch finds."""
+    """The station's own bell, for the alarms that its watch finds and for those that have waited for a person."""
 
-    async def ring(self, alarm: Alarm) -> str | None:
-        """Ring, once a key: the incident that it opened or joined. Raises `NotConfigured` and `DriverError`."""
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> str | None:
+        """Ring, once a delivery, or else once a key: the incident that it opened or joined.
+
+        Raises `NotConfigured` and `DriverError`.
+        """
         ...
 
 

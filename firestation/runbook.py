@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from firestation.alike import Alike
 from firestation.clock import FirstFifteen
 from firestation.errors import NotConfigured
 from firestation.lock_plan import LockPlan
@@ -17,36 +18,26 @@ from firestation.wording import Wording
 GENERAL = "general"
 
 
-class Match(Model):
+class Match(Alike):
     """Which alarms this runbook is for: every label must have one of its values. An empty match never matches.
 
     `systems` narrows it to these; alone it matches nothing, for a system is no evidence of a pattern.
     """
 
-    names: tuple[str, ...] = Field(default=(), description="the names of alarms, one of which it must have")
-    labels: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="labels, each with the values of which it must have one"
-    )
     systems: tuple[Id, ...] = Field(
         default=(), description="the only systems that it is for; without it, all"
     )
 
     def reasons(self, system: str, name: str, labels: dict[str, str]) -> tuple[str, ...]:
         """Why an alarm matches, or nothing when it does not."""
-        if not self.names and not self.labels:
-            return ()
-        if self.systems and system not in self.systems:
-            return ()
-        if self.names and name not in self.names:
-            return ()
-        if any(labels.get(label) not in values for label, values in self.labels.items()):
+        if (self.systems and system not in self.systems) or not self.means(name, labels):
             return ()
         named = (f"the alarm is named {name}",) if self.names else ()
         return named + tuple(f"label {label} is {labels[label]}" for label in self.labels)
 
     def misses(self, system: str, name: str, labels: dict[str, str]) -> tuple[str, ...]:
         """Why an alarm does not match; nothing when it does."""
-        if not self.names and not self.labels:
+        if self.empty:
             return ("it names no alarm and no label",)
         found = []
         if self.systems and system not in self.systems:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from firestation.address import Address, Origin
 from firestation.authority import SecretReference
-from firestation.complaints import invalid_inputs
+from firestation.complaints import first_invalid
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Duration, Line, Model
 
@@ -92,7 +92,7 @@ class Settings(Model):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            first = invalid_inputs(error, cls)[0]
+            first = first_invalid(error, cls)
             raise InvalidInput(PREFIX + first.field.upper(), first.problem, first.fix) from None
 
     @property

@@ -7,14 +7,19 @@ from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_val
 
 from firestation.fitting import Fitting, Telling
 from firestation.legal import Legal
-from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
+from firestation.model import Duration, Id, Line, Model, Span, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
 from firestation.rehearsal import RehearsalFitting
+from firestation.triage_rules import Inhibition, Maintenance, TriageRule
 from firestation.watch.detector import Detector
 
 CONTROL = "control-sample"
 LONGEST_SHOWN = 300
 FITTED = ("sources", "levers", "checks", "channels", "trackers")
+SAME_FIRE = timedelta(minutes=15)
+UNIQUE = (*FITTED, "constraints", "components", "watch", "rehearsal", "triage", "inhibit", "maintenance")
+"""The lists of a system file in which each entry has an id of its own."""
+
 MINIMUM_SNAPSHOT: dict[str, str] = {
     "user-visible-io": "what the user typed and what the user saw",
     "requests": "request ids and times",
@@ -163,6 +168,26 @@ class System(Model):
         exclude_if=lambda value: value == (),
         description="what rings by itself when a check slowly stops keeping its promise, or stops talking",
     )
+    triage: tuple[TriageRule, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="what an alarm becomes: the first rule that means it decides, without one it is an incident",
+    )
+    inhibit: tuple[Inhibition, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="which open incident explains which alarms, so that they are recorded only",
+    )
+    maintenance: tuple[Maintenance, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="windows of announced work, in which the alarms that it rings are recorded only",
+    )
+    same_fire: Span = Field(
+        default=SAME_FIRE,
+        exclude_if=lambda value: value == SAME_FIRE,
+        description="incidents that open within so long of each other are offered as the same fire; otherwise 15m",
+    )
     legal: Legal = Field(
         default=Legal(),
         exclude_if=lambda value: value == Legal(),
@@ -176,7 +201,7 @@ class System(Model):
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        for kind in (*FITTED, "constraints", "components", "watch", "rehearsal"):
+        for kind in UNIQUE:
             ids: list[str] = []
             for index, each in enumerate(getattr(self, kind)):
                 if each.id in ids:

@@ -6,7 +6,7 @@ from fastapi import Header
 from pydantic import TypeAdapter, ValidationError
 
 from firestation.acts import ACTS, Act
-from firestation.complaints import invalid_inputs
+from firestation.complaints import first_invalid
 from firestation.model import Model
 from gateway.auth import Caller
 from gateway.problems import Problem
@@ -26,7 +26,7 @@ def act_of(given: dict[str, Any], model: type[Model]) -> Act:
     try:
         return ACT.validate_python(given)
     except ValidationError as error:
-        first = invalid_inputs(error, model)[0]
+        first = first_invalid(error, model)
         first.field = first.field.removeprefix(f"{given['kind']}.")
         raise first from None
 

@@ -19,6 +19,7 @@ from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
 from firestation.ports import EvidenceStore, Shelf
 from firestation.tokens import Scope
+from firestation.waits import Verdict
 from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.acting import KeyHeader, act_of, person_of, refusal
@@ -40,9 +41,12 @@ from gateway.postmortem import postmortems
 from gateway.problems import Problem, install
 from gateway.ringers import Ringers
 from gateway.ringing import Health, Rang, Spooled
+from gateway.same_fire import same_fire
 from gateway.subscribing import Customers, subscribing
 from gateway.tasks import ORDER, TaskList
-from workflows.messages import Answer, Finished
+from gateway.triage import triage
+from gateway.waiting import WaitList
+from workflows.messages import Answer, Decided, Finished
 
 log = structlog.get_logger()
 
@@ -71,6 +75,8 @@ class DeskPort(Protocol):
     async def held(self) -> Spooled: ...  # noqa: D102
     async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None: ...  # noqa: D102
     async def remembered(self, bell: str) -> dict[str, Alarm]: ...  # noqa: D102
+    async def waits(self) -> WaitList: ...  # noqa: D102
+    async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> Decided: ...  # noqa: D102
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102
     async def version(self, incident: str) -> str: ...  # noqa: D102
 
@@ -150,6 +156,7 @@ def create_app(
     app.include_router(bells(desk, ringers))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
+    app.include_router(_triage(desk, door, front))
     app.include_router(_evidence(desk, door, front, store))
     app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
@@ -267,6 +274,14 @@ def _incidents(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         person_of(caller)
         return await desk.picture(incident)
 
+    @router.get("/{incident}/same-fire")
+    async def near(incident: Id, caller: looks) -> Listing:
+        """Other open incidents of its system that opened at about the same time: perhaps the same fire."""
+        person_of(caller)
+        seen = await desk.picture(incident)
+        rows = await desk.listing(open_only=True)
+        return Listing(incidents=same_fire(rows, seen, (await door.books.latest())))
+
     for kind, model in ACTS.items():
         _add_act(router, desk, acts, kind, model)
     return router
@@ -305,6 +320,11 @@ def _tasks(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
         raise Problem(409, ORDER, missing, rule=0, missing=missing)
 
     return router
+
+
+def _triage(desk: DeskPort, door: Doorkeeper, front: Front) -> APIRouter:
+    looks, acts = _caller(door, front, Scope.LOOK), _caller(door, front, Scope.ACT)
+    return triage(desk, looks=looks, acts=acts, route_class=_known_first(door, front))
 
 
 def _postmortems(desk: DeskPort, door: Doorkeeper, front: Front, shelf: Shelf) -> APIRouter:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 import structlog
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import Field
 
 from firestation import authority
 from firestation.alarm import Alarm
@@ -22,7 +23,7 @@ from gateway.acting import KeyHeader, person_of
 from gateway.auth import Caller, address_of
 from gateway.problems import Problem, unusable
 from gateway.reading import parsed
-from gateway.ringers import Ringers, small_enough
+from gateway.ringers import NOBODY, Ringers, small_enough
 from gateway.ringing import Rang, Spooled
 from gateway.spool import MOST_RUNG
 
@@ -47,10 +48,14 @@ class Ringing(Protocol):
 
 
 class Bell(Model):
-    """The answer to a ring: what became of each alarm, and where its incident is looked at."""
+    """The answer to a ring: what became of each alarm, and where its incident is looked at.
+
+    `waits` is what waits for a person; `ignored` rings nobody, and says why.
+    """
 
     incidents: tuple[dict[str, Any], ...]
     ignored: tuple[dict[str, Any], ...]
+    waits: tuple[dict[str, Any], ...] = Field(default=(), exclude_if=lambda value: value == ())
 
 
 class Rope:
@@ -112,15 +117,15 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
         """A notification of Prometheus Alertmanager, version 4."""
         if caller.kind != "bell":
             raise Problem(403, "not allowed", "this door is for alert systems; people ring /alarms/generic")
-        ear = Ear(caller.name, ringers.bell(caller.name).system)
-        return await said("alertmanager", request, ear, idempotency_key)
+        bell = ringers.bell(caller.name)
+        return await said("alertmanager", request, Ear(caller.name, bell.system), idempotency_key, bell)
 
     @router.post("/generic", status_code=202, openapi_extra=ANY_JSON)
     async def generic(request: Request, caller: authenticated, idempotency_key: KeyHeader = None) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
-        bell = caller.kind == "bell"
-        ear = Ear(caller.name, ringers.bell(caller.name).system) if bell else Ear("person")
-        return await said("generic", request, ear, idempotency_key)
+        bell = ringers.bell(caller.name) if caller.kind == "bell" else NOBODY
+        ear = Ear("person" if bell is NOBODY else bell.id, bell.system)
+        return await said("generic", request, ear, idempotency_key, bell)
 
     @router.get("/spool")
     async def spool(caller: looking) -> Spooled:
@@ -128,8 +133,12 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
         person_of(caller)
         return await desk.held()
 
-    async def said(name: FormatName, request: Request, ear: Ear, delivery: str | None) -> Bell:
-        heard = hear(name, parsed(await request.body(), request.headers), request.headers, ear)
+    async def said(
+        name: FormatName, request: Request, ear: Ear, delivery: str | None, bell: authority.Bell
+    ) -> Bell:
+        raw = await request.body()
+        small_enough(raw, bell)
+        heard = hear(name, parsed(raw, request.headers), request.headers, ear)
         return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
 
     return router
@@ -236,7 +245,8 @@ async def ring(
         incidents=tuple(
             {**each, "address": f"/incidents/{each['incident']}"} for each in shown if "incident" in each
         ),
-        ignored=tuple(each for each in shown if "incident" not in each),
+        ignored=tuple(each for each in shown if not each.keys() & {"incident", "waits"}),
+        waits=tuple(each for each in shown if "waits" in each),
     )
     if errors and not shown:
         raise errors[0]

@@ -7,7 +7,7 @@ and what was typed stays. Without JavaScript nothing is missing; with it the pag
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol, get_args
 
 import structlog
 from fastapi import APIRouter, Depends, Request
@@ -23,21 +23,24 @@ from firestation.model import Id, Text
 from firestation.picture import Picture
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
+from firestation.waits import Verdict, Word, verdict_of
 from gateway.acting import person_of, refusal
 from gateway.auth import Caller, Doorkeeper, address_of
-from gateway.csrf import check_origin, fields_of, read_form
 from gateway.desk import Row
 from gateway.diffs import Comparing
-from gateway.forms import GOOD_KEY, KEY, Refused, Wrong, draw, read, sent_of
+from gateway.forms import GOOD_KEY, KEY, Refused, draw, read, sent_of
 from gateway.front import Front
 from gateway.may import OVER, Reader, could
 from gateway.pages import LIVE, SEE_OTHER, page_router, render, signed_in, visitor
 from gateway.problems import Problem, problem_of
+from gateway.same_fire import offered, same_fire
 from gateway.scene import scene
+from gateway.sending import Unsent, kept, sent, wrong_of
 from gateway.shared import Shared
 from gateway.tasks import TaskList
+from gateway.waiting import WaitList
 from gateway.watching import Watching
-from workflows.messages import Answer, Finished
+from workflows.messages import Answer, Decided, Finished
 
 log = structlog.get_logger()
 
@@ -64,6 +67,8 @@ class BoardDesk(Protocol):
     async def listing(self, *, open_only: bool) -> list[Row]: ...  # noqa: D102
     async def tasks(self, incident: str | None, *, open_only: bool) -> TaskList: ...  # noqa: D102
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
+    async def waits(self) -> WaitList: ...  # noqa: D102
+    async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> Decided: ...  # noqa: D102
 
 
 class Look(NamedTuple):
@@ -90,6 +95,7 @@ class Board:
         self.rows = Shared[bool, list[Row]](lambda open_only: desk.listing(open_only=open_only), LIST_SECONDS)
         self.looks = Shared[str, Look](self._look, FRESH_SECONDS)
         self.tasks = Shared[str, TaskList](lambda name: desk.tasks(name, open_only=False), LIST_SECONDS)
+        self.waits = Shared[str, WaitList](lambda _: desk.waits(), LIST_SECONDS)
         self.watching = Watching(desk.version, self.forget)
 
     async def _look(self, incident: str) -> Look:
@@ -117,6 +123,7 @@ def boards(
     _add_events(router, board)
     _add_tasks(router, board)
     _add_acts(router, board)
+    _add_triage(router, board)
     return router
 
 
@@ -127,9 +134,10 @@ def _add_list(router: APIRouter, board: Board) -> None:
     async def listing(request: Request, caller: person) -> Response:
         """What burns, the gravest first; with `all=1` also what has ended. No workflow is woken for it."""
         reader, rows, trouble = reader_of(board.door, caller), list[Row](), None
+        waits = WaitList(waiting=())
         whole = request.query_params.get("all") == "1"
         try:
-            rows = await board.rows.get(not whole)
+            rows, waits = await board.rows.get(not whole), await board.waits.get("")
         except FirestationError as error:
             trouble = str(error)
         rows = sorted(rows, key=lambda row: (not row.open, row.severity if row.open else "", _age(row)))
@@ -140,6 +148,7 @@ def _add_list(router: APIRouter, board: Board) -> None:
                 "board.html",
                 200 if trouble is None else 503,
                 rows=rows,
+                waits=waits,
                 trouble=trouble,
                 whole=whole,
                 reader=reader,
@@ -198,7 +207,8 @@ async def _page(
     reader = reader_of(board.door, caller)
     look = await board.looks.get(incident)
     seen, now = look.seen, board.door.clock()
-    forms = draw(seen, could(seen, reader), reader.id, board.captains(), refused)
+    near = await _near(board, seen)
+    forms = offered(draw(seen, could(seen, reader), reader.id, board.captains(), refused), near)
     homeless = refused if refused and not any(each.wrong for each in forms.values()) else None
     tasks = await _tasks(board, incident, seen)
     answer = render(
@@ -215,9 +225,18 @@ async def _page(
         homeless=homeless,
         done=done,
         tasks=tasks,
+        near=near,
         console=f"{board.console}/{seen.incident}" if board.console else None,
     )
     return _live(answer)
+
+
+async def _near(board: Board, seen: Picture) -> tuple[Row, ...]:
+    """Which others may be the same fire; none when nobody can say."""
+    try:
+        return same_fire(await board.rows.get(True), seen, board.door.books.book)
+    except FirestationError:
+        return ()
 
 
 async def _tasks(board: Board, incident: str, seen: Picture) -> TaskList | None:
@@ -246,9 +265,9 @@ def _add_acts(router: APIRouter, board: Board) -> None:
         if kind not in ACTS:
             raise Problem(404, "not found", f"there is no act {kind[:40]!r}")
         try:
-            known, fields = await _sent(request, board, caller)
-        except _Unsent as unsent:
-            return _kept(request, kind, unsent.problem, unsent.fields)
+            known, fields = await sent(request, board.front, caller)
+        except Unsent as unsent:
+            return kept(request, kind, unsent.problem, unsent.fields)
         reader = reader_of(board.door, known)
         try:
             done, key, _ = read(kind, fields, reader.id)
@@ -266,7 +285,7 @@ def _add_acts(router: APIRouter, board: Board) -> None:
         except Gone:
             raise
         except FirestationError:  # what was typed is not lost, even when nothing else can be shown
-            return _kept(request, kind, problem, fields)
+            return kept(request, kind, problem, fields)
 
 
 def _add_tasks(router: APIRouter, board: Board) -> None:
@@ -277,9 +296,9 @@ def _add_tasks(router: APIRouter, board: Board) -> None:
         """A task is done, by the word of a person."""
         incident, task = _id(incident), _id(task)
         try:
-            known, fields = await _sent(request, board, caller)
-        except _Unsent as unsent:
-            return _kept(request, "finish", unsent.problem, unsent.fields)
+            known, fields = await sent(request, board.front, caller)
+        except Unsent as unsent:
+            return kept(request, "finish", unsent.problem, unsent.fields)
         person = reader_of(board.door, known).id
         try:
             word = Finish(by=person, task=task, reason=_text(fields))
@@ -287,13 +306,47 @@ def _add_tasks(router: APIRouter, board: Board) -> None:
             key = f"finish/{task}/{person}/{key}-{word.sha256()[:24]}" if GOOD_KEY.fullmatch(key) else ""
             answer = await board.desk.finish(incident, word, fields.get("fire", "")[:64], key or None)
         except FirestationError as error:
-            return _kept(request, "finish", problem_of(error), fields)
+            return kept(request, "finish", problem_of(error), fields)
         board.forget(incident)
         log.info("finish", incident=incident, task=task, by=person, accepted=answer.accepted, by_page=True)
         if answer.accepted:
             return RedirectResponse(f"/board/{incident}?done=finish#after", SEE_OTHER)
         problem = Problem(409, "the order of things", answer.missing)
-        return _kept(request, "finish", problem, fields)
+        return kept(request, "finish", problem, fields)
+
+
+def _add_triage(router: APIRouter, board: Board) -> None:
+    anybody = Annotated[Caller | None, Depends(visitor(board.door, board.front))]
+
+    @router.get("/board/triage/{incident}/{word}")
+    async def back(incident: str, word: str) -> Response:
+        """Whoever loads the address of a form again, after it was refused, gets the list that it is of."""
+        del incident, word
+        return RedirectResponse("/board#waits", SEE_OTHER)
+
+    @router.post("/board/triage/{incident}/{word}")
+    async def decide(request: Request, incident: str, word: str, caller: anybody) -> Response:
+        """What waits for a person is opened, or dismissed with a reason."""
+        incident = _id(incident)
+        if word not in get_args(Word):
+            raise Problem(404, "not found", "what waits for a person is opened or dismissed")
+        try:
+            known, fields = await sent(request, board.front, caller)
+        except Unsent as unsent:
+            return kept(request, word, unsent.problem, unsent.fields)
+        person = reader_of(board.door, known).id
+        try:
+            verdict = verdict_of("open" if word == "open" else "dismiss", person, fields.get("reason", ""))
+            key = fields.get(KEY, "")
+            key = f"{word}/{person}/{key}-{verdict.sha256()[:24]}" if GOOD_KEY.fullmatch(key) else ""
+            answer = await board.desk.decide(incident, verdict, key or None)
+        except FirestationError as error:
+            return kept(request, word, problem_of(error), fields)
+        board.waits.forget("")
+        log.info("triage", incident=incident, word=word, by=person, accepted=answer.accepted, by_page=True)
+        if answer.accepted:
+            return RedirectResponse("/board#waits", SEE_OTHER)
+        return kept(request, word, Problem(409, "the order of things", answer.missing), fields)
 
 
 def _text(fields: Mapping[str, str]) -> str:
@@ -301,61 +354,6 @@ def _text(fields: Mapping[str, str]) -> str:
         return TEXT.validate_python(fields.get("reason", ""))
     except ValidationError:
         raise InvalidInput("reason", "it is empty or too long", "Say in a few words how you know") from None
-
-
-class _Unsent(Exception):
-    def __init__(self, problem: Problem, fields: dict[str, str]) -> None:
-        super().__init__(problem.title)
-        self.problem, self.fields = problem, fields
-
-
-async def _sent(request: Request, board: Board, caller: Caller | None) -> tuple[Caller, dict[str, str]]:
-    """Who sent a form of ours, who may act, and what. Raises `Problem`, and `_Unsent` where it may be sent again."""
-    check_origin(request, board.front)
-    if caller is not None:
-        caller.need(Scope.LOOK)
-        caller.need(Scope.ACT)
-    try:
-        fields = await read_form(request, board.front)
-    except Problem as problem:
-        if problem.status != 403:  # noqa: PLR2004 - HTTP's number
-            raise
-        fields = await fields_of(request)
-        if caller is not None:
-            raise _Unsent(problem, fields) from None
-    if caller is None:
-        over = "log in again, in another window, and send it from here"
-        raise _Unsent(Problem(401, "your session is over", over), fields)
-    return caller, fields
-
-
-def _kept(request: Request, kind: str, problem: Problem, fields: Mapping[str, str]) -> Response:
-    """What somebody sent and we could not take: the reason, and all of it, to be sent again."""
-    sent = sent_of(kind, {name: text for name, text in fields.items() if name != "csrf"})
-    hidden = {name: fields[name] for name in ("subject", "fire") if name in fields}
-    typed = {name: text for name, text in sent.fields.items() if name not in hidden}
-    hidden["key"] = fields.get(KEY, "")
-    back = request.url.path.split("/")[2]
-    answer = render(
-        request,
-        "unsent.html",
-        problem.status,
-        kind=kind,
-        wrong=wrong_of(problem),
-        typed=typed,
-        hidden=hidden,
-        back=back,
-        path=request.url.path,
-    )
-    answer.headers.update(problem.headers)
-    return answer
-
-
-def wrong_of(problem: Problem) -> Wrong:
-    """The refusal as a page tells it: with its rule and the field, where there is one."""
-    errors = problem.more.get("errors") or [{}]
-    rule = problem.more.get("rule", 0)
-    return Wrong(problem.title, problem.detail or "", int(rule), str(errors[0].get("field", "")))
 
 
 def _same_key(fields: Mapping[str, str], problem: Problem) -> str:

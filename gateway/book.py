@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 from pydantic import Field
 
-from firestation.alarm import Alarm, incident_id
+from firestation.alarm import OWN_BELL, Alarm, incident_id
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
 from firestation.drill import DrillMark
@@ -59,9 +59,7 @@ class Book(Model):
 
     def incident(self, alarm: Alarm) -> str:
         """The incident that this alarm opens or joins. Raises `InvalidInput` for what cannot be used."""
-        system = self._system(alarm.system)
-        keep_out_credentials(alarm)
-        return incident_id(alarm, system.fire_labels)
+        return incident_id(alarm, self.system(alarm).fire_labels)
 
     def brief(self, alarm: Alarm, at: datetime) -> Brief:
         """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
@@ -75,6 +73,12 @@ class Book(Model):
         """What a drill that begins now is pinned to. Raises as `brief` and `firestation.opening.drill_opened` do."""
         found = self._system(system)
         return drill_opened(mark, self.station, found, self.walls[found.system], keys=self.keys)
+
+    def system(self, alarm: Alarm) -> System:
+        """The system that this alarm is of. Raises `InvalidInput` for what cannot be used."""
+        found = self._system(alarm.system)
+        keep_out_credentials(alarm)
+        return found
 
     def _system(self, name: str) -> System:
         found = self.systems.get(name)
@@ -235,14 +239,15 @@ def _book(settings: Settings, station: Station) -> Book:
     return Book(
         station=station,
         keys=dict(keys),
-        systems=_systems(settings, [person.id for person in station.people]),
+        systems=_systems(settings, station),
         wall=load_wall(settings.runbooks),
     )
 
 
-def _systems(settings: Settings, people: list[str]) -> dict[str, System]:
+def _systems(settings: Settings, station: Station) -> dict[str, System]:
     """The systems by their names. A folder without one is more likely not mounted than meant so."""
     found: dict[str, System] = {}
+    people, bells = [person.id for person in station.people], {bell.id for bell in station.bells}
     for file in _system_files(settings):
         system = load_system(file)
         for wrong in problems(system):
@@ -250,6 +255,11 @@ def _systems(settings: Settings, people: list[str]) -> dict[str, System]:
         for field, owner in strangers(system.legal, people):
             problem = f"{owner!r} is neither a role nor one of the station's people"
             raise InvalidFile(str(file), 0, field, problem, f"Name a role, or one of {', '.join(people)}")
+        waits = [index for index, rule in enumerate(system.triage) if rule.then == "person"]
+        if waits and OWN_BELL not in bells:
+            problem = f"the station file has no bell {OWN_BELL!r}, at which what waited for a person rings"
+            fix = f"Add to the bells of the station file: - id: {OWN_BELL}"
+            raise InvalidFile(str(file), 0, f"triage[{waits[0]}].then", problem, fix)
         if system.system in found:
             problem = f"{system.system!r} is the id of two system files"
             raise InvalidFile(

@@ -17,16 +17,19 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act, Close, Dismiss, Merge
 from firestation.alarm import Alarm
+from firestation.authority import Role
 from firestation.drill import DrillId, is_drill
 from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Time
 from firestation.picture import Picture
 from firestation.state import ENDS
+from firestation.waits import Verdict, triage_id
 from gateway.book import Books
 from gateway.ringing import Health, Rang, Ringing, Spooled
 from gateway.tasks import TaskDesk, TaskList
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
+from gateway.waiting import ORDER, WaitList
 from workflows import messages, search
 from workflows.histories import fetch_family
 
@@ -212,6 +215,25 @@ class Desk:
             return await in_time(self.followers.finish(incident, word, fire, key), incident)
         except WorkflowUpdateFailedError as error:
             raise refused(error) from error
+
+    async def waits(self) -> WaitList:
+        """What waits for a person, at whichever gateway it rang."""
+        return await self.ringing.waits.listing()
+
+    async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> messages.Decided:
+        """A person decides what waits in place of this incident.
+
+        Raises `Gone`, and `Refused` when it is too late, or this person only reads.
+        """
+        member = (await self.books.latest()).station.person(verdict.by)
+        if member is None or not set(member.roles) - {Role.AUDITOR}:
+            raise Refused(0, ORDER, f"{verdict.by} only reads here; ask one of the others")
+        lane = triage_id(incident)
+        await self.ringing.pump.hand_over(lane, CALL.total_seconds(), repeats=True)
+        answer = await self.ringing.waits.decide(incident, verdict, key)
+        if answer.accepted:
+            self.ringing.pump.forget(lane)
+        return answer
 
     async def _latest(self, incident: str) -> WorkflowExecution | None:
         """Its latest run. An alarm that is to open it, and is kept here, is told first."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from temporalio.client import (
     Client,
     Schedule,
@@ -50,6 +50,10 @@ Shelved = Callable[[str | None], Awaitable[FOUND]]
 
 SCHEDULE, ORDER, EVERY, WINDOW = "drill/", "order", "every", "window"
 Result = TypeVar("Result")
+
+
+ScheduleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,100}$")]
+"""That of a kind and of a system, so longer than an id may be."""
 
 
 class DrillBody(Model):
@@ -122,17 +126,12 @@ class DrillDesk:
     async def _order(self, body: DrillBody, by: str) -> DrillOrder:
         """The order, once all is seen that could be wrong with it."""
         book = await self.books.latest()
-        person, now = book.station.person(by), datetime.now(UTC)
-        if person is None or Role.CAPTAIN not in person.roles:
-            raise Refused(
-                0, "the order of things", f"{by} does not hold the role captain; captains order drills"
-            )
         mark = DrillMark(
             drill=drill_id(body.kind, "0" * 8),
             kind=body.kind,
             drillers=body.drillers,
             ordered_by=by,
-            ordered_at=now,
+            ordered_at=datetime.now(UTC),
         )
         book.drill(mark, body.system)
         return DrillOrder(
@@ -177,7 +176,8 @@ class DrillDesk:
         return found
 
     async def stop(self, drill: str, by: str) -> DrillNow:
-        """Let a drill be over. Raises `Gone` when it is not held now."""
+        """Let a drill be over. Raises `Refused` for an auditor, `Gone` when it is not held now."""
+        await self._may_end(by)
         for now in (await self.look(None)).running:
             if now.mark.drill == drill:
                 handle = self.client.get_workflow_handle(messages.drill_workflow(now.system))
@@ -185,6 +185,12 @@ class DrillDesk:
                 log.info("a drill is stopped", drill=drill, by=by)
                 return now
         raise Gone(f"no drill {drill!r} is held now")
+
+    async def _may_end(self, by: str) -> None:
+        """Everybody who writes, so that a drill which does harm is ended by whoever sees it first."""
+        person = (await self.books.latest()).station.person(by)
+        if person is None or set(person.roles) == {Role.AUDITOR}:
+            raise Refused(0, "the order of things", "an auditor reads and does not write")
 
     # Schedules ---------------------------------------------------------------------------------------
 
@@ -246,11 +252,13 @@ class DrillDesk:
             raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
         return Schedules(schedules=tuple(sorted(found, key=lambda each: each.name)))
 
-    async def unschedule(self, name: str) -> Scheduled:
-        """Remove it. Raises `Gone` when this station has none of this name."""
+    async def unschedule(self, name: str, by: str) -> Scheduled:
+        """Remove it. Raises `Refused` for an auditor, `Gone` when this station has none of this name."""
+        await self._may_end(by)
         for each in (await self.schedules()).schedules:
             if each.name == name:
                 await _in_time(self.client.get_schedule_handle(f"{SCHEDULE}{name}").delete(rpc_timeout=CALL))
+                log.info("a schedule of drills is removed", schedule=name, by=by)
                 return each
         raise Gone(f"there is no schedule {name!r} of drills")
 
@@ -307,10 +315,9 @@ def drills(desk: DrillDesk, *, looks: Any, acts: Any, route_class: type[APIRoute
         return await desk.schedule(body, person_of(caller))
 
     @router.delete("/schedules/{name}")
-    async def unschedule(caller: acts, name: Id) -> Scheduled:
+    async def unschedule(caller: acts, name: ScheduleName) -> Scheduled:
         """Let it come no more."""
-        person_of(caller)
-        return await desk.unschedule(name)
+        return await desk.unschedule(name, person_of(caller))
 
     @router.post("/{drill}/stop", status_code=202)
     async def stop(caller: acts, drill: DrillId) -> DrillNow:

@@ -18,14 +18,18 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.alarm import Alarm, Alarms
+from firestation.alarm import Alarm, Alarms, incident_id
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.storm import Heap, fewer
+from firestation.triage import classed, rule_for
+from firestation.waits import PREFIX, triage_id
 from gateway.book import Books
 from gateway.pump import Pump, Told
+from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
+from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
 from workflows.ringing import ring
 
@@ -42,13 +46,15 @@ ORPHAN = "resolved, and there was no open incident"
 class Rang(Model):
     """What became of one alarm: it is kept, and this is the incident that it opens or joins.
 
-    `coalesced`: the same delivery was kept before. No incident: it was not kept, for this reason.
+    `coalesced`: the same delivery was kept before. No incident: it rings nobody, for this reason; with `waits` it waits
+    for a person, in place of this incident.
     """
 
     alarm: Line
     incident: Id | None
     coalesced: bool = False
     reason: Line | None = None
+    waits: Line | None = None
 
 
 class Health(Model):
@@ -61,10 +67,10 @@ class Health(Model):
 
 
 class Untold(Model):
-    """What could not be told to an incident, and why."""
+    """What was not told to an incident, and why."""
 
     why: Why
-    incident: Id
+    incident: Line
     alarm: Line
     source: Id
     key: Line
@@ -95,6 +101,7 @@ class Ringing:
     ) -> None:
         self.client, self.books, self.spool, self.coalesce = client, books, spool, coalesce
         self.drilled = drilled
+        self.sieve, self.waits = Sieve(client, books), WaitDesk(client, books)
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
         self._keeper: asyncio.Task[NoReturn] | None = None
 
@@ -105,15 +112,25 @@ class Ringing:
         same alarm in the same words is the same delivery for as long as repeats are coalesced.
         Raises `InvalidInput` for what cannot be used, `Unreachable` when it cannot be kept.
         """
-        incident = (await self.books.latest()).incident(alarm)
+        system = (await self.books.latest()).system(alarm)
+        alarm = classed(system, alarm)
+        incident, sifted = incident_id(alarm, system.fire_labels), await self.sieve.sift(system, alarm)
+        lane = {"incident": incident, "person": triage_id(incident)}.get(sifted.then, f"ledger/{incident}")
         if delivery:
             identity, window = f"{alarm.delivery}/{delivery}", NAMED_HOURS
         else:
             identity, window = alarm.model_dump_json(), self.coalesce
-        digest = hashlib.sha256(f"{incident}/{identity}".encode()).hexdigest()
-        kept = await self.spool.keep(incident, alarm, digest, window, named=bool(delivery))
+        digest = hashlib.sha256(f"{lane}/{identity}".encode()).hexdigest()
+        if sifted.then == "record":
+            kept = await self.spool.record(set_aside(incident, alarm, sifted), digest, window)
+            reason = f"recorded only: {sifted.why}"[:300]
+            return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason)
+        kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery))
         if kept:
-            self.pump.wake(incident)
+            self.pump.wake(lane)
+        if sifted.then == "person":
+            reason = f"waits for a person: {sifted.why}"[:300]
+            return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason, waits=incident)
         return Rang(alarm=alarm.name, incident=incident, coalesced=not kept)
 
     async def resume(self) -> None:
@@ -180,8 +197,9 @@ class Ringing:
 
     async def _tell(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
         """Tell the open run, or open one. What it does not take, and never will, is left."""
+        tell = self._wait if incident.startswith(PREFIX) else self._deliver
         try:
-            return await in_time(self._deliver(incident, batch, known))
+            return await in_time(tell(incident, batch, known))
         except (Refused, NotConfigured, InvalidInput) as error:
             reason = str(error)[:4000]
             return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
@@ -227,6 +245,24 @@ class Ringing:
             rpc_timeout=CALL,
         )
         return joined
+
+    async def _wait(self, lane: str, batch: Frozen, known: Collection[str]) -> Told:
+        """Tell what waits for a person. What is an incident by now, or is one by the rules of now, goes there."""
+        incident, first = lane.removeprefix(PREFIX), next(iter(batch.heaps.values())).alarm
+        system = (await self.books.latest()).system(first)
+        rule = rule_for(system, first)
+        if rule is None or rule.then != "person" or await self._runs(incident):
+            return await self._deliver(incident, batch, ())
+        places = sort_out(batch, known, await self.waits.running(incident))
+        left = (
+            *_left("orphan", incident, batch, places.orphans, ORPHAN),
+            *_left("late", incident, batch, places.late, OVER),
+        )
+        if not places.waits:
+            return Told(None, left)
+        heaps = [batch.heaps[where] for where in places.waits]
+        told = await self.waits.tell(wait_of(incident, system, rule), _alarms(batch, heaps))
+        return Told(told.run, left)
 
     async def _open(
         self, incident: str, batch: Frozen, known: Collection[str], latest: WorkflowExecution | None

@@ -8,6 +8,7 @@ anew after whatever went wrong; only one thread ever writes.
 import asyncio
 import fcntl
 import hashlib
+import os
 import secrets
 import sqlite3
 import time
@@ -26,7 +27,7 @@ from pydantic import Field
 from firestation.alarm import Alarm, Batch
 from firestation.errors import NotConfigured, Unreachable
 from firestation.files import make_folder
-from firestation.model import Id, Line, Model, Text, Time
+from firestation.model import Line, Model, Text, Time
 from firestation.storm import OTHERS, Heap, pile, place, together
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ CREATE INDEX IF NOT EXISTS rung_at ON rung (bell, at);
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
+CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
 """
 CLAIM_SECONDS = 5.0
 MOST_HEARD = 50_000
@@ -54,23 +56,23 @@ MOST_RUNG = 2000
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
-Why = Literal["orphan", "late", "refused"]
+Why = Literal["orphan", "late", "refused", "recorded", "inhibited", "maintenance"]
 
 
 class Left(Model):
-    """What could not be told, and is kept: an all-clear without a fire, what came late, what was refused."""
+    """What is not told, and is kept: what had no fire, came late or was refused, and what is recorded only."""
 
     why: Why
-    incident: Id
+    incident: Line
     place: str
     heap: Heap
     reason: Text
 
 
 class Waiting(Model):
-    """What one incident is still to be told."""
+    """What one incident is still to be told, or what waits for a person in place of one."""
 
-    incident: Id
+    incident: Line
     alarms: int
     since: Time
 
@@ -179,6 +181,19 @@ class Spool:
         """What rang at this bell, by its key. Raises `Unreachable`."""
         rows = await self._read("SELECT key, alarm FROM rung WHERE bell = ? ORDER BY at", bell)
         return {key: Alarm.model_validate_json(alarm) for key, alarm in rows}
+
+    async def record(self, left: Left, identity: str, window: timedelta) -> bool:
+        """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
+        clock = time.time()
+
+        def change() -> bool:
+            if self._is_heard(identity, clock, window.total_seconds()):
+                return False
+            self._hear(identity, clock + window.total_seconds(), clock)
+            self._writes.append(partial(_keep, left=left))
+            return True
+
+        return await self._do(change)
 
     async def freeze(self, incident: str) -> Frozen | None:
         """The batch that is on its way to this incident, or else the next one, which does not change any more."""
@@ -290,7 +305,7 @@ class Spool:
     async def _read(self, question: str, *values: object) -> list[Any]:
         try:
             return await self._in_thread(lambda: self._open().execute(question, values).fetchall())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
 
     def _is_heard(self, identity: str, clock: float, window: float) -> bool:
@@ -359,6 +374,7 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         if self._disk is None:
+            _private(self.path)  # SQLite gives what it makes beside the file the mode of the file
             disk = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._disk = disk
             disk.execute("PRAGMA journal_mode = WAL")
@@ -400,13 +416,25 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
     disk.execute(
         "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?)", (*same, heap.model_dump_json(), last)
     )
+    if found:
+        return
     old = "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM kept ORDER BY last_at DESC LIMIT -1 OFFSET ?)"
     if disk.execute(old, (MOST_KEPT,)).rowcount:
         log.warning("too much could not be told; the oldest of it is forgotten", most=MOST_KEPT)
 
 
+def _private(path: Path) -> None:
+    """Have the file be there, for its owner only, whatever folder it is in: an alarm may name a customer."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
 def _claim(path: Path) -> IO[str]:
     """Hold the spool for as long as this process lives; one that was killed just now may still hold it a moment."""
+    _private(path)
     file, deadline = path.open("w"), time.monotonic() + CLAIM_SECONDS
     while True:
         try:

@@ -1,22 +1,15 @@
 """The way from the worker to the gateway's bell: over HTTP and with the secret of a bell, as any machine rings."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from firestation.alarm import Alarm
+from firestation.alarm import OWN_BELL, Alarm
 from firestation.drivers.exchange import Auth, Connection, ask
 from firestation.drivers.kit import Kit
 from firestation.drivers.template import Method, Request
 from firestation.errors import NotConfigured
 from firestation.loader import load_station
 from firestation.settings import Settings
-
-BELL = "watch"
-"""The id of the bell that the watch rings as; the station file names it."""
-
-FIELDS = frozenset(
-    {"system", "name", "status", "summary", "started_at", "labels", "annotations", "request_ids"}
-)
 
 
 class _Ring(Request):
@@ -34,14 +27,20 @@ class StationBell:
     def __init__(self, kit: Kit, url: str, reference: Callable[[], str]) -> None:
         self.kit, self.url, self.reference = kit, url, reference
 
-    async def ring(self, alarm: Alarm) -> str | None:
+    async def ring(self, alarm: Alarm, delivery: str | None = None) -> str | None:
         """One request. The alarm's key is its identity there, so a repeat is the same alarm."""
         link = Connection(base=self.url, auth=Auth(bearer=self.reference()))
-        given = {"id": alarm.key, **alarm.model_dump(mode="json", include=set(FIELDS))}
-        answer = await ask(self.kit, link, RING, {"alarm": given})
+        key = {"Idempotency-Key": delivery} if delivery else None
+        answer = await ask(self.kit, link, RING, {"alarm": said(alarm)}, key)
         incidents = answer.at("$.incidents")
         found = incidents[0].get("incident") if isinstance(incidents, list) and incidents else None
         return found if isinstance(found, str) else None
+
+
+def said(alarm: Alarm) -> dict[str, Any]:
+    """The alarm in the plain form of our own bell. What has waited for a person comes from where it came from."""
+    rest = {"key"} if alarm.triaged else {"key", "source", "triaged"}
+    return {"id": alarm.key, **alarm.model_dump(mode="json", exclude=rest)}
 
 
 def own_bell(settings: Settings, kit: Kit) -> StationBell:
@@ -49,9 +48,9 @@ def own_bell(settings: Settings, kit: Kit) -> StationBell:
 
     def reference() -> str:
         for bell in load_station(settings.station).bells:
-            if bell.id == BELL:
+            if bell.id == OWN_BELL:
                 return bell.token_references[0]
-        problem = f"the station file has no bell {BELL!r}, so what the watch finds cannot be rung"
-        raise NotConfigured(f"{problem}; add to its bells: - id: {BELL}")
+        problem = f"the station file has no bell {OWN_BELL!r}, so what the watch finds cannot be rung"
+        raise NotConfigured(f"{problem}; add to its bells: - id: {OWN_BELL}")
 
     return StationBell(kit, settings.gateway_url, reference)

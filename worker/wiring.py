@@ -62,6 +62,7 @@ from workflows.lease import LeverLease
 from workflows.postmortem import PostmortemDrafter
 from workflows.public_page import PagePublisher
 from workflows.subscribers import SubscriberTeller
+from workflows.triage import Triage
 from workflows.wall import LockHanger
 from workflows.watch import Watch
 
@@ -76,6 +77,7 @@ WORKFLOWS = [
     Watch,
     DrillWorkflow,
     ScheduledDrill,
+    Triage,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 

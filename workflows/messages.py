@@ -6,6 +6,9 @@ with `firestation.picture.Picture`.
 
 What follows up its tasks is a workflow of its own, `AfterAction`: it hears the signal `told` of the incident, the
 update and signal `finish` of people, and answers the query `picture` with `firestation.follow_words.FollowPicture`.
+
+What waits for a person before it is an incident is a workflow too, `Triage`: it hears its alarms by the update `told`,
+a person's word by the update `decide`, and answers the query `picture` with `firestation.waits.Wait`.
 """
 
 from pydantic import Field
@@ -14,6 +17,7 @@ from firestation.follow_up import Course
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.record import Brief, Event
 from firestation.state import Phase
+from firestation.waits import Ended, Wait
 
 WORKFLOW = "Incident"
 RING = "ring"
@@ -25,7 +29,12 @@ TOLD = "told"
 STATION = "station"
 """Whose it is, in the memo of a workflow."""
 
+LABELS = "labels"
+"""In an incident's memo: the labels of the alarm that opened it by which inhibitions ask for it."""
+
 FINISH = "finish"
+TRIAGE = "Triage"
+DECIDE = "decide"
 
 DRILL = "Drill"
 DRILL_BY_SCHEDULE = "ScheduledDrill"
@@ -103,3 +112,33 @@ class AfterEnd(Model):
     mark: Line
     ended_at: Time
     dropped: bool
+
+
+class TriageStart(Model):
+    """The input of the workflow of an alarm that waits for a person."""
+
+    wait: Wait
+    events_per_run: int = Field(default=4000, ge=50)
+
+
+class Waits(Model):
+    """The answer to alarms of what waits: in place of which incident, and until when at most."""
+
+    incident: Line
+    run: str
+    until: Time
+
+
+class Decided(Model):
+    """The answer to a person's word: it counts, or not, and why. `incident` is what it opens when it is opened."""
+
+    accepted: bool
+    incident: Line
+    missing: Text | None = None
+
+
+class TriageEnd(Model):
+    """How the waiting ended."""
+
+    incident: Line
+    ended: Ended

@@ -92,6 +92,9 @@ OPTIONS: dict[str, Options] = {
     ),
 }
 
+UNTIL_RUNG = _until_done(timedelta(seconds=30))
+"""What was opened rings however long the gateway is away; what only people can mend is an error at once."""
+
 
 def options(activity: str, order: object) -> Options:
     """The options of one call: those of the table; the trial of a lock has the time that its plan takes.

@@ -14,6 +14,7 @@ from temporalio.common import (
 from firestation.alarm import Alarms
 from firestation.severity import propose
 from firestation.state import Phase
+from firestation.triage import told_labels
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -34,6 +35,9 @@ async def ring(
     """
     brief, first = start.brief, alarms.alarms[0]
     severity = propose(brief.runbook.severity).severity
+    memo: dict[str, Any] = {"title": brief.title, "alarm": first.name, messages.STATION: brief.roster.station}
+    if labels := told_labels(brief.system, first):
+        memo[messages.LABELS] = labels
     drill = [SearchAttributePair(search.DRILL, brief.drill.drill)] if brief.drill else []
     operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
         messages.WORKFLOW,
@@ -44,7 +48,7 @@ async def ring(
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE
         if once
         else WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        memo={"title": brief.title, "alarm": first.name, messages.STATION: brief.roster.station},
+        memo=memo,
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(search.SYSTEM, brief.system.system),

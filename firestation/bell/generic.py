@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from firestation.alarm import MOST_SUBJECTS, SUBJECTS, Alarm, Subjects
+from firestation.alarm import MOST_SUBJECTS, OWN_BELL, SUBJECTS, Alarm, Subjects, Triaged
 from firestation.bell import mapping
 from firestation.bell.heard import Ear, Heard
 from firestation.bell.reading import alarm, each, moment, plain, read, started, subjects, system_of
@@ -15,7 +15,10 @@ from firestation.model import Id, Line, Model, Text, Time
 
 
 class GenericAlarm(Model):
-    """An alarm in our own form. What it is about may stand in annotations too, as for Alertmanager."""
+    """An alarm in our own form. What it is about may stand in annotations too, as for Alertmanager.
+
+    `source` and `triaged` are for the station's own bell alone, which rings again what came from another.
+    """
 
     system: Id | None = None
     id: str = Field(min_length=1, max_length=200)
@@ -31,6 +34,8 @@ class GenericAlarm(Model):
     users: Subjects = ()
     queries: Subjects = ()
     url: str | None = Field(default=None, max_length=2000)
+    source: Id | None = None
+    triaged: Triaged | None = None
 
 
 def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG001 - a format's form
@@ -49,8 +54,12 @@ def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG
 
 def _ours(body: Any, ear: Ear) -> Alarm:
     said = read(GenericAlarm, body)
+    for name in ("source", "triaged"):
+        if getattr(said, name) is not None and ear.source != OWN_BELL:
+            fix = f"Leave it out; only the station's own bell {OWN_BELL!r} says it"
+            raise InvalidInput(name, "you cannot say this", fix)
     fields = said.model_dump(exclude={"id"})
-    fields |= {"source": ear.source, "key": said.id}
+    fields |= {"source": said.source or ear.source, "key": said.id}
     fields["system"] = system_of(ear, said.system, "system", "`system`, the `system` of its system file")
     fields |= {what: getattr(said, what) or found for what, found in subjects(said.annotations).items()}
     return alarm(fields, {})

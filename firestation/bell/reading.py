@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +18,7 @@ from pydantic import (
 
 from firestation.alarm import MOST_SUBJECTS, SUBJECTS, Alarm
 from firestation.bell.heard import Ear, Heard
-from firestation.complaints import invalid_inputs
+from firestation.complaints import first_invalid
 from firestation.errors import InvalidInput
 
 M = TypeVar("M", bound=BaseModel)
@@ -26,6 +26,9 @@ MOST_LABELS, LONGEST_VALUE, LONGEST_NAME = 64, 1000, 200
 LONGEST_KEY, LONGEST_URL, LONGEST_LINE, LONGEST_TEXT = 300, 2000, 300, 4000
 MOST_DEEP = 50
 """Levels of lists and objects in one delivery; OTLP, the deepest, has about twenty."""
+
+MOST_ITEMS = 20_000
+"""Things in one delivery: more of them than a megabyte of alarms holds would keep everybody else waiting."""
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """What must be said, however long: it is cut for the alarm, since a long title is no reason to stay silent."""
@@ -56,7 +59,7 @@ def read(model: type[M], body: Any, *at: str | int) -> M:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise invalid_inputs(error, model, at)[0] from None
+        raise first_invalid(error, model, at) from None
 
 
 def moment(given: Any, field: str) -> datetime:
@@ -86,8 +89,14 @@ def _inside(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def each(items: Iterable[Any], make: Callable[[int, Any], Alarm | None]) -> Heard:
-    """The alarms of a group. What is wrong with one is kept beside the others, which ring all the same."""
+def each(items: Sequence[Any], make: Callable[[int, Any], Alarm | None]) -> Heard:
+    """The alarms of a group. What is wrong with one is kept beside the others, which ring all the same.
+
+    Raises `InvalidInput` for more than any source sends at once.
+    """
+    if len(items) > MOST_ITEMS:
+        problem = f"these are {len(items)} in one delivery, and at most {MOST_ITEMS} are read"
+        raise InvalidInput("(whole)", problem, "Send what the alert system sends by itself")
     alarms, errors = list[Alarm](), list[InvalidInput]()
     for index, item in enumerate(items):
         try:
@@ -123,7 +132,7 @@ def alarm(fields: dict[str, Any], where: Mapping[str, str], prefix: str = "") ->
     try:
         return Alarm.model_validate(known)
     except ValidationError as error:
-        first = invalid_inputs(error, Alarm)[0]
+        first = first_invalid(error, Alarm)
         head = first.field.partition(".")[0].partition("[")[0]
         field = where.get(head, head) + first.field[len(head) :]
         raise InvalidInput(prefix + field, first.problem, first.fix) from None

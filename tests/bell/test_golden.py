@@ -1,5 +1,6 @@
 """What every format makes of what its source sends."""
 
+import difflib
 import json
 from collections.abc import Callable
 from typing import Any, get_args
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from firestation.alarm import Alarm, incident_id
 from firestation.bell.formats import FORMATS, FormatName, hear
 from firestation.bell.heard import Ear
-from firestation.bell.reading import LONGEST_KEY, MOST_DEEP, identity
+from firestation.bell.reading import LONGEST_KEY, MOST_DEEP, MOST_ITEMS, identity
 from firestation.errors import InvalidInput
 from tests.bell.golden import AT, HERE, MAPPING, Sent, every, sent, shown
 from tests.property.values import JSON
@@ -170,6 +171,31 @@ def test_nesting_without_end_is_refused_before_anything_reads_it() -> None:
     for name in FORMATS:
         with pytest.raises(InvalidInput, match=f"deeper than {MOST_DEEP}"):
             hear(name, deep, {}, Ear("a-bell", "refund-agent", AT))
+
+
+WIDE: dict[FormatName, Callable[[list[Any]], Any]] = {
+    "alertmanager": lambda items: {"version": "4", "alerts": items},
+    "cloudevents": lambda items: items,
+    "grafana": lambda items: {"version": "1", "groupKey": "g", "alerts": items},
+    "otlp": lambda items: {"resourceLogs": [{"scopeLogs": [{"logRecords": items}]}]},
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_megabyte_of_nothing_is_refused_before_each_of_it_is_read(name: FormatName) -> None:
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    with pytest.raises(InvalidInput, match=f"at most {MOST_ITEMS} are read"):
+        hear(name, WIDE[name]([{}] * 100_000), headers, Ear("a-bell", "refund-agent", AT))
+
+
+def test_of_all_that_is_wrong_with_an_alarm_only_the_first_is_put_into_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[str]()
+    monkeypatch.setattr(difflib, "get_close_matches", lambda name, *_, **__: asked.append(name))
+    with pytest.raises(InvalidInput):
+        hear("generic", {f"field-{number}": 1 for number in range(1000)}, {}, Ear("a-bell"))
+    assert len(asked) <= 1
 
 
 def test_no_two_identities_are_one() -> None:

@@ -180,6 +180,13 @@ async def test_too_much_is_refused_before_all_of_it_is_read(http: httpx.AsyncCli
     assert len(pieces) < 3000
 
 
+@pytest.mark.parametrize("where", ["generic", "alertmanager"])
+async def test_the_limit_of_a_bell_holds_at_every_door(http: httpx.AsyncClient, where: str) -> None:
+    headers = {"Authorization": f"Bearer {secret('small')}", "Content-Type": "application/json"}
+    answer = await http.post(f"/alarms/{where}", content=b" " * 1025, headers=headers)
+    assert (answer.status_code, answer.json()["detail"]) == (413, "the limit is 1024 bytes")
+
+
 @pytest.mark.parametrize(
     ("headers", "content", "status", "named"),
     [

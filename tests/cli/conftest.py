@@ -118,6 +118,7 @@ class Station:
         self.override: tuple[int, bytes] | None = None
         self.outages = 0
         self.names = [NAME]
+        self.near: list[str] = []
         self.course: Course = course(self.incident)
         self.fires: list[str] = []
         self.not_shown: list[str] = []
@@ -201,6 +202,8 @@ class Station:
             return 200, [{"incident": name, "phase": "open", "captain": None} for name in self.names]
         if parts[1] != NAME:
             return 404, {"detail": f"there is no incident {parts[1]}"}
+        if parts[2:] == ["same-fire"]:
+            return 200, {"incidents": [{"incident": name} for name in self.near]}
         if method == "GET":
             self.before_picture()
             return 200, picture(self.incident, tuple(self.record)).model_dump(mode="json")

@@ -75,3 +75,9 @@ def test_an_answer_that_is_none_is_refused(run: Run, station: Any) -> None:
     result = run("detectors")
     assert (result.exit_code != 0, "cannot be read" in result.output) == (True, True)
     assert "Traceback" not in result.output
+
+
+def test_a_hostile_station_draws_nothing_with_what_a_detector_sees(run: Run, station: Any) -> None:
+    told(station, seen(promise="98 % \x1b[2J", seen="1 of 6 \u202e", title="Golden \x1b[31m"))
+    output = run("detectors").output
+    assert not {"\x1b", "\u202e"} & set(output)

@@ -15,6 +15,7 @@ import yaml
 from cli.errors import ExitCode
 from cli.runbooks import runbook
 from firestation.after_action import Task
+from firestation.alike import Alike
 from firestation.authority import Bell, Login, Member, Station
 from firestation.bell.datadog import DatadogAlert
 from firestation.bell.formats import FORMATS
@@ -57,6 +58,8 @@ from firestation.system import (
     TrackerFitting,
 )
 from firestation.tokens import Scope
+from firestation.triage_lint import unreachable
+from firestation.triage_rules import Class, Inhibition, Maintenance, TriageRule
 from firestation.verdict import CHECKS
 from firestation.watch.detector import SILENT, Detector, Rings
 from firestation.wording import FIELDS, Wording
@@ -74,6 +77,7 @@ SOURCES = ROOT / "docs/sources.md"
 TRACKERS = ROOT / "docs/trackers.md"
 LOCKS = ROOT / "docs/locks.md"
 WATCH = ROOT / "docs/watch.md"
+TRIAGE = ROOT / "docs/triage.md"
 
 
 def name(document: Path) -> str:
@@ -240,6 +244,13 @@ def test_compose_gives_our_processes_settings_that_they_have() -> None:
     assert mounted["public"] == settings.public_page
     assert served.split(":")[0] == "public"
     assert served.endswith(":ro")
+    reached = {
+        network
+        for name, each in compose["services"].items()
+        if name != "status"
+        for network in each.get("networks", ["default"])
+    }
+    assert not reached & set(compose["services"]["status"].get("networks", ["default"]))
 
 
 def test_make_has_every_target_that_a_document_names() -> None:
@@ -266,7 +277,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     Those of docs/public-page.md are run in tests/cli/test_subscribers.py, those of docs/authority.md in
     tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
     those of docs/postmortem.md in tests/cli/test_postmortem.py, those of docs/audit.md in tests/audit/test_live.py,
-    those of docs/watch.md in tests/e2e/test_watch.py, those of docs/drills.md in tests/e2e/test_drills.py, and those of
+    those of docs/watch.md in tests/e2e/test_watch.py, those of docs/drills.md in tests/e2e/test_drills.py, those of
+    docs/triage.md in tests/cli/test_triage.py, and those of
     docs/locks.md in tests/e2e/test_locks.py and tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
@@ -285,6 +297,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/legal-clocks.md",
         "docs/postmortem.md",
         "docs/public-page.md",
+        "docs/triage.md",
         "docs/watch.md",
         "docs/drills.md",
     }
@@ -300,6 +313,22 @@ def test_every_source_is_taught_with_a_configuration_that_its_driver_takes() -> 
     assert {each.driver for each in found} == set(REGISTRY["source"])
     rows = re.findall(r"^\| `(\w+)` \| ", SOURCES.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(REGISTRY["source"])
+
+
+def test_triage_is_taught_whole_on_the_system_that_the_example_protects() -> None:
+    (block,) = blocks(TRIAGE, "yaml")
+    taught = yaml.safe_load(block)
+    system = System.model_validate(
+        yaml.safe_load((ROOT / "examples/refund_agent/system.yaml").read_text()) | taught
+    )
+    assert unreachable(system) == ()
+    told = set(_keys(taught))
+    parts: list[type[Model]] = [TriageRule, Inhibition, Maintenance, Alike]
+    for part in parts:
+        fields = {field.alias or name for name, field in part.model_fields.items()}
+        assert fields <= told, part.__name__
+    for each in get_args(Class):
+        assert each in TRIAGE.read_text()
 
 
 def test_the_watch_is_taught_whole_on_the_system_that_it_teaches() -> None:

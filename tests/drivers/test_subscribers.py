@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -347,6 +349,19 @@ async def test_a_server_that_fell_silent_leaves_a_doubt_and_one_that_is_away_doe
         await mailer.send("ana@example.org", "s", "t", OFF)
 
 
+async def test_a_mail_server_that_hangs_keeps_nothing_else_waiting(mailer: Mailer, box: Mailbox) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    box.holds = "RCPT"
+    going = asyncio.create_task(mailer.send("ana@example.org", "s", "t", OFF))
+    try:
+        assert await loop.run_in_executor(ThreadPoolExecutor(1), box.holding.wait, 30)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 5) == "done"
+    finally:
+        box.go_on.set()
+    await going
+
+
 # Webhooks --------------------------------------------------------------------------------------------------------
 
 
@@ -358,10 +373,10 @@ async def test_no_post_comes_to_an_address_of_ones_own_network(
         await outside.post(made.url, Post("a", {}), new_secret())
     port = int(made.url.split(":")[2].split("/")[0])
 
-    async def rebinding(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+    def rebinding(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
         return [(2, 1, 6, "", ("93.184.215.14", port)), (2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     with pytest.raises(Gone, match="not of the public internet"):
         await outside.post(f"https://hooks.example.org:{port}/", Post("a", {}), new_secret())
     assert made.taken == []
@@ -374,17 +389,46 @@ async def test_the_connection_goes_to_the_address_that_was_checked(
     made, asked = hook[0], list[str]()
     port = int(made.url.split(":")[2].split("/")[0])
 
-    async def once(host: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+    def once(host: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", once)
+    monkeypatch.setattr(socket, "getaddrinfo", once)
     with pytest.raises(Unreachable, match="ConnectError"):
         await Hooks(inside=True, trust=hook[1]).post(
             f"https://hooks.example.org:{port}/", Post("a", {}), new_secret()
         )
     assert asked.count("hooks.example.org") == 1
     assert made.taken == []
+
+
+async def test_a_name_for_which_nobody_answers_keeps_nothing_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever fills in the form chooses the name, and who answers for it."""
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hanging(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(60)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    going = asyncio.create_task(Hooks().post("https://slow.example.org/", Post("a", {}), new_secret()))
+    try:
+        await begun.wait()
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 5) == "done"
+    finally:
+        go_on.set()
+    with pytest.raises(Unreachable, match="gaierror"):
+        await going
+
+
+async def test_a_host_that_is_no_name_is_nowhere_and_is_not_told_of() -> None:
+    with pytest.raises(Unreachable) as caught:
+        await Hooks().post("https://xn--a.com/", Post("a", {}), new_secret())
+    assert "a.com" not in str(caught.value)
 
 
 ANSWERS = [(410, Gone), (404, Gone), (500, Unreachable), (429, Unreachable), (403, Denied), (302, Denied)]

@@ -15,7 +15,6 @@ from tests.e2e.test_public_page import look, served
 pytestmark = [pytest.mark.e2e, pytest.mark.kill, pytest.mark.timeout(240)]
 
 CADENCE = {"cadence: 30m": "cadence: 4s"}
-COMPONENTS = {"channels:\n": "components: [{id: refunds, title: Refunds}]\n\nchannels:\n"}
 WORD = "Some refunds may be wrong; we have stopped them."
 
 
@@ -36,9 +35,7 @@ def test_the_page_stands_while_everything_is_dead_and_the_cadence_goes_on(tmp_pa
     with ExitStack() as stack:
         agent = stack.enter_context(an_agent(tmp_path / "agent"))
         url = stack.enter_context(served(public))
-        with a_station(
-            state, agent, COMPONENTS, SHORTER | CADENCE, public_page=public, ports=ports
-        ) as station:
+        with a_station(state, agent, None, SHORTER | CADENCE, public_page=public, ports=ports) as station:
             agent.fault("stale_policy")
             incident = agent.ring(station)
             take(station, incident)

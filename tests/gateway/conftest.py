@@ -22,6 +22,7 @@ from firestation.picture import Picture, picture
 from firestation.secrets import ReferenceSecrets
 from firestation.state import Phase
 from firestation.testing import MemoryEvidence, MemoryShelf
+from firestation.waits import Verdict, Wait
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.book import Book
@@ -29,9 +30,10 @@ from gateway.desk import Picked, Row
 from gateway.front import Front
 from gateway.ringing import Health, Rang, Spooled
 from gateway.tasks import TaskList
+from gateway.waiting import WaitList
 from tests.audit.forge import case
 from tests.property.worlds import World, brief
-from workflows.messages import Answer, Finished
+from workflows.messages import Answer, Decided, Finished
 
 INCIDENT = "refund-agent-1a2b3c4d"
 DIGEST = "ab" * 32
@@ -59,6 +61,8 @@ class Remembering:
         self.acted: list[tuple[Act, str | None]] = []
         self.asked: list[tuple[str | None, bool]] = []
         self.finished: list[tuple[Finish, str, str | None]] = []
+        self.waiting: list[Wait] = []
+        self.decided: list[tuple[Verdict, str | None]] = []
         self.course = course(World().incident)
         self.away: Exception | None = None
         self.well = Health(status="ready")
@@ -125,6 +129,15 @@ class Remembering:
         self.finished.append((word, fire, key))
         missing = cannot_finish(self.course, word)
         return Finished(accepted=missing is None, task=word.task, missing=missing)
+
+    async def waits(self) -> WaitList:
+        return WaitList(waiting=tuple(self.waiting))
+
+    async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> Decided:
+        self._known(incident)
+        self.decided.append((verdict, key))
+        missing = "it was dismissed by cara" if verdict.reason == "too late" else None
+        return Decided(accepted=missing is None, incident=incident, missing=missing)
 
     async def family(self, incident: str) -> list[list[dict[str, Any]]]:
         self._known(incident)

@@ -1,4 +1,4 @@
-"""What the gateway reads before it serves: legal clocks have owners whom the station knows."""
+"""What the gateway reads before it serves: legal clocks have owners whom the station knows, what waits has a bell."""
 
 from pathlib import Path
 
@@ -63,3 +63,18 @@ def test_an_owner_whom_nobody_knows_is_named(tmp_path: Path, legal: str, field: 
     assert told.value.field == field
     assert "'anna' is neither a role nor one of the station's people" in str(told.value)
     assert "Name a role, or one of ana" in str(told.value)
+
+
+def test_what_waits_for_a_person_needs_the_bell_at_which_it_rings_in_the_end(tmp_path: Path) -> None:
+    rule = "triage:\n  - {id: a, match: {names: [CostUp]}, then: person, within: 1h, why: b}\n"
+    given = settings(tmp_path, rule)
+    assert Bookkeeper(given).book.systems["refund-agent"].triage[0].within
+    text = given.station.read_text()
+    assert "id: watch" in text
+    station = tmp_path / "station.yaml"
+    station.write_text(text.replace("id: watch", "id: another"))
+    for each in given.station.parent.iterdir():
+        if each.suffix != ".yaml" and each.is_file():
+            (tmp_path / each.name).write_bytes(each.read_bytes())
+    with pytest.raises(InvalidFile, match=r"triage\[0\].then: the station file has no bell 'watch'"):
+        Bookkeeper(given.changed(station=station))

@@ -368,6 +368,23 @@ async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: py
     await Spool(tmp_path / "alarms.sqlite").close()
 
 
+async def test_a_spool_is_for_its_owner_only_in_whatever_folder(tmp_path: Path) -> None:
+    (folder := tmp_path / "var").mkdir()
+    folder.chmod(0o755)  # as somebody made it
+    (folder / "alarms.sqlite").touch(0o644)  # as an older gateway left it
+    before = os.umask(0o022)
+    spool = Spool(folder / "alarms.sqlite")
+    try:
+        await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        found = {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+    finally:
+        os.umask(before)
+        await spool.close()
+    assert found == dict.fromkeys(
+        ("alarms.sqlite", "alarms.sqlite-shm", "alarms.sqlite-wal", "alarms.sqlite.lock"), 0o600
+    )
+
+
 async def test_what_could_not_be_told_is_kept_with_its_count(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "alarms.sqlite")
     try:

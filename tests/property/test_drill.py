@@ -16,7 +16,7 @@ from firestation.authority import Bell, Member, Role, Station
 from firestation.drill import DrillMark
 from firestation.drill_report import DrillResult, drilled_steps, readiness
 from firestation.drill_score import score
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import InvalidInput, NotConfigured, Refused
 from firestation.firebreak import Lease
 from firestation.opening import drill_opened
 from firestation.picture import picture
@@ -51,7 +51,12 @@ STATION = Station(
     station="demo",
     people=tuple(
         Member(id=name, name=name, roles=roles, address=f"{name}@example.org")
-        for name, roles in (("ana", (Role.CAPTAIN,)), ("ben", (Role.CAPTAIN,)), ("cara", (Role.COMMS,)))
+        for name, roles in (
+            ("ana", (Role.CAPTAIN,)),
+            ("ben", (Role.CAPTAIN,)),
+            ("cara", (Role.COMMS,)),
+            ("dan", (Role.CAPTAIN,)),
+        )
     ),
     escalation=("ben", "ana"),
     bells=(Bell(id="bell"),),
@@ -245,6 +250,13 @@ def test_what_cannot_be_drilled_is_refused(
     rehearsed = system().changed(rehearsal=(plan,) if plan else ())
     with pytest.raises(error, match=says):
         drill_opened(DRILL.changed(**changes), STATION, rehearsed, (runbook(),))
+
+
+@pytest.mark.parametrize("orders", ["cara", "eve"])
+def test_whoever_ordered_it_must_be_a_captain_when_it_begins(orders: str) -> None:
+    """A schedule outlives the role of whoever made it, and their being one of the people at all."""
+    with pytest.raises(Refused, match=f"{orders} does not hold the role captain"):
+        opening(ordered_by=orders)
 
 
 def test_a_drill_for_which_there_is_no_runbook_is_refused() -> None:

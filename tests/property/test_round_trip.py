@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 import firestation
 from firestation.acts import ACTS, Act
 from firestation.address import Address
+from firestation.alike import Alike
 from firestation.allowed_signers import KeyLine
 from firestation.authority import Bell, Member, Role, Roster, Station
 from firestation.contacts import FORMS, Contact, ContactKind
@@ -27,6 +29,7 @@ from firestation.settings import Settings
 from firestation.severity import Severity
 from firestation.steps import Absence, When
 from firestation.system import Constraint
+from firestation.triage_rules import Inhibition, Maintenance, TriageRule
 from tests.property import values
 from workflows import messages
 
@@ -67,6 +70,7 @@ def stations(draw: st.DrawFn) -> Station:
     )
 
 
+ALIKE = st.builds(Alike, names=st.lists(st.sampled_from(["CostUp", "a"]), min_size=1, max_size=2).map(tuple))
 SEVERITIES = st.lists(st.sampled_from(Severity), min_size=1, max_size=2).map(tuple)
 ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 NAMES = st.sampled_from(["a", "on", "sev-1"])
@@ -94,6 +98,18 @@ values.REGISTERED |= {
         start=values.TIMES.map(datetime.date),
         handoff=values.REGISTERED[Clock],
         turn=st.integers(1, 30).map(lambda days: timedelta(days=days)),
+    ),
+}
+TOLD: dict[str, Any] = {"id": NAMES, "match": ALIKE, "why": NAMES}
+values.REGISTERED |= {
+    TriageRule: st.builds(TriageRule, then=st.sampled_from(["incident", "record"]), **TOLD)
+    | st.builds(TriageRule, then=st.just("person"), within=st.just(timedelta(hours=1)), **TOLD),
+    Inhibition: st.builds(Inhibition, while_=ALIKE, **TOLD),
+    Maintenance: st.builds(
+        lambda starts, **more: Maintenance(starts=starts, ends=starts + timedelta(hours=1), **more),
+        values.TIMES,
+        by=NAMES,
+        **TOLD,
     ),
 }
 LOCK = {"title": NAMES, "answer": st.just("$.answer"), "runs": st.integers(1, 100)}

@@ -136,6 +136,9 @@ def test_a_webhook_may_have_a_port_a_path_and_a_query() -> None:
         "2002:7f00:1::",
         "64:ff9b::a00:1",
         "64:ff9b:1::a00:1",
+        "168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
         "hooks.example.org",
     ],
 )

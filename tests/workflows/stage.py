@@ -43,7 +43,7 @@ from firestation.expect import Expectation
 from firestation.firebreak import Firebreak, Lease
 from firestation.lock_plan import LockPlan
 from firestation.picture import Picture
-from firestation.ports import Artifact, Criers, Herald, LockCase, PublicPage
+from firestation.ports import AlarmBell, Artifact, Criers, Herald, LockCase, PublicPage
 from firestation.privacy import Redactor
 from firestation.record import Brief
 from firestation.runbook import Recovery
@@ -406,6 +406,7 @@ async def staged(
     criers: Criers | None = None,
     herald: Herald | None = None,
     opens: Opener = no_files,
+    bell: AlarmBell | None = None,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
@@ -428,6 +429,7 @@ async def staged(
             criers=criers,
             herald=herald,
             opens=opens,
+            bell=bell,
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)

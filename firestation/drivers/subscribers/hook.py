@@ -16,6 +16,8 @@ import os
 import socket
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
@@ -26,6 +28,9 @@ from firestation.public_page.subscriber import is_outside
 
 SECONDS = 10.0
 """For a whole post, the name's look-up included."""
+
+LOOK_UPS = 16
+"""Names that are looked up at once, in threads of their own: strangers choose the name, and who answers for it."""
 
 LONGEST_ANSWER = 4096
 SECRET = "whsec_"  # noqa: S105 - how each begins, as Standard Webhooks has it
@@ -47,6 +52,7 @@ class Hooks:
     def __init__(self, *, inside: bool = False, trust: ssl.SSLContext | None = None) -> None:
         self.inside = inside
         self._trust = trust or httpx.create_ssl_context()
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="names")
 
     async def post(self, url: str, post: Post, secret: str) -> bytes:
         """The first bytes of the answer, which was a yes. No error shows the address.
@@ -59,7 +65,12 @@ class Hooks:
                 return await self._send(httpx.URL(url), body, _signed(post.id, body, secret))
         except TimeoutError:
             raise Unreachable(f"the webhook gave no answer within {SECONDS:.0f} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            OSError,
+            UnicodeError,
+        ) as error:  # of an xn-- that is no name
             raise Unreachable(f"the webhook cannot be reached ({type(error).__name__})") from None
 
     async def _send(self, url: httpx.URL, body: bytes, headers: dict[str, str]) -> bytes:
@@ -85,8 +96,8 @@ class Hooks:
 
     async def _address(self, url: httpx.URL) -> str:
         """Where this leads. Raises `Gone` when any of its addresses is not outside."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+        look_up = partial(socket.getaddrinfo, url.host, url.port or 443, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         addresses = [str(each[4][0]) for each in found]
         if not self.inside and not all(map(is_outside, addresses)):
             raise Gone("the webhook leads to an address that is not of the public internet")

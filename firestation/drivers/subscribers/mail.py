@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import apprise
@@ -19,6 +20,9 @@ from firestation.ports import Secrets
 
 SECONDS = 60.0
 """For a whole mail. Apprise has its own limit for each answer of the server, 15 seconds."""
+
+AT_ONCE = 8
+"""Mails, in threads of their own: a server that hangs holds up mails, and nothing else of this process."""
 
 BEFORE = "Connection error while submitting"
 """What apprise says when it came to no mail: no connection, or no login."""
@@ -34,6 +38,7 @@ class Mailer:
 
     def __init__(self, reference: SecretReference, secrets: Secrets) -> None:
         self.reference, self.secrets = reference, secrets
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mails")
 
     async def send(self, to: str, subject: str, text: str, off: str | None = None) -> None:
         """One mail to this address. `off` is the link that unsubscribes.
@@ -43,7 +48,8 @@ class Mailer:
         """
         try:
             async with asyncio.timeout(SECONDS):
-                await asyncio.to_thread(self._send, to, subject, text, off)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._threads, self._send, to, subject, text, off)
         except TimeoutError:
             raise Doubtful("it may have been sent; not sent again: the mail server did not end") from None
 

@@ -1,0 +1,65 @@
+"""Who may end a drill, or its schedule: everybody who writes, and nobody who only reads."""
+
+from typing import Any, cast
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.authority import Station
+from firestation.errors import Refused, Unreachable
+from firestation.testing import MemoryEvidence, MemoryShelf
+from gateway.app import create_app
+from gateway.auth import Doorkeeper
+from gateway.drills import DrillDesk
+from gateway.front import Front
+from tests.gateway.conftest import TOKENS, Remembering, books_of
+
+
+class Away:
+    """A Temporal that does not answer: whoever comes so far may do it."""
+
+    async def list_schedules(self, **_: Any) -> Any:
+        raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+    def list_workflows(self, *_: Any, **__: Any) -> Any:
+        raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+
+async def nothing(system: str | None) -> tuple[Any, Any]:
+    del system
+    return (), ()
+
+
+@pytest.fixture
+def drills(station: Station) -> DrillDesk:
+    return DrillDesk(cast("Client", Away()), books_of(station), nothing)
+
+
+@pytest.mark.parametrize("by", ["noname", "eve"])
+async def test_an_auditor_and_a_stranger_end_no_drill(drills: DrillDesk, by: str) -> None:
+    with pytest.raises(Refused):
+        await drills.stop("drill-stale-policy-1a2b3c4d", by)
+    with pytest.raises(Refused):
+        await drills.unschedule("stale-policy-on-refund-agent", by)
+
+
+async def test_whoever_writes_ends_a_drill_that_they_did_not_order(drills: DrillDesk) -> None:
+    with pytest.raises(Unreachable):
+        await drills.stop("drill-stale-policy-1a2b3c4d", "cara")
+    with pytest.raises(Unreachable):
+        await drills.unschedule("stale-policy-on-refund-agent", "cara")
+
+
+async def test_a_schedule_of_a_system_with_a_long_id_can_be_removed(
+    desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front, drills: DrillDesk
+) -> None:
+    app = create_app(desk, door, store, front, shelf=MemoryShelf(), drill_desk=drills)
+    transport = httpx.ASGITransport(app, client=("203.0.113.7", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="https://fire.example.org") as client:
+        answer = await client.delete(
+            f"/drills/schedules/prompt-rollback-on-{'s' * 63}",
+            headers={"Authorization": f"Bearer {TOKENS['ana']}"},
+        )
+    assert answer.status_code == 503, answer.text
