@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from firestation.alarm import MOST_KINDS, Alarm, Status, Tally
 from firestation.model import Model
@@ -19,7 +20,13 @@ MOST_DOUBLINGS = 20
 """Repeats are told after the first interval, then after twice as long, and so on: 30 s becomes ten minutes."""
 
 CALM = timedelta(minutes=10)
-"""After so long without a word the next one is told as if it were the first."""
+"""After so long in which nothing rang the next word is told as if it were the first."""
+
+SMALL = 5_000
+"""So many bytes of repeats may be told that often; of more the longest interval is longer in proportion."""
+
+MUCH = 700_000
+"""When a run was told so many bytes, nothing is news to it: what it has on its record it must be able to hand on."""
 
 
 class Heap(Model):
@@ -31,13 +38,36 @@ class Heap(Model):
     @property
     def fired(self) -> bool:
         """Whether it was ever more than an all-clear."""
-        return "firing" in {self.alarm.status, self.tally.began}
+        return "firing" in {self.alarm.status, self.tally.began} or self.tally.changes > 0
+
+    @property
+    def alone(self) -> Self:
+        """As what opens an incident: of which one alarm at least is kept by itself, if it is a sample of others."""
+        return self.changed(tally=self.tally.changed(others=False))
 
 
 def place(alarm: Alarm, taken: Collection[str]) -> str:
     """On which heap an alarm goes, where there are these already."""
-    own = f"{alarm.source}/{alarm.key}"
-    return own if own in taken or len(set(taken) - {OTHERS}) < MOST_KINDS else OTHERS
+    return among(f"{alarm.source}/{alarm.key}", taken)
+
+
+def among(where: str, taken: Collection[str]) -> str:
+    """This place, or that of the others where there are enough."""
+    return where if where in taken or len(set(taken) - {OTHERS}) < MOST_KINDS else OTHERS
+
+
+def fewer(heaps: Mapping[str, Heap], known: Collection[str]) -> tuple[Heap, ...]:
+    """The heaps for a run that knows these places: beyond the most that is kept one by one they are told as one."""
+    found, taken = dict[str, Heap](), set(known)
+    for where, heap in heaps.items():
+        to = among(where, taken)
+        taken.add(to)
+        if to == OTHERS:
+            before = found.get(OTHERS)
+            tally = together(before.tally, heap.tally) if before else heap.tally
+            heap = (before or heap).changed(tally=tally.changed(others=True, changes=0))  # noqa: PLW2901
+        found[to] = heap
+    return tuple(found.values())
 
 
 def pile(heap: Heap | None, alarm: Alarm, at: datetime, *, others: bool = False) -> Heap:
@@ -54,7 +84,8 @@ def pile(heap: Heap | None, alarm: Alarm, at: datetime, *, others: bool = False)
         last_at=max(before.last_at, at),
         changes=before.changes + turned,
     )
-    return Heap(alarm=heap.alarm if others else alarm, tally=tally)
+    sample = others and not (alarm.status == "firing" and not heap.fired)  # a fire among them is no all-clear
+    return Heap(alarm=heap.alarm if sample else alarm, tally=tally)
 
 
 def together(one: Tally, other: Tally) -> Tally:
@@ -71,7 +102,8 @@ def together(one: Tally, other: Tally) -> Tally:
 class Pace:
     """What one run of an incident was told by one gateway, and how often: it decides when the next word is due.
 
-    `told` is the last status of each alarm, `turns` how often it changed. Seconds are of a monotonic clock.
+    `told` is the last status of each alarm, `turns` how often it changed. `size` are the bytes of what was told last,
+    `total` those of all. Seconds are of a monotonic clock.
     """
 
     run: str | None = None
@@ -80,37 +112,44 @@ class Pace:
     news: int = 0
     repeats: int = 0
     last: float = float("-inf")
+    size: int = 0
+    total: int = 0
 
     def is_news(self, heaps: Mapping[str, Heap]) -> bool:
         """Whether something among these was not told: another alarm, or another status of one that does not flap."""
+        if self.total > MUCH:
+            return False
+        places = ((among(where, self.told), heap) for where, heap in heaps.items())
         return any(
             where not in self.told
             or (self.told[where] != heap.alarm.status and self.turns.get(where, 0) < FLAPS)
-            for where, heap in heaps.items()
+            for where, heap in places
             if where != OTHERS or OTHERS not in self.told
         )
 
     def due(self, heaps: Mapping[str, Heap], now: float, first: timedelta) -> float:
         """When these are to be told. `first` is the interval of the first repeats."""
-        calm = now - self.last > CALM.total_seconds()
+        calm = self.is_calm(now, first)
         if self.is_news(heaps):
             doublings = 0 if calm else self.news
             wait = min(NEWS_FIRST * (2 ** (doublings - 1)), NEWS_MOST) if doublings else timedelta()
         else:
-            wait = first if calm else min(first * 2 ** min(self.repeats, 16), first * MOST_DOUBLINGS)
+            wait = first if calm else self._pause(first)
         return max(self.last, 0.0) + wait.total_seconds() if self.told else now
 
-    def after(self, heaps: Mapping[str, Heap], now: float, run: str | None) -> "Pace":
+    def after(self, heaps: Mapping[str, Heap], now: float, run: str | None, first: timedelta) -> "Pace":
         """The pace once these were told to this run."""
         mine = self if run == self.run else Pace(run=run)
-        calm = now - mine.last > CALM.total_seconds()
+        calm = mine.is_calm(now, first)
         news = mine.is_news(heaps)
         told, turns = dict(mine.told), dict(mine.turns)
-        for where, heap in heaps.items():
+        for each, heap in heaps.items():
+            where = among(each, told)
             before = told.get(where, heap.tally.began)
             turned = heap.tally.changes + (before != heap.tally.began)
             turns[where] = turns.get(where, 0) + turned
             told[where] = heap.alarm.status
+        size = sum(len(heap.model_dump_json()) for heap in fewer(heaps, mine.told))
         return Pace(
             run=run,
             told=told,
@@ -118,4 +157,16 @@ class Pace:
             news=(0 if calm else mine.news) + news,
             repeats=(0 if calm else mine.repeats) + (not news),
             last=now,
+            size=size,
+            total=mine.total + size,
         )
+
+    def is_calm(self, now: float, first: timedelta) -> bool:
+        """Whether nothing rang for long: else it would have been told when its pause was over."""
+        return now - self.last > (self._pause(first) + CALM).total_seconds()
+
+    def _pause(self, first: timedelta) -> timedelta:
+        """How long repeats gather now."""
+        longest: timedelta = first * MOST_DOUBLINGS * max(1.0, self.size / SMALL)
+        doubled: timedelta = first * 2 ** min(self.repeats, 16)
+        return min(doubled, longest)

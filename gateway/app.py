@@ -73,6 +73,8 @@ class DeskPort(Protocol):
     async def finish(self, incident: str, word: Finish, fire: str, key: str | None) -> Finished: ...  # noqa: D102
     async def health(self) -> Health: ...  # noqa: D102
     async def held(self) -> Spooled: ...  # noqa: D102
+    async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None: ...  # noqa: D102
+    async def remembered(self, bell: str) -> dict[str, Alarm]: ...  # noqa: D102
     async def waits(self) -> WaitList: ...  # noqa: D102
     async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> Decided: ...  # noqa: D102
     async def family(self, incident: str) -> list[list[dict[str, Any]]]: ...  # noqa: D102

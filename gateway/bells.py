@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
@@ -25,11 +25,12 @@ from gateway.problems import Problem, unusable
 from gateway.reading import parsed
 from gateway.ringers import NOBODY, Ringers, small_enough
 from gateway.ringing import Rang, Spooled
+from gateway.spool import MOST_RUNG
 
 log = structlog.get_logger()
 
-MOST_RUNG = 2000
-"""Alarms of one bell whose names are remembered, for sources that tell only the key of what is over."""
+BY_KEY = frozenset({"opsgenie", "pagerduty-events", "sentry"})
+"""Formats whose all-clear may tell only the key of what is over: the alarm that rang by it is remembered."""
 
 ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
 ANY_JSON: dict[str, Any] = {
@@ -42,6 +43,8 @@ class Ringing(Protocol):
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
     async def held(self) -> Spooled: ...  # noqa: D102
+    async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None: ...  # noqa: D102
+    async def remembered(self, bell: str) -> dict[str, Alarm]: ...  # noqa: D102
 
 
 class Bell(Model):
@@ -60,26 +63,42 @@ class Rope:
 
     def __init__(self, desk: Ringing) -> None:
         self.desk = desk
-        self._rung = defaultdict[str, OrderedDict[str, Alarm]](OrderedDict)
+        self._rung = dict[str, OrderedDict[str, Alarm]]()
 
     async def pull(self, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> Bell:
         """Ring for everything that was said; what became of each alarm.
 
         Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
         """
-        rung = self._rung[bell.id]
+        rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
         ear = Ear(bell.id, bell.system, datetime.now(UTC), rung, bell.mapping)
         heard = hear(bell.format, body, headers, ear)
-        for alarm in heard.alarms:
-            if alarm.status == "firing":
-                rung[alarm.key] = alarm
-                rung.move_to_end(alarm.key)
-        while len(rung) > MOST_RUNG:
-            rung.popitem(last=False)
         if heard.cut:
             log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
         log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
+        if bell.format in BY_KEY:
+            await self._remember(bell, rung, [each for each in heard.alarms if each.status == "firing"])
         return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery)
+
+    async def _remembered(self, bell: authority.Bell) -> OrderedDict[str, Alarm]:
+        """What rang at this bell, the oldest first: as the spool knows it from before this process, and since."""
+        if bell.id not in self._rung:
+            found = OrderedDict(await self.desk.remembered(bell.id))
+            self._rung.setdefault(bell.id, found)
+        return self._rung[bell.id]
+
+    async def _remember(
+        self, bell: authority.Bell, rung: OrderedDict[str, Alarm], fires: Sequence[Alarm]
+    ) -> None:
+        """On the disk before it rings, for whoever hears that it is over may be another process."""
+        if not fires:
+            return
+        await self.desk.remember(bell.id, fires)
+        for alarm in fires:
+            rung[alarm.key] = alarm
+            rung.move_to_end(alarm.key)
+        while len(rung) > MOST_RUNG:
+            rung.popitem(last=False)
 
 
 Known = Callable[[Request], Awaitable[Caller]]

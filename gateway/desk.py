@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowUpdateFailedError,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act, Close, Dismiss, Merge
 from firestation.alarm import Alarm
@@ -69,6 +70,14 @@ class Desk:
         """Keep an alarm for the incident that it opens or joins; see `Ringing.ring`."""
         return await self.ringing.ring(alarm, delivery)
 
+    async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None:
+        """Remember what rang at this bell. Raises `Unreachable` when it cannot be kept."""
+        await self.ringing.spool.remember(bell, alarms)
+
+    async def remembered(self, bell: str) -> dict[str, Alarm]:
+        """What rang at this bell, by its key."""
+        return await self.ringing.spool.remembered(bell)
+
     async def health(self) -> Health:
         """Whether it can do its work. Files that are wrong are no reason not to; this looks at them, for the log."""
         await self.books.latest()
@@ -87,12 +96,37 @@ class Desk:
         if isinstance(act, Close | Dismiss | Merge):  # whoever ends it ends it with true counts
             await self.ringing.pump.hand_over(incident, CALL.total_seconds(), repeats=True)
         try:
-            answer = await in_time(self._act(incident, act, key))
+            answer = await in_time(self._act_once(incident, act, key))
         except WorkflowUpdateFailedError as error:
             raise refused(error) from error
         if answer.phase in ENDS:
             self.ringing.pump.forget(incident)
         return answer
+
+    async def _act_once(self, incident: str, act: Act, key: str | None) -> messages.Answer:
+        """The answer of before, where the page was turned since: Temporal knows keys within one run only."""
+        before = await self._run_before(incident) if key else None
+        if key and before:
+            handle: Any = self.client.get_workflow_handle(incident, run_id=before)
+            done = handle.get_update_handle(key, result_type=messages.Answer)
+            try:
+                answer: messages.Answer = await done.result(rpc_timeout=CALL)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            else:
+                return answer
+        return await self._act(incident, act, key)
+
+    async def _run_before(self, incident: str) -> str | None:
+        """The run whose page was turned to this one; none for a first one."""
+        latest = await self._latest(incident)
+        if latest is None or latest.run_id == latest.raw_info.first_run_id:
+            return None
+        handle = self.client.get_workflow_handle(incident, run_id=latest.run_id)
+        async for event in handle.fetch_history_events(page_size=1, rpc_timeout=CALL):
+            return event.workflow_execution_started_event_attributes.continued_execution_run_id or None
+        return None
 
     async def _act(self, incident: str, act: Act, key: str | None) -> messages.Answer:
         """Do it in the run that is open. Raises `Gone` and, when the last run has ended, `Refused`."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import structlog
 
@@ -20,7 +20,7 @@ from gateway.spool import Frozen, Left, Spool
 log = structlog.get_logger()
 
 AT_ONCE = 16
-"""So many incidents are told something at the same time."""
+"""So many incidents are told something at the same time, and as many again of those that could not be told before."""
 
 LOOK_SECONDS = 5.0
 """So often an incident that repeats are held back for is looked at: once it has ended they are another fire."""
@@ -59,7 +59,7 @@ class Pump:
         """`runs`: whether an incident is open, `first`: how long repeats gather at first."""
         self.spool, self.tell, self.runs, self.first = spool, tell, runs, first
         self._lanes: dict[str, _Lane] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns, self._more_turns = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._stopping = False
 
     def wake(self, incident: str) -> None:
@@ -69,6 +69,20 @@ class Pump:
         lane.woken.set()
         if lane.worker is None or lane.worker.done():
             lane.worker = asyncio.create_task(self._work(incident, lane), name=f"lane {incident}")
+
+    def resume(self) -> None:
+        """Go on with what waits and nobody is at: the spool may hold what no ring has woken us for."""
+        for incident in self.spool.incidents():
+            lane = self._lanes.get(incident)
+            if lane is None or lane.worker is None or lane.worker.done() or lane.empty.is_set():
+                self.wake(incident)
+
+    async def keep_on(self, every: float = LOOK_SECONDS) -> NoReturn:
+        """Resume every so many seconds, until it is cancelled."""
+        while True:
+            await self.spool.look_again()
+            self.resume()
+            await asyncio.sleep(every)
 
     async def hand_over(self, incident: str, seconds: float, *, repeats: bool) -> None:
         """Have it told now what waits for it, but wait no longer than this; `repeats`: also if it is open already."""
@@ -116,8 +130,9 @@ class Pump:
                     try:
                         await asyncio.wait_for(lane.woken.wait(), IDLE_SECONDS)
                     except TimeoutError:
-                        del self._lanes[incident]
-                        return
+                        if not lane.woken.is_set():  # just now
+                            del self._lanes[incident]
+                            return
                 continue
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -133,25 +148,27 @@ class Pump:
             batch = await self.spool.freeze(incident)
             if batch is None:
                 return
-        async with self._turns:
+        async with self._more_turns if lane.trouble else self._turns:  # who does not answer holds up no other
             told = await self.tell(incident, batch, lane.pace.told)
         await self.spool.done(incident, told.left)
-        lane.pace = lane.pace.after(batch.heaps, time.monotonic(), told.run)
+        lane.pace = lane.pace.after(batch.heaps, time.monotonic(), told.run, self.first)
         if not self.spool.forming(incident):
             lane.hurry = False
             lane.empty.set()
 
     async def _its_moment(self, incident: str, lane: _Lane) -> None:
         """Wait until what gathers for this incident is to be told."""
+        looked = time.monotonic()
         while not lane.hurry:
             now = time.monotonic()
             left = lane.pace.due(self.spool.forming(incident), now, self.first) - now
             if left <= 0:
                 return
-            lane.woken.clear()
-            try:
-                await asyncio.wait_for(lane.woken.wait(), min(left, LOOK_SECONDS))
-            except TimeoutError:
+            if left > LOOK_SECONDS and now - looked >= LOOK_SECONDS:  # however often it rings meanwhile
+                looked = now
                 with suppress(Unreachable):
-                    if left > LOOK_SECONDS and not await self.runs(incident):
+                    if not await self.runs(incident):
                         return
+            lane.woken.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(lane.woken.wait(), min(left, LOOK_SECONDS))

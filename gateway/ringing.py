@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from pydantic import Field
 from temporalio.client import (
@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from firestation.alarm import Alarm, Alarms, incident_id
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
-from firestation.storm import Heap
+from firestation.storm import Heap, fewer
 from firestation.triage import classed, rule_for
 from firestation.waits import PREFIX, triage_id
 from gateway.book import Books
@@ -103,6 +103,7 @@ class Ringing:
         self.drilled = drilled
         self.sieve, self.waits = Sieve(client, books), WaitDesk(client, books)
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
+        self._keeper: asyncio.Task[NoReturn] | None = None
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
@@ -124,7 +125,7 @@ class Ringing:
             kept = await self.spool.record(set_aside(incident, alarm, sifted), digest, window)
             reason = f"recorded only: {sifted.why}"[:300]
             return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason)
-        kept = await self.spool.keep(lane, alarm, digest, window)
+        kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery))
         if kept:
             self.pump.wake(lane)
         if sifted.then == "person":
@@ -135,14 +136,13 @@ class Ringing:
     async def resume(self) -> None:
         """Go on with what waited when the last process ended."""
         await self.spool.condition()
-        for incident in self.spool.incidents():
-            self.pump.wake(incident)
+        self.pump.resume()
+        self._keeper = asyncio.create_task(self.pump.keep_on(), name="the spool's keeper")
 
     async def health(self) -> Health:
         """Whether Temporal answers, and the spool can be written."""
         spool = await self.spool.condition()
-        for incident in self.spool.incidents():
-            self.pump.wake(incident)
+        self.pump.resume()
         found = Health(status="spooling", waiting=spool.waiting, oldest=spool.oldest)
         if spool.trouble:
             return found.changed(status="down", detail=spool.trouble)
@@ -174,6 +174,9 @@ class Ringing:
 
     async def close(self) -> None:
         """Stop; what waits is told by the next process."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         await self.pump.stop()
         await self.spool.close()
 
@@ -202,15 +205,46 @@ class Ringing:
             return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
 
     async def _deliver(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        """Tell it. Where a run ends meanwhile it is decided anew: what would have joined it may be no fire."""
+        give_up = time.monotonic() + CALL.total_seconds()
+        while True:
+            latest = await self._ours(incident)
+            try:
+                if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
+                    return Told((await self._join(batch, latest, known)).run)
+                return await self._open(incident, batch, known, latest)
+            except WorkflowUpdateFailedError as error:
+                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
+                    raise refused(error) from error
+            except RPCError as error:
+                if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                    raise NotConfigured(f"Temporal does not take it: {error.message}") from error
+                if error.status not in NOT_TAKEN:
+                    raise
+            if time.monotonic() > give_up:
+                raise Unreachable("the last incident is just ending")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _ours(self, incident: str) -> WorkflowExecution | None:
+        """The latest run. Raises `NotConfigured` for another station's."""
         latest = await latest_of(self.client, incident)
-        station = self.books.book.station.station
-        if latest is not None and not await is_ours(latest, station):
+        if latest is not None and not await is_ours(latest, self.books.book.station.station):
             other = (await latest.memo()).get(messages.STATION)
             problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")
-        if latest is not None and latest.status is WorkflowExecutionStatus.RUNNING:
-            return Told((await self._join(incident, batch, list(batch.heaps.values()), latest)).run)
-        return await self._open(incident, batch, known, latest)
+        return latest
+
+    async def _join(self, batch: Frozen, run: WorkflowExecution, known: Collection[str]) -> messages.Joined:
+        """Tell this run, and no other: whether something is opened is decided in `_open` alone."""
+        handle: Any = self.client.get_workflow_handle(run.id, run_id=run.run_id)
+        joined: messages.Joined = await handle.execute_update(
+            messages.RING,
+            _alarms(batch, fewer(batch.heaps, known)),
+            id=_name(batch),
+            result_type=messages.Joined,
+            rpc_timeout=CALL,
+        )
+        return joined
 
     async def _wait(self, lane: str, batch: Frozen, known: Collection[str]) -> Told:
         """Tell what waits for a person. What is an incident by now, or is one by the rules of now, goes there."""
@@ -233,8 +267,11 @@ class Ringing:
     async def _open(
         self, incident: str, batch: Frozen, known: Collection[str], latest: WorkflowExecution | None
     ) -> Told:
-        """Open an incident, unless this is no fire: an all-clear, or a repeat from before the last one was ended."""
-        ended = await self._ended_at(latest) if latest and known else None
+        """Open an incident, unless this is no fire: an all-clear, or what the last one has, or ended before."""
+        closing = await self._closing(latest) if latest else None
+        if latest and closing and batch.batch.number <= closing.batches.get(batch.batch.spool, 0):
+            return Told(latest.run_id)  # it was told, and the answer was lost
+        ended = (closing.ended_at if closing else latest.close_time) if latest and known else None
         late = [
             where
             for where, heap in batch.heaps.items()
@@ -251,48 +288,30 @@ class Ringing:
         )
         if not rest[first:]:
             return Told(None, left)
-        heaps = [batch.heaps[where] for where in rest[first:]]
-        return Told((await self._join(incident, batch, heaps, latest)).run, left)
+        opens, *others = (batch.heaps[where] for where in rest[first:])
+        heaps = (opens.alone, *others)
+        book, alarm = await self.books.latest(), heaps[0].alarm
+        drilled = dict(self.drilled(alarm.system))
+        brief = book.brief(alarm, datetime.now(UTC)).changed(incident=incident, drilled=drilled)
+        start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
+        return Told((await ring(self.client, _alarms(batch, heaps), start, CALL, key=_name(batch))).run, left)
 
-    async def _ended_at(self, latest: WorkflowExecution) -> datetime | None:
-        """When the rules say that it ended; it went on for as long as it had something to say."""
+    async def _closing(self, latest: WorkflowExecution) -> messages.Closing | None:
+        """How it ended by the rules, while it may have gone on for what it had to say; None when it was ended."""
         if latest.status is not WorkflowExecutionStatus.COMPLETED:
-            return latest.close_time
+            return None
         handle: Any = self.client.get_workflow_handle(
             latest.id, run_id=latest.run_id, result_type=messages.Closing
         )
         closing: messages.Closing = await handle.result(follow_runs=False, rpc_timeout=CALL)
-        return closing.ended_at
-
-    async def _join(
-        self, incident: str, batch: Frozen, heaps: list[Heap], latest: WorkflowExecution | None
-    ) -> messages.Joined:
-        """Join the open run or start one. One that has ended and still says its last words is waited for."""
-        book = await self.books.latest()
-        first = heaps[0].alarm
-        drilled = dict(self.drilled(first.system))
-        brief = book.brief(first, datetime.now(UTC)).changed(incident=incident, drilled=drilled)
-        alarms, key = _alarms(batch, heaps), f"ring/{batch.batch.spool}/{batch.batch.number}"
-        give_up = time.monotonic() + CALL.total_seconds()
-        while True:
-            start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
-            try:
-                return await ring(self.client, alarms, start, CALL, key=key)
-            except WorkflowUpdateFailedError as error:
-                if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                    raise refused(error) from error
-            except RPCError as error:
-                if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                    raise NotConfigured(f"Temporal does not take it: {error.message}") from error
-                if error.status not in NOT_TAKEN:
-                    raise
-            if time.monotonic() > give_up:
-                raise Unreachable("the last incident is just ending")
-            await asyncio.sleep(PAUSE_SECONDS)
-            latest = await latest_of(self.client, incident)
+        return closing
 
 
-def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
+def _name(batch: Frozen) -> str:
+    return f"ring/{batch.batch.spool}/{batch.batch.number}"
+
+
+def _alarms(batch: Frozen, heaps: Sequence[Heap]) -> Alarms:
     """What goes on the record: alarms that rang once each need no tallies."""
     single = all(heap.tally.times == 1 and not heap.tally.others for heap in heaps)
     return Alarms(

@@ -7,6 +7,7 @@ anew after whatever went wrong; only one thread ever writes.
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -39,6 +40,9 @@ CREATE TABLE IF NOT EXISTS station (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS waiting (
     id INTEGER PRIMARY KEY, incident TEXT NOT NULL, place TEXT NOT NULL, batch INTEGER, heap TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS heard (identity TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rung (
+    bell TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, alarm TEXT NOT NULL, PRIMARY KEY (bell, key));
+CREATE INDEX IF NOT EXISTS rung_at ON rung (bell, at);
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
@@ -47,6 +51,8 @@ CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
 CLAIM_SECONDS = 5.0
 MOST_HEARD = 50_000
 MOST_KEPT = 10_000
+MOST_RUNG = 2000
+"""Alarms of one bell that are remembered, for sources that tell only the key of what is over."""
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
@@ -123,14 +129,26 @@ class Spool:
 
     # What is asked of it ------------------------------------------------------------------------------------
 
-    async def keep(self, incident: str, alarm: Alarm, identity: str, window: timedelta) -> bool:
-        """Keep an alarm for this incident. False: it is a delivery that is kept already, and is not counted again."""
+    async def keep(
+        self, incident: str, alarm: Alarm, identity: str, window: timedelta, *, named: bool = True
+    ) -> bool:
+        """Keep an alarm for this incident. False: it is a delivery that is kept already, and is not counted again.
+
+        One that is not `named` by its sender is known by its words; they say something new when meanwhile the alarm was
+        over, or came back.
+        """
         at, clock = datetime.now(UTC), time.time()
+        turned = hashlib.sha256(f"{incident}/{alarm.source}/{alarm.key}".encode()).hexdigest()
+        other = f"{turned}/{'resolved' if alarm.status == 'firing' else 'firing'}"
 
         def change() -> bool:
-            if self._heard.get(identity, 0.0) > clock:
+            until, most = clock + window.total_seconds(), window.total_seconds()
+            if self._is_heard(identity, clock, most) and (named or not self._is_heard(other, clock, most)):
                 return False
-            self._hear(identity, clock + window.total_seconds(), clock)
+            self._hear(identity, until, clock)
+            if not named:
+                self._hear(f"{turned}/{alarm.status}", until, clock)
+                self._unhear(other)
             forming = self._lanes.setdefault(incident, _Lane()).forming
             where = place(alarm, forming)
             row = forming.get(where)
@@ -145,12 +163,31 @@ class Spool:
 
         return await self._do(change)
 
+    async def remember(self, bell: str, alarms: Iterable[Alarm]) -> None:
+        """Remember what rang at this bell, by its key: what is over may be told by nothing else."""
+        now = time.time()
+        rows = [(bell, each.key, now, each.model_dump_json()) for each in alarms]
+
+        def change() -> None:
+            for row in rows:
+                self._write("INSERT OR REPLACE INTO rung VALUES (?, ?, ?, ?)", *row)
+            oldest = "SELECT rowid FROM rung WHERE bell = ? ORDER BY at DESC LIMIT -1 OFFSET ?"
+            self._write(f"DELETE FROM rung WHERE rowid IN ({oldest})", bell, MOST_RUNG)  # noqa: S608 - our own
+
+        if rows:
+            await self._do(change)
+
+    async def remembered(self, bell: str) -> dict[str, Alarm]:
+        """What rang at this bell, by its key. Raises `Unreachable`."""
+        rows = await self._read("SELECT key, alarm FROM rung WHERE bell = ? ORDER BY at", bell)
+        return {key: Alarm.model_validate_json(alarm) for key, alarm in rows}
+
     async def record(self, left: Left, identity: str, window: timedelta) -> bool:
         """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
         clock = time.time()
 
         def change() -> bool:
-            if self._heard.get(identity, 0.0) > clock:
+            if self._is_heard(identity, clock, window.total_seconds()):
                 return False
             self._hear(identity, clock + window.total_seconds(), clock)
             self._writes.append(partial(_keep, left=left))
@@ -230,6 +267,12 @@ class Spool:
                 found.append(Waiting(incident=incident, alarms=alarms, since=since))
         return tuple(found)
 
+    async def look_again(self) -> None:
+        """Where something went wrong, read anew what the file holds: what was begun may be kept nevertheless."""
+        if self._trouble:
+            with suppress(Unreachable):
+                await self._do(lambda: None)
+
     async def condition(self) -> Condition:
         """How it is, as the disk says: whether something can be kept is tried."""
         with suppress(Unreachable):
@@ -244,13 +287,9 @@ class Spool:
     async def left(self, most: int) -> tuple[Left, ...]:
         """What could not be told, the newest first."""
         question = "SELECT why, incident, place, reason, heap FROM kept ORDER BY last_at DESC LIMIT ?"
-        try:
-            rows = await self._in_thread(lambda: self._open().execute(question, (most,)).fetchall())
-        except (sqlite3.Error, OSError) as error:
-            raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
         return tuple(
             Left(why=why, incident=incident, place=where, reason=reason, heap=Heap.model_validate_json(heap))
-            for why, incident, where, reason, heap in rows
+            for why, incident, where, reason, heap in await self._read(question, most)
         )
 
     async def close(self) -> None:
@@ -263,13 +302,26 @@ class Spool:
 
     # How it is done -----------------------------------------------------------------------------------------
 
+    async def _read(self, question: str, *values: object) -> list[Any]:
+        try:
+            return await self._in_thread(lambda: self._open().execute(question, values).fetchall())
+        except (sqlite3.Error, OSError) as error:
+            raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
+
+    def _is_heard(self, identity: str, clock: float, window: float) -> bool:
+        """Within the window: what is known for longer than that was heard by a clock that was put back since."""
+        return clock < self._heard.get(identity, 0.0) <= clock + window
+
+    def _unhear(self, identity: str) -> None:
+        if self._heard.pop(identity, None) is not None:
+            self._write("DELETE FROM heard WHERE identity = ?", identity)
+
     def _hear(self, identity: str, until: float, clock: float) -> None:
         self._heard.pop(identity, None)
         self._heard[identity] = until
         self._write("INSERT OR REPLACE INTO heard VALUES (?, ?)", identity, until)
-        while len(self._heard) > MOST_HEARD or next(iter(self._heard.values())) <= clock:
-            oldest, _ = self._heard.popitem(last=False)
-            self._write("DELETE FROM heard WHERE identity = ?", oldest)
+        while self._heard and (len(self._heard) > MOST_HEARD or next(iter(self._heard.values())) <= clock):
+            self._unhear(next(iter(self._heard)))
 
     def _write(self, statement: str, *values: object) -> None:
         self._writes.append(lambda disk: disk.execute(statement, values))

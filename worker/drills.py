@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -127,8 +128,12 @@ class TemporalGround:
         return score(tuple(found.record))
 
     async def call_off(self, order: CallOffOrder) -> None:
-        """Lift what holds, the newest first, and dismiss it; whatever is under way is waited for."""
-        mark, pause = order.mark, FIRST_LOOK
+        """Lift what holds, the newest first, and dismiss it; whatever is under way is waited for. None is none."""
+        with suppress(Gone):
+            await self._call_off(order.mark)
+
+    async def _call_off(self, mark: DrillMark) -> None:
+        pause = FIRST_LOOK
         handle = self.client.get_workflow_handle(mark.drill)
         while (await self._seen(mark.drill)).status is WorkflowExecutionStatus.RUNNING:
             seen: Picture = await _in_words(

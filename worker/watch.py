@@ -25,7 +25,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import FirestationError
+from firestation.errors import FirestationError, NotConfigured
 from firestation.loader import load_station, load_system, yaml_files
 from firestation.settings import Settings
 from firestation.system import System
@@ -152,7 +152,12 @@ async def _watch(client: Client, settings: Settings, task_queue: str) -> None:
 
 
 def _read(settings: Settings) -> tuple[str, tuple[System, ...]]:
-    """The station's id, and its systems. Raises `FirestationError`: with one file that is wrong nothing is removed."""
+    """The station's id, and its systems. Raises `FirestationError`: with one file that is wrong nothing is removed.
+
+    Nor with none: a folder without a file is more likely not mounted than meant so, and what is removed forgets.
+    """
     place = settings.systems
     files = yaml_files(place, ".yaml") if place.is_dir() else [place]
+    if not files:
+        raise NotConfigured(f"the folder {place} has no .yaml file, so nothing is changed")
     return load_station(settings.station).station, tuple(load_system(file) for file in files)

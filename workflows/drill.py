@@ -57,6 +57,7 @@ class DrillWorkflow:
         self.opening: Opening | None = None
         self.trouble: str | None = None
         self.run_id: str | None = None
+        self.rang = False
         self.phase = ""
         self.stopped = False
 
@@ -84,7 +85,7 @@ class DrillWorkflow:
                 self._at("repaired")
                 await self._follow("ended", limit - workflow.now())
         result = await self._kept()
-        if self.run_id and self.phase not in ENDS:
+        if self.rang and self.phase not in ENDS:  # also where the answer to the ring was lost
             self._at("calling it off")
             await self._persevere("call_off_drill", CallOffOrder(mark=self.mark), str)
         self._at("over")
@@ -112,6 +113,7 @@ class DrillWorkflow:
         """From the fault to the recovery that is proved, or to the end of its time."""
         self._at("setting the fault")
         await self._do("inject_fault", FaultOrder(plan=opening.plan, drill=self.mark.drill), str)
+        self.rang = True
         self.run_id = await self._do("ring_drill", RingOrder(brief=opening.brief, alarm=opening.alarm), str)
         self._at("burning")
         await self._follow("restored", within)

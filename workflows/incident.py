@@ -79,6 +79,7 @@ class IncidentWorkflow:
             outcome=house.incident.phase,
             ended_at=house.incident.ended_at,
             merged_into=house.incident.merged_into,
+            batches=house.incident.batches,
         )
 
     def _unsaid(self) -> bool:

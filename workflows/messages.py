@@ -81,12 +81,13 @@ class Answer(Model):
 
 
 class Closing(Model):
-    """How an incident ended."""
+    """How an incident ended. `batches`: the last batch of alarms of each spool that it counted."""
 
     incident: Id
     outcome: Phase
     ended_at: Time
     merged_into: Id | None = None
+    batches: dict[Id, int] = Field(default={}, exclude_if=lambda value: value == {})
 
 
 class AfterStart(Model):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from firestation.firebreak import Reading
 from firestation.model import Id, Model
@@ -59,6 +59,8 @@ class Watch:
                 rung = await _activity("ring_bell", RingOrder(alarm=alarm), Rung, alarm.name)
             except ActivityError as error:
                 workflow.logger.warning("the bell does not have it yet, the next look rings: %s", why(error))
+                if _is_refused(error):  # this one alone, and the others need not wait for it
+                    continue
                 break
             known = known.rung(alarm, rung.incident)
         return known
@@ -85,7 +87,7 @@ async def _heard(start: WatchStart, known: Course, now: datetime) -> Heard:
     try:
         reading = await _activity("measure", order, Reading, f"look at {start.check.id}")
     except ActivityError as error:
-        return Heard(said=f"it could not be measured: {why(error)}")
+        return Heard(said=f"it could not be measured: {why(error)}"[:4000])
     return Heard(sample=counted(reading), said=f"{reading.verdict}: {reading.detail}"[:4000])
 
 
@@ -96,6 +98,10 @@ def counted(reading: Reading) -> Sample | None:
     if reading.verdict == "inconclusive":
         return None
     return Sample(n=1, good=1 if reading.verdict == "passed" else 0)
+
+
+def _is_refused(error: ActivityError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
 
 
 async def _activity(name: str, order: Any, answer: type[Any], summary: str) -> Any:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from firestation.alarm import MOST_SUBJECTS, Alarm
 from firestation.model import Id, Line, Model, Sha256, Text, Time
-from firestation.watch.baseline import EMPTY, Hour, with_more
+from firestation.watch.baseline import EMPTY, HOURS, Hour, with_more
 from firestation.watch.betting import Bets, bets, log_factor
 from firestation.watch.detector import SAME_HOUR, Detector
 from firestation.watch.sample import Sample
@@ -100,6 +100,15 @@ class _Window(NamedTuple):
     since: Time
     until: Time
 
+    def hours(self, every: timedelta) -> tuple[int, ...]:
+        """The hours of the day that it is compared with: one, or of each look that it stands for, as none was made."""
+        if self.until - self.since <= every:
+            return (self.since.hour,)
+        step = max(every, timedelta(hours=1))
+        begins = (self.since + number * step for number in range(HOURS))
+        found = [each.hour for each in begins if each < self.until]
+        return tuple(dict.fromkeys((*found, (self.until - every).hour)))
+
 
 def _silent(course: Course, detector: Detector, now: Time) -> Course:
     """Nothing was heard. After too long that is an alarm of its own, and again after a while."""
@@ -113,11 +122,14 @@ def _judged(course: Course, detector: Detector, window: _Window, sample: Sample)
     good = detector.scaled(sample.n, sample.good)
     promise = detector.scaled_promise()
     if promise is None:
-        hour = course.hours[window.since.hour]
-        promise = 0.0 if window.until - course.began <= detector.learn else hour.promise()
-        if promise == 0 or hour.n < detector.minimum:
-            hours = with_more(course.hours, window.since.hour, sample.n, good)
-            return course.changed(hours=hours, learning=True, promise=None)
+        hours = [course.hours[each] for each in window.hours(detector.every)]
+        learns = window.until - course.began <= detector.learn
+        promise = 0.0 if learns else min(each.promise() for each in hours)
+        if promise == 0 or min(each.n for each in hours) < detector.minimum:
+            learned = course.hours
+            if len(hours) == 1:  # of more nobody can tell what belongs to which
+                learned = with_more(learned, window.since.hour, sample.n, good)
+            return course.changed(hours=learned, learning=True, promise=None)
     matters = min(detector.scaled_matters(), promise / 2)
     course = course.changed(
         learning=False,

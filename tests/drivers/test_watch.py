@@ -21,6 +21,7 @@ from firestation.watch.sample import Sample
 from tests.docs.documents import ROOT
 from tests.drivers.contracts import listening
 from worker.bell import own_bell
+from worker.watch import _read
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
 SAMPLE = {"n": "$.total", "good": "$.passed", "key": "$.run", "request_ids": "$.failing"}
@@ -144,3 +145,10 @@ async def test_a_station_without_that_bell_says_what_to_add(bench: Drivers, tmp_
     bell = own_bell(Settings(state=tmp_path, station=tmp_path / "station.yaml"), bench.kit)
     with pytest.raises(NotConfigured, match=r"no bell 'watch'.*add to its bells"):
         await bell.ring(alarm())
+
+
+def test_a_folder_without_a_system_is_more_likely_not_mounted_than_meant_so(tmp_path: Path) -> None:
+    """Else every detector would be let go of, with all that it knows."""
+    settings = Settings(station=ROOT / "examples/station/station.yaml", systems=tmp_path)
+    with pytest.raises(NotConfigured, match="has no"):
+        _read(settings)

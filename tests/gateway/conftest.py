@@ -1,7 +1,7 @@
 """The gateway's routes before a desk that only remembers what it was asked."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Remembering:
     def __init__(self) -> None:
         self.rang: list[Alarm] = []
         self.deliveries: list[str | None] = []
+        self.known: dict[str, dict[str, Alarm]] = {}
         self.acted: list[tuple[Act, str | None]] = []
         self.asked: list[tuple[str | None, bool]] = []
         self.finished: list[tuple[Finish, str, str | None]] = []
@@ -78,6 +79,12 @@ class Remembering:
         if alarm.status == "resolved":
             return Rang(alarm=alarm.name, incident=None, reason="resolved, and there is no open incident")
         return Rang(alarm=alarm.name, incident=INCIDENT)
+
+    async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None:
+        self.known.setdefault(bell, {}).update({each.key: each for each in alarms})
+
+    async def remembered(self, bell: str) -> dict[str, Alarm]:
+        return self.known.get(bell, {})
 
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer:
         self._known(incident)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from temporalio.client import Client, WorkflowExecution
 
 from firestation import acts
 from firestation.aftermath import course
@@ -22,10 +23,12 @@ from firestation.record import Opened
 from firestation.rotation import Layer, Rotation
 from firestation.severity import Severity
 from firestation.state import Phase
+from gateway import ringing
 from gateway.book import Book
 from gateway.desk import Desk
 from gateway.spool import Left
 from gateway.tasks import TaskList
+from gateway.temporal import latest_of
 from tests.gateway.conftest import Standing
 from tests.gateway.desks import a_desk
 from tests.property.worlds import alarm
@@ -336,6 +339,101 @@ async def test_repeats_from_before_the_end_open_nothing_whoever_ends_it(stage: S
     await desk.ring(alarm("k1").changed(summary="after the end"))
     await told(desk, incident)
     assert (await desk.picture(incident)).phase is Phase.OPEN
+
+
+async def closed(desk: Desk, incident: str) -> str:
+    """Wait until the workflow has said its last words; its run."""
+    async with asyncio.timeout(30):
+        while (found := await desk.client.get_workflow_handle(incident).describe()).close_time is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return found.run_id
+
+
+async def test_what_an_incident_has_counted_opens_no_other_when_its_answer_was_lost(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, other = await desks(), await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    noted, lost = desk.ringing.spool.done, list[str]()
+
+    async def died(name: str, left: Iterable[Left] = ()) -> None:
+        if not lost:
+            await desk.client.get_workflow_handle(name).signal(messages.TURN_PAGE)
+            await stage_dismissed(other, name)
+            lost.append(await closed(other, name))
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(name, left)
+
+    monkeypatch.setattr(desk.ringing.spool, "done", died)
+    await desk.ring(alarm("k2"))
+    async with asyncio.timeout(30):
+        while desk.ringing.spool.holds(incident):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert [await closed(desk, incident)] == lost
+    assert (await desk.held()).untold == ()
+
+
+async def test_an_all_clear_for_an_incident_that_is_just_ending_opens_no_other(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, other = await desks(), await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    seen = [await latest_of(desk.client, incident)]
+    await stage_dismissed(other, incident)
+    run = await closed(other, incident)
+
+    async def looked(client: Client, name: str) -> WorkflowExecution | None:
+        return seen.pop() if seen else await latest_of(client, name)
+
+    monkeypatch.setattr(ringing, "latest_of", looked)
+    await desk.ring(alarm("k1", status="resolved"))
+    await told(desk, incident)
+    assert (await desk.client.get_workflow_handle(incident).describe()).run_id == run
+    assert [each.why for each in (await desk.held()).untold] == ["orphan"]
+
+
+async def test_a_fire_among_many_all_clears_opens_an_incident(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the first fifty it is one of the others, of which there is a sample: that is what burns."""
+    desk = await desks()
+    over = [alarm(f"k{number}", status="resolved") for number in range(MOST_KINDS + 2)]
+    with monkeypatch.context() as quietly:  # until all have rung
+        quietly.setattr(desk.ringing.pump, "wake", lambda _: None)
+        incident = (await desk.ring(over[0])).incident
+        assert incident
+        for each in (*over[1:], alarm("fire")):
+            await desk.ring(each)
+    desk.ringing.pump.wake(incident)
+    await told(desk, incident)
+    (rung,) = (await desk.picture(incident)).alarms
+    assert (rung.alarm.key, rung.times) == ("fire", 3)
+    assert len((await desk.held()).untold) == MOST_KINDS
+
+
+async def test_an_act_that_is_sent_again_is_done_once_though_the_page_was_turned_meanwhile(
+    stage: Stage, desks: Opening
+) -> None:
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await quiet(desk, incident)
+    note = acts.Note(by="ana", text="it began with the deployment")
+    first = await desk.act(incident, note, "chat-1")
+    handle = desk.client.get_workflow_handle(incident)
+    before = (await handle.describe()).run_id
+    await handle.signal(messages.TURN_PAGE)
+    async with asyncio.timeout(30):
+        while (await handle.describe()).run_id == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert await desk.act(incident, note, "chat-1") == first
+    assert (await desk.act(incident, note, "chat-2")).accepted
+    entries = (await desk.picture(incident)).entries
+    assert [each.text for each in entries] == [note.text] * 2
 
 
 async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage, desks: Opening) -> None:

@@ -6,26 +6,30 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from firestation import record
-from firestation.alarm import Alarms
+from firestation.alarm import MOST_KINDS, Alarms
 from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
-from firestation.storm import CALM, Heap, Pace, pile
+from firestation.storm import CALM, Heap, Pace, fewer, pile
+from gateway import pump as pumps
 from gateway import spool as spools
-from gateway.spool import Left, Spool
+from gateway.pump import Pump, Told
+from gateway.spool import Frozen, Left, Spool
 from tests.property.worlds import START, World, alarm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,6 +224,141 @@ async def test_a_file_that_is_no_spool_keeps_nothing_and_says_so(tmp_path: Path)
         await spool.close()
 
 
+async def test_an_alarm_that_comes_back_in_the_same_words_is_no_repeat(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+
+    async def heard(status: str, words: str) -> bool:
+        return await spool.keep("fire-1", alarm("k1", status=status), words, WINDOW, named=False)
+
+    try:
+        assert await heard("firing", "fires")
+        assert not await heard("firing", "fires"), "the other one of two senders"
+        assert await heard("resolved", "is over")
+        assert await heard("firing", "fires"), "it is not over"
+        assert not await heard("firing", "fires")
+        assert await heard("resolved", "is over")
+        (heap,) = spool.forming("fire-1").values()
+        assert (heap.alarm.status, heap.tally.times, heap.tally.changes) == ("resolved", 4, 3)
+    finally:
+        await spool.close()
+
+
+async def test_a_clock_that_was_put_back_makes_nothing_a_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, now = Spool(tmp_path / "alarms.sqlite"), [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+        assert not await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+        now[0] -= 3600
+        assert await spool.keep("fire-1", alarm("k1"), "one", timedelta(seconds=30))
+    finally:
+        await spool.close()
+
+
+async def test_a_window_of_no_time_makes_nothing_a_repeat(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        for _ in range(3):
+            assert await spool.keep("fire-1", alarm("k1"), "one", timedelta())
+    finally:
+        await spool.close()
+
+
+@asynccontextmanager
+async def pumping(spool: Spool, runs: bool) -> AsyncIterator[tuple[Pump, list[Frozen]]]:
+    """A pump before a Temporal that takes everything, and says of each incident whether it runs."""
+    told = list[Frozen]()
+
+    async def tell(incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        told.append(batch)
+        return Told("run")
+
+    async def is_open(incident: str) -> bool:
+        return runs
+
+    pump = Pump(spool, tell, is_open, WINDOW)
+    try:
+        yield pump, told
+    finally:
+        await pump.stop()
+        await spool.close()
+
+
+async def test_an_incident_that_has_ended_is_seen_to_be_over_though_it_rings_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pumps, "LOOK_SECONDS", 0.2)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    async with pumping(spool, runs=False) as (pump, told), asyncio.timeout(20):
+        number = 0
+        while len(told) < 2:
+            await spool.keep("fire-1", alarm("k1"), str(number), WINDOW)
+            pump.wake("fire-1")
+            await asyncio.sleep(0.01)  # the storm's pace
+            number += 1
+
+
+async def test_what_is_kept_and_was_never_woken_for_is_told_nevertheless(tmp_path: Path) -> None:
+    """Its ring was called off just then, or the disk was away when the gateway began."""
+    spool = Spool(tmp_path / "alarms.sqlite")
+    async with pumping(spool, runs=True) as (pump, told), asyncio.timeout(20):
+        await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
+        keeper = asyncio.create_task(pump.keep_on(0.05))
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        keeper.cancel()
+
+
+async def test_what_rang_is_known_by_its_key_to_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An all-clear of PagerDuty says nothing else: by another name it would be of another fire."""
+    monkeypatch.setattr(spools, "MOST_RUNG", 2)
+    first = Spool(tmp_path / "alarms.sqlite")
+    for key in ("k1", "k2", "k3", "k2"):
+        await first.remember("bell", [alarm(key)])
+    await first.remember("other", [alarm("k1")])
+    await first.close()
+    second = Spool(tmp_path / "alarms.sqlite")
+    assert await second.remembered("bell") == {"k3": alarm("k3"), "k2": alarm("k2")}
+    assert await second.remembered("nobody") == {}
+    await second.close()
+
+
+async def test_incidents_that_do_not_answer_hold_up_no_other(tmp_path: Path) -> None:
+    spool, tried, told = Spool(tmp_path / "alarms.sqlite"), Counter[str](), list[str]()
+
+    async def tell(incident: str, batch: Frozen, known: Collection[str]) -> Told:
+        tried[incident] += 1
+        if incident == "good":
+            told.append(incident)
+            return Told("run")
+        if tried[incident] > 1:
+            await asyncio.Event().wait()
+        raise Unreachable("no worker has answered in time")
+
+    async def is_open(incident: str) -> bool:
+        return True
+
+    pump = Pump(spool, tell, is_open, WINDOW)
+    try:
+        async with asyncio.timeout(20):
+            for number in range(2 * pumps.AT_ONCE):
+                await spool.keep(f"bad-{number}", alarm("k1"), str(number), WINDOW)
+                pump.wake(f"bad-{number}")
+            while sum(times > 1 for times in tried.values()) < pumps.AT_ONCE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await spool.keep("good", alarm("k1"), "good", WINDOW)
+            pump.wake("good")
+            while not told:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        await pump.stop()
+        await spool.close()
+
+
 async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "CLAIM_SECONDS", 0.0)
     first = Spool(tmp_path / "alarms.sqlite")
@@ -270,7 +409,7 @@ def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
     assert pace.due(heaps, now, first) <= now, "the first alarm of a fire goes at once"
     waits = []
     for _ in range(8):
-        pace = pace.after(heaps, now, "run")
+        pace = pace.after(heaps, now, "run", first)
         due = pace.due(heaps, now, first)
         waits.append(due - now)
         now = due
@@ -278,10 +417,58 @@ def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
     news = {**heaps, "k2": one("k2")}
     assert pace.due(news, now, first) - pace.last < 1, "what is new does not wait for repeats"
     for number in range(3, 20):
-        pace = pace.after({f"k{number}": one(f"k{number}")}, now, "run")
+        pace = pace.after({f"k{number}": one(f"k{number}")}, now, "run", first)
     assert pace.due(news, now, first) - now == 30, "but a storm of news is told no oftener than this"
     assert pace.due(heaps, now + CALM.total_seconds() + 1, first) <= now + CALM.total_seconds() + 31
-    assert pace.after(heaps, now, "another run").told == {"k1": "firing"}
+    assert pace.after(heaps, now, "another run", first).told == {"k1": "firing"}
+
+
+def test_a_word_that_is_a_little_late_does_not_begin_the_storm_anew() -> None:
+    first, now, pace, waits = timedelta(seconds=30), 1000.0, Pace(), list[int]()
+    for _ in range(9):
+        pace = pace.after({"k1": one("k1")}, now, "run", first)
+        due = pace.due({"k1": one("k1")}, now, first)
+        waits.append(round(due - now))
+        now = due + 0.5
+    assert waits[-4:] == [600] * 4
+
+
+def test_a_night_of_storm_fits_into_the_page_that_is_handed_on() -> None:
+    """New alarms without end, and fifty that ring on: Temporal takes two megabytes of a record, and no more."""
+    first, now, pace, written = timedelta(seconds=30), 1000.0, Pace(), 0
+    notes = {"text": "x" * 700}
+    until, number = now + timedelta(hours=12).total_seconds(), 0
+    while now < until:
+        forming = {f"s/k{each}": one(f"k{each}", annotations=notes) for each in range(25)}
+        forming |= {
+            f"s/new-{number}-{each}": one(f"new-{number}-{each}", annotations=notes) for each in range(25)
+        }
+        number += 1
+        now = max(now, pace.due(forming, now, first)) + 0.01
+        written += sum(len(heap.model_dump_json()) for heap in fewer(forming, pace.told))
+        pace = pace.after(forming, now, "run", first)
+    assert written < 1_600_000
+    assert len(pace.told) <= MOST_KINDS + 1
+
+
+@given(st.lists(st.integers(0, 120), min_size=1, unique=True), st.sets(st.integers(0, 120)))
+def test_what_is_told_as_one_is_counted_all_the_same(keys: list[int], known: set[int]) -> None:
+    heaps = {f"s/k{key}": one(f"k{key}") for key in keys}
+    taken = {f"s/k{key}" for key in known}
+    found = fewer(heaps, taken)
+    assert sum(heap.tally.times for heap in found) == len(keys)
+    assert sum(heap.tally.others for heap in found) <= 1
+    assert len(taken | {f"s/{heap.alarm.key}" for heap in found if not heap.tally.others}) <= max(
+        MOST_KINDS, len(taken)
+    )
+
+
+def test_what_fired_between_two_all_clears_is_no_all_clear() -> None:
+    heap, now = one("k1", "resolved"), datetime.now(UTC)
+    assert not heap.fired
+    fired = pile(pile(heap, alarm("k1"), now), alarm("k1", status="resolved"), now)
+    assert fired.fired
+    assert pile(heap, alarm("k2"), now, others=True).fired
 
 
 def test_what_flaps_is_no_news() -> None:
@@ -289,9 +476,9 @@ def test_what_flaps_is_no_news() -> None:
     for number in range(4):
         heaps = {"k1": one("k1", "firing" if number % 2 else "resolved")}
         assert pace.is_news(heaps)
-        pace = pace.after(heaps, 1000.0 + number, "run")
+        pace = pace.after(heaps, 1000.0 + number, "run", WINDOW)
     assert not pace.is_news({"k1": one("k1", "resolved")})
 
 
-def one(key: Line, status: str = "firing") -> Heap:
-    return pile(None, alarm(key, status=status), datetime.now(UTC))
+def one(key: Line, status: str = "firing", **fields: Any) -> Heap:
+    return pile(None, alarm(key, status=status).changed(**fields), datetime.now(UTC))

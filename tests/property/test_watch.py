@@ -250,6 +250,27 @@ def test_the_night_is_compared_with_the_night() -> None:
     assert "at this hour is promised" in alarm.summary
 
 
+def test_a_window_over_many_hours_is_not_compared_with_one_of_them() -> None:
+    """Nobody looked from the small hours until noon: what was counted then is of all these hours."""
+    watch = detector(at_least="same-hour", matters=0.1, every="1h", false_alarms="100d", learn="7d")
+
+    def rate(hour: int) -> int:
+        return 190 if hour < 12 else 120
+
+    course, now = fresh(watch, DIGEST, "refund-agent", NOW), NOW
+    for _ in range(24 * 9):
+        course = look(course, watch, heard(200, rate((now - watch.every).hour)), now)
+        now += watch.every
+    assert not course.learning
+    learned = course.hours
+    away = now + timedelta(hours=20)
+    hours = [(now + timedelta(hours=each) - watch.every).hour for each in range(21)]
+    after = look(course, watch, heard(200 * 21, sum(map(rate, hours))), away)
+    assert (after.owed, after.hours) == ((), learned)
+    burning = look(course, watch, heard(200 * 21, 20 * 21), away)
+    assert burning.owed, "a fire is a fire at every hour"
+
+
 @given(
     looks=st.lists(
         st.one_of(

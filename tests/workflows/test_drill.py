@@ -12,7 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from firestation import acts
 from firestation.drill import DrillMark
-from firestation.drill_orders import DrillOrder, OpenDrillOrder
+from firestation.drill_orders import DrillOrder, OpenDrillOrder, RingOrder
 from firestation.drill_report import DrillResult
 from firestation.drill_shelf import read
 from firestation.errors import Denied, Unreachable
@@ -126,6 +126,24 @@ async def test_a_fault_that_cannot_be_set_is_cleared_all_the_same(drilling: Dril
     result = await drilling.over(await drilling.begin())
     assert (result.told, result.score, result.incident_run) == ("not held", None, None)
     assert "Denied" in str(result.trouble)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+async def test_a_drill_that_may_have_opened_an_incident_leaves_none(
+    drilling: Drilling, monkeypatch: pytest.MonkeyPatch, *, opened: bool
+) -> None:
+    ring = TemporalGround.ring
+
+    async def lost(ground: TemporalGround, order: RingOrder) -> str:
+        if opened:
+            await ring(ground, order)
+        raise Denied("its answer was lost")
+
+    monkeypatch.setattr(TemporalGround, "ring", lost)
+    result = await drilling.over(await drilling.begin())
+    assert (result.told, result.incident_run) == ("not held", None)
+    if opened:
+        assert (await drilling.stage.picture()).phase is Phase.DISMISSED
 
 
 async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drilling) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from obstore.store import MemoryStore
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.public_page import PublicPageActivities
@@ -145,6 +145,18 @@ async def test_a_public_word_is_told_to_each_once_and_the_page_shows_it_first(
     await live(stage, after=Phase.DECLARED)
     await stage.ended()
     assert post.sent.total() == 2 * MANY
+    await stage.proved()
+
+
+async def test_an_outage_of_mail_holds_up_no_incident(stage: Stage, post: Post) -> None:
+    post.away = True
+    await live(stage, until=Phase.DECLARED)
+    await say(stage)
+    telling = await teller(stage)
+    await live(stage, after=Phase.DECLARED)
+    await stage.ended()
+    assert post.asked > 0
+    assert (await telling.describe()).status is WorkflowExecutionStatus.RUNNING
     await stage.proved()
 
 

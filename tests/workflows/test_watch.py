@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from activities.bell import BellActivities
 from activities.checks import CheckActivities
 from firestation.alarm import Alarm
-from firestation.errors import Unreachable
+from firestation.errors import Denied, Unreachable
 from firestation.firebreak import Reading
 from firestation.loader import load_station
 from firestation.ports import Window
@@ -40,11 +40,13 @@ class Counting:
     """A check that counts twenty outcomes, `good` of them good; with None it says nothing."""
 
     def __init__(self, good: int | None) -> None:
-        self.good = good
+        self.good, self.wrong = good, ""
         self.windows: list[Window] = []
 
     async def measure(self, window: Window) -> Reading:
         self.windows.append(window)
+        if self.wrong:
+            raise Denied(self.wrong)
         verdict = "inconclusive" if self.good is None else "passed"
         sample = Sample(n=20, good=self.good, request_ids=("ev-1",)) if self.good is not None else None
         return Reading.model_validate(
@@ -56,13 +58,15 @@ class Bell:
     """Takes alarms, once it is there."""
 
     def __init__(self) -> None:
-        self.away = False
+        self.away, self.refused = False, ""
         self.tried = 0
         self.alarms: list[Alarm] = []
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> str | None:
         del delivery
         self.tried += 1
+        if alarm.name == self.refused:
+            raise Denied("a text of this alarm holds a credential")
         if self.away:
             raise Unreachable("the gateway is being started again")
         self.alarms.append(alarm)
@@ -161,6 +165,19 @@ async def test_a_fire_is_rung_once_with_its_evidence_whoever_dies() -> None:
             begin in {before, end} for begin, before, end in zip(begins[1:], begins, ends, strict=False)
         )
         await replayed(post)
+
+
+async def test_neither_a_long_error_nor_an_alarm_that_is_refused_holds_up_the_watch() -> None:
+    async with real_server() as environment:
+        post = Post(environment.client, detector("golden", "golden"))
+        post.golden.wrong, post.bell.refused = "it is wrong, and more is " * 200, "WatchSilent"
+        await post.keep()
+        async with post.worker():
+            await until(lambda: tried(post))
+            post.golden.wrong, post.golden.good = "", 8
+            (alarm,) = await until(lambda: rung(post, "golden"))
+            assert alarm.name == "GoldenFails"
+            assert (await until(lambda: seen_in(post, "golden"))).owed == 1, "what was refused is owed still"
 
 
 async def quiet(post: Post) -> bool:
