@@ -199,9 +199,38 @@ class Gateway:
 
     def spool(self) -> dict[str, Any]:
         """What this gateway is still to tell Temporal, and what it could not tell."""
-        answer = self._ask("GET", "/alarms/spool")
-        if not isinstance(answer, dict) or not {"waiting", "untold"} <= set(answer):
-            raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
+        return self._told("GET", "/alarms/spool", {"waiting", "untold"})
+
+    def drills(self, system: str | None = None) -> dict[str, Any]:
+        """What is held of drills now, what was held, and how ready that makes each system, as the station tells it."""
+        return self._told(
+            "GET", "/drills", {"running", "results"}, params={"system": system} if system else {}
+        )
+
+    def order_drill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin a drill; where it is."""
+        return self._told("POST", "/drills", {"mark"}, json=fields)
+
+    def stop_drill(self, drill: str) -> dict[str, Any]:
+        """Let a drill be over; where it was."""
+        return self._told("POST", f"/drills/{_segment(drill)}/stop", {"mark"})
+
+    def schedules(self) -> dict[str, Any]:
+        """The drills that come by themselves."""
+        return self._told("GET", "/drills/schedules", {"schedules"})
+
+    def schedule_drill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a drill come by itself; its schedule."""
+        return self._told("POST", "/drills/schedules", {"name"}, json=fields)
+
+    def unschedule_drill(self, name: str) -> dict[str, Any]:
+        """Let it come no more; its schedule."""
+        return self._told("DELETE", f"/drills/schedules/{_segment(name)}", {"name"})
+
+    def _told(self, method: str, path: str, fields: set[str], **request: Any) -> dict[str, Any]:
+        answer = self._ask(method, path, **request)
+        if not isinstance(answer, dict) or not answer.keys() >= fields:
+            raise Nonsense(f"{self.url}{path} did not answer like a station of this version")
         return answer
 
     def ready(self) -> bool:

@@ -15,6 +15,7 @@ from cli import (
     bell,
     decisions,
     detectors,
+    drills,
     evidence,
     files,
     history_keys,
@@ -114,6 +115,7 @@ app.add_typer(evidence.evidence, name="evidence", rich_help_panel=SEE)
 app.add_typer(postmortem.postmortem, name="postmortem", rich_help_panel=SEE)
 app.add_typer(audits.audit, name="audit", rich_help_panel=SEE)
 app.add_typer(decisions.decision, name="decision", rich_help_panel=SEE)
+app.add_typer(drills.drill, name="drill", rich_help_panel=RUN)
 app.add_typer(runbooks.runbook, name="runbook", rich_help_panel=RUN)
 app.add_typer(files.system, name="system", rich_help_panel=RUN)
 app.add_typer(tokens.token, name="token", rich_help_panel=RUN)

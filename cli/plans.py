@@ -7,6 +7,7 @@ from cli.desk import Desk
 from cli.plain import plain
 from cli.show import ASK, BAD, command, say
 from firestation.errors import InvalidInput
+from firestation.model import count
 from firestation.plan import Plan
 
 COLUMN = 15
@@ -55,11 +56,15 @@ def tell(console: Console, plan: Plan) -> None:
         _line(console, "needs", f"{needs}: {' or '.join(plan.approvers)}", ASK)
     if plan.signed:
         _line(console, "signature", "each approval is signed: firestation approve ... --sign KEY", ASK)
-    drilled = f"drilled on {plan.drilled}" if plan.drilled else "never drilled"
+    drilled = (
+        f"last drilled on {plan.drilled}, {count(plan.drilled_days or 0, 'day')} ago"
+        if plan.drilled
+        else "never drilled"
+    )
     validated = (
         f"the runbook was gone through on {plan.validated}" if plan.validated else "never gone through"
     )
-    _line(console, "rehearsed", f"{drilled}; {validated}", ASK if plan.stale else "")
+    _line(console, "rehearsed", f"{drilled}; {validated}", ASK if plan.stale or plan.drill_stale else "")
     digest = Text.assemble((f"  {'digest':<{COLUMN}}", "dim"), plan.digest)
     console.print(digest, soft_wrap=True)  # in one piece, to be copied
 

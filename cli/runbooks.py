@@ -1,6 +1,7 @@
 """The runbook wall on the command line: what hangs there, and what each page says."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli.desk import Desk, Json
+from cli.desk import As, Desk, Json
+from cli.drill_page import shown, standing
 from cli.files import ENDINGS, WALL, Paths, Wall, write_text, yaml_files
 from cli.lint import lint
 from cli.matching import match
@@ -18,6 +20,7 @@ from cli.paper import on_paper
 from cli.plain import plain
 from cli.show import command, say
 from cli.teach import teach
+from firestation.drill_report import Readiness
 from firestation.errors import InvalidInput
 from firestation.graph import graph, mermaid, svg
 from firestation.loader import load_runbook, load_wall
@@ -46,28 +49,58 @@ class Form(StrEnum):
 runbook = typer.Typer(no_args_is_help=True, help="The runbook wall: check it, list it, read it, print it.")
 
 
-def wall(ctx: typer.Context, paths: Paths = None, *, as_json: Json = False) -> None:
+def wall(
+    ctx: typer.Context,
+    paths: Paths = None,
+    *,
+    drills: Annotated[
+        bool,
+        typer.Option(
+            "--drills", help="Ask the station, too, when each was last drilled, and on which system."
+        ),
+    ] = False,
+    who: As = None,
+    as_json: Json = False,
+) -> None:
     """List the runbooks: what each is for, who keeps it true, and what it would move.
 
     Example:
       firestation runbook list runbooks
+      firestation runbook list runbooks --drills
 
     Next: `firestation runbook lint` checks them against a system.
     """
-    desk = Desk.of(ctx, as_json=as_json)
+    desk = Desk.of(ctx, who, as_json=as_json)
     found = [(file, load_runbook(file)) for file in yaml_files(paths or [WALL])]
+    ready = shown(desk.gateway()).readiness if drills else ()
     if desk.json:
         today = _today()
         desk.answer(
             [
-                {"file": str(file), "stale": each.stale(today), **each.model_dump(mode="json")}
+                {
+                    "file": str(file),
+                    "stale": each.stale(today),
+                    **each.model_dump(mode="json"),
+                    **(
+                        {"drills": [one.model_dump(mode="json") for one in _of(ready, each)]}
+                        if drills
+                        else {}
+                    ),
+                }
                 for file, each in found
             ]
         )
         return
     for _, each in found:
         _tell(desk, each)
+        for one in _of(ready, each):
+            say(desk.console, standing(one), indent=2)
     command(desk.console, "firestation runbook lint --system FILE   # do they fit your system?")
+
+
+def _of(ready: Iterable[Readiness], page: Runbook) -> list[Readiness]:
+    """How ready each system is for what this runbook is for."""
+    return [one for one in ready if one.runbook == page.runbook]
 
 
 def show(

@@ -56,6 +56,7 @@ def _line(each: dict[str, Any], now: datetime) -> Text:
     opened, waited = _time(each.get("opened_at"), now), _for(each.get("waiting_since"), now)
     state = " ".join(str(each[key]) for key in ("phase", "severity") if each.get(key))
     return Text.assemble(
+        ("DRILL ", "bold yellow") if each.get("drill") else "",
         (plain(each.get("incident", "?"), 100), "bold"),
         f"  {plain(state, 60)}  captain {plain(each.get('captain') or 'nobody', 63)}",
         f"  since {opened}" if opened else "",

@@ -92,8 +92,15 @@ def _look_again(incident: Incident, said: Attestation) -> Task:
     )
 
 
+def leaves_work(incident: Incident) -> bool:
+    """Whether anything is left to people when it ends. A drill leaves nothing: nobody is reminded of it for weeks."""
+    return incident.since(4) and incident.brief.drill is None
+
+
 def unopened(incident: Incident) -> tuple[Task, ...]:
-    """The tasks that have no ticket yet."""
+    """The tasks that have no ticket yet. Those of a drill get none: a tracker is for work that has to be done."""
+    if incident.brief.drill:
+        return ()
     there = {(each.kind, each.name) for each in incident.tickets}
     return tuple(each for each in tasks(incident) if (each.kind, each.name) not in there)
 
@@ -106,4 +113,4 @@ def asked_for(incident: Incident) -> bool:
 def is_left(incident: Incident) -> bool:
     """Whether its tasks were put to a tracker, or would have been before it was closed: somebody follows them up."""
     put = incident.tickets or incident.postmortem or "task" in incident.trouble
-    return incident.since(4) and (bool(put) or incident.ended == "closed")
+    return leaves_work(incident) and (bool(put) or incident.ended == "closed")

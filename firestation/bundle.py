@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from firestation.drill import DrillId
 from firestation.errors import InvalidInput
 from firestation.evidence import STATEMENT_TYPE
 from firestation.model import Id, Line, Model, Sha256, Text
@@ -87,6 +88,7 @@ class Contents(Model):
     digests_only: bool
     absent: tuple[Absent, ...]
     made_by: Line
+    drill: DrillId | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 def statement(contents: Contents, digests: Mapping[str, str]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def contents(found: Derived, made_by: str, *, digests_only: bool) -> Contents:
     over = last.ended is not None
     told = f"ended: {report.phase}" if over else f"{OPEN} at event {last.last_event} of run {last.run}"
     runs = [run for chain in found.chains for run in chain.runs]
+    drill = found.judged.incident.brief.drill
     acted = [each.event.act for each in found.judged.record if isinstance(each.event, record.Acted)]
     return Contents(
         incident=found.incident,
@@ -135,6 +136,7 @@ def contents(found: Derived, made_by: str, *, digests_only: bool) -> Contents:
         digests_only=digests_only,
         absent=(),
         made_by=made_by,
+        drill=drill.drill if drill else None,
     )
 
 

@@ -10,7 +10,7 @@ HEAD = """\
 Firestation audit bundle, format {format}
 =========================================
 
-Incident {incident}, {standing}.
+Incident {incident}, {standing}.{drill}
 {chains}
 Written by firestation {made_by}.
 
@@ -18,6 +18,8 @@ Everything here is what the incident's workflows, its evidence store and its peo
 The best check is `firestation audit verify FILE --key station.pub`, with a key that you have from the station itself
 and not from this bundle. Everything below works without any program of Firestation's.
 """
+
+DRILL = "\nTHIS IS A DRILL: a rehearsal with a fault that was set on purpose. Nothing of it was said to the public."
 
 BODY = """\
 1. Nothing was altered, added or cut off
@@ -65,6 +67,7 @@ def readme(found: Derived, told: Contents) -> bytes:
         format=told.format,
         incident=told.incident,
         standing=told.standing,
+        drill=DRILL if told.drill else "",
         chains=chains,
         made_by=told.made_by,
     )

@@ -170,7 +170,7 @@ def prepared(incident: Incident) -> dict[Line, Text]:
     """The words that the runbook has ready for the team and for customers, with what is known filled in."""
     words = incident.brief.runbook.updates
     values = {
-        "system": incident.brief.system.title,
+        "system": incident.brief.title,
         "incident": incident.id,
         "severity": str(incident.weight),
         "phase": str(incident.phase),

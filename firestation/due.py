@@ -155,7 +155,7 @@ def _due_step(
         origin=origin,
         to=to,
         severity=incident.weight,
-        scope=f"{lever.title} of {incident.brief.system.title}: {step.why}"[:300],
+        scope=f"{lever.title} of {incident.brief.title}: {step.why}"[:300],
         expires_after=step.expires_after,
         manifest=incident.sealed.manifest if incident.sealed else None,
         at_expiry=step.at_expiry if incident.since(2) else None,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from firestation import acts, captaincy, legal_course, record, seconding
 from firestation.authority import Role
+from firestation.drill import is_drill
 from firestation.errors import Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
 from firestation.fold import follow
@@ -73,6 +74,9 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
     person = incident.brief.roster.person(act.by)
     if incident.ended:
         return f"the incident is {incident.ended}"
+    drill = incident.brief.drill
+    if person is None and drill and act.by == drill.ordered_by and isinstance(act, acts.Lift | acts.Dismiss):
+        return _cannot_end(incident, act) if isinstance(act, acts.Lift) else None
     if person is None:
         return f"{act.by} is not on the roster of the station {incident.brief.roster.station}"
     match act:
@@ -111,6 +115,8 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
             return "no waiver of the lock and no attestation waits for a second person"
         case acts.Merge() if act.into == incident.id:
             return "an incident cannot be merged into itself"
+        case acts.Merge() if incident.since(5) and (drill or is_drill(act.into)):
+            return "a drill and a fire are never one: dismiss the drill, and leave the fire open"
         case _:
             return None
 

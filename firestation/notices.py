@@ -34,11 +34,12 @@ from firestation.authority import Role
 from firestation.board import Message, Word, render
 from firestation.briefing import briefing
 from firestation.clock import Milestone
+from firestation.drill import DrillMark, marked
 from firestation.firebreak import Firebreak, Lease
 from firestation.model import Id, Line, Model, show_duration
 from firestation.paging import page_text, page_title
 from firestation.picture import picture
-from firestation.record import Acted, Event
+from firestation.record import LONGEST_TITLE, Acted, Event
 from firestation.severity import Declaration, Severity, Weighing
 from firestation.state import Incident
 
@@ -69,12 +70,15 @@ def notices(incident: Incident, event: Event) -> tuple[Notice, ...]:
         _to(incident, each.person, Draft(_again(incident, each.step), each.title, each.text, each.purpose))
         for each in word_notices.asked(incident, event)
     )
-    return (
-        *_notices(incident, event),
-        *_of_locks(incident, event),
-        *words,
-        *by_law,
-    )
+    found = (*_notices(incident, event), *_of_locks(incident, event), *words, *by_law)
+    drill = incident.brief.drill
+    return tuple(_of_drill(drill, each) for each in found) if drill else found
+
+
+def _of_drill(drill: DrillMark, notice: Notice) -> Notice:
+    """The same, and nobody who reads its first word takes it for a fire."""
+    said, text = notice.message, f"This is a drill, ordered by {drill.ordered_by}.\n{notice.message.text}"
+    return notice.changed(message=said.changed(title=marked(said.title, LONGEST_TITLE), text=_cut(text)))
 
 
 def _notices(incident: Incident, event: Event) -> tuple[Notice, ...]:

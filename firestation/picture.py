@@ -12,6 +12,7 @@ from firestation.board import AUDIENCES, TO, Entry, LateWord, Word, WordDraft, c
 from firestation.cadence import comms_owner, prepared
 from firestation.captaincy import expiring
 from firestation.clock import Deadline
+from firestation.drill import DrillMark
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Firebreak, Lease, Reading
 from firestation.legal import LegalRun
@@ -63,6 +64,7 @@ class Picture(Model):
     guidance: Text | None
     needs: tuple[Line, ...]
     signers: dict[Id, tuple[AllowedSigner, ...]]
+    drill: DrillMark | None = None
     captain: Id | None
     tenures: tuple[Tenure, ...]
     scribe: Id | None
@@ -125,7 +127,8 @@ def picture(incident: Incident, events: Record) -> Picture:
         **{name: getattr(incident, name) for name in shared},
         incident=incident.id,
         system=brief.system.system,
-        title=brief.system.title,
+        title=brief.title,
+        drill=brief.drill,
         runbook=brief.runbook.runbook,
         matched=brief.matched,
         phase=incident.phase,

@@ -27,7 +27,11 @@ AT_EXPIRY = {
 
 
 class Plan(Model):
-    """One move, before it is decided on: `digest` is what an approval names, `action` the exact effect."""
+    """One move, before it is decided on: `digest` is what an approval names, `action` the exact effect.
+
+    `drilled` is when it was last rehearsed, by the runbook's word or by a drill that the station has held;
+    `drilled_days` is how many days ago that was.
+    """
 
     digest: Sha256
     step: Id
@@ -47,6 +51,8 @@ class Plan(Model):
     approvers: tuple[Id, ...]
     signed: bool
     drilled: date | None
+    drilled_days: int | None = None
+    drill_stale: bool = False
     validated: date | None
     stale: bool
     action: Action
@@ -61,6 +67,8 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
     missing = quorum(incident, firebreak)
     action, step, brief = firebreak.action, firebreak.step, incident.brief
     lever, runbook = brief.system.lever(action.lever), brief.runbook
+    days = (step.drilled, brief.drilled.get(f"{runbook.runbook}/{step.id}"))
+    drilled = max((day for day in days if day), default=None)
     reversible = lever is None or lever.reversible
     back = f"the engine puts {action.lever} back to {action.origin}, reads it back and says so"
     usual = show_duration(lever.effective_within) if lever and lever.effective_within else None
@@ -87,7 +95,9 @@ def _plan(incident: Incident, firebreak: Firebreak) -> Plan:
         approvals_missing=missing.missing,
         approvers=missing.who,
         signed=step.signed,
-        drilled=step.drilled,
+        drilled=drilled,
+        drilled_days=(incident.now.date() - drilled).days if drilled else None,
+        drill_stale=drilled is None or incident.now.date() - drilled > runbook.stale_after,
         validated=runbook.validated,
         stale=runbook.stale(incident.now.date()),
         action=action,

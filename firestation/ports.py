@@ -22,6 +22,7 @@ from firestation.model import Line, Model, Sha256, Text, Time
 from firestation.orders import LeaseAnswer, LeaseOrder, ReleaseOrder, Told
 from firestation.public_page.notice import Notice
 from firestation.public_page.part import PublicIncident
+from firestation.rehearsal import RehearsalFitting
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -145,6 +146,18 @@ class Followed(Protocol):
         ...
 
 
+class Fault(Protocol):
+    """A fault of a rehearsal target, which is set for a drill and cleared after it. Both may be done again."""
+
+    async def inject(self, drill: str) -> None:
+        """Set the fault, for the drill of this name. Raises `DriverError`; part of it may be set then."""
+        ...
+
+    async def clear(self, drill: str) -> None:
+        """Clear it, whatever of it is set. Raises `DriverError`."""
+        ...
+
+
 class LockCase(Model):
     """What a check asks and expects, as plain data from which a test file can be written.
 
@@ -228,6 +241,10 @@ class Bench(Protocol):
 
     def tracker(self, fitting: TrackerFitting) -> Tracker:
         """The tracker."""
+        ...
+
+    def fault(self, fitting: RehearsalFitting) -> Fault:
+        """The fault of a drill."""
         ...
 
 

@@ -4,10 +4,10 @@ The state of an incident is a fold of its record and nothing else. The live work
 the auditor makes the same record again from the raw Temporal history. Each event says what it is made of there.
 """
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from firestation.acts import Act
 from firestation.after_action import LockProof, SoakReport, Ticket
@@ -15,10 +15,11 @@ from firestation.alarm import Alarm, Alarms, Batch, Tally
 from firestation.authority import Roster
 from firestation.board import Audience, Message, Receipt, Word, WordDraft
 from firestation.clock import Milestone
+from firestation.drill import DrillMark, marked
 from firestation.evidence import ArtifactRef, Sealed
 from firestation.firebreak import Action, MoveOrder, MoveOutcome, Reading
 from firestation.legal import LegalClock
-from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time
+from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time, wrong_at
 from firestation.runbook import Runbook
 from firestation.steps import AtExpiry, Undecided
 from firestation.system import Position, System
@@ -34,14 +35,20 @@ paged and how often a word is due, and a lever is read anew before a move when a
 before a step that moves it is put to the captain again. 4: the waiver of a lock needs a second person, a
 lock that broke is named and weighs, and the after-action goes on by itself. 5: after the first word the engine drafts
 the words for people, a word that is late is a breach and escalates, and a public word may wait for a yes; of many
-different alarms only some are kept one by one, and an alarm that flaps is seen to."""
+different alarms only some are kept one by one, and an alarm that flaps is seen to; it may be a drill, and knows when
+its steps were last drilled."""
+
+
+LONGEST_TITLE = 300
 
 
 class Brief(Model):
     """What an incident is opened with, pinned: a change on disk never changes a running incident.
 
     `alternatives` are the other runbooks of the wall that fit the system; the captain may switch to one of them.
-    `clocks` are the legal clocks that may start, the catalogue's and the system's own.
+    `clocks` are the legal clocks that may start, the catalogue's and the system's own. `drill` says that it is one, and
+    then only those who drill are on the roster, and no legal clock may start. `drilled` has the day on which each step
+    of these runbooks was last drilled on this system, by runbook and step, as `RUNBOOK/STEP`.
     """
 
     incident: Id
@@ -52,6 +59,30 @@ class Brief(Model):
     alternatives: tuple[Runbook, ...] = ()
     edition: int = Field(default=1, ge=1, le=EDITION)
     clocks: tuple[LegalClock, ...] = Field(default=(), exclude_if=lambda value: value == ())
+    drill: DrillMark | None = Field(default=None, exclude_if=lambda value: value is None)
+    drilled: dict[Line, date] = Field(default_factory=dict, exclude_if=lambda value: not value)
+
+    @model_validator(mode="after")
+    def _drill_is_whole(self) -> Self:
+        drill = self.drill
+        if drill is None:
+            return self
+        strangers = sorted({each.id for each in self.roster.people} - set(drill.drillers))
+        says = None
+        if drill.drill != self.incident:
+            says = f"the drill {drill.drill} has the incident {self.incident}; both have one name"
+        elif strangers:
+            says = f"{', '.join(strangers)} stand on the roster and do not drill"
+        elif self.clocks:
+            says = "a drill has legal clocks; no authority is informed of a drill"
+        if says:
+            raise wrong_at("drill", says=says)
+        return self
+
+    @property
+    def title(self) -> str:
+        """What people call the system, after the word DRILL when it is one."""
+        return marked(self.system.title, LONGEST_TITLE) if self.drill else self.system.title
 
 
 class _Event(Model):

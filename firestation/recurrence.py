@@ -16,7 +16,7 @@ THE_WALL = "engine"
 
 def recall_is_owed(incident: Incident) -> bool:
     """Whether the wall is still to be asked, for the class of the runbook by which the incident goes now."""
-    if not incident.since(4) or incident.ended or not incident.rung:
+    if not incident.since(4) or incident.ended or not incident.rung or incident.brief.drill:
         return False
     return incident.recall is None or incident.recall.pattern != incident.brief.runbook.pattern
 
@@ -85,9 +85,10 @@ def followed(incident: Incident, event: Recalled) -> Incident:
 def owed(incident: Incident) -> tuple[Entry, ...]:
     """What is still to be hung: the locks that broke, once it is declared a fire; at its end the lock it became.
 
-    What was hung too soon, of a fire that was none or is one of another class, is taken back at the end.
+    What was hung too soon, of a fire that was none or is one of another class, is taken back at the end. A drill has
+    kept nothing back and owes the wall nothing; nor is it asked, since no lock is broken by a drill.
     """
-    if not incident.since(4):
+    if not incident.since(4) or incident.brief.drill:
         return ()
     found: list[Entry] = []
     stands = incident.severity is not None and incident.ended in {None, "closed"}

@@ -96,7 +96,7 @@ def one_captain(incident: Incident, event: Event) -> str | None:
         return f"the captaincy was not offered to {act.by}"
     if isinstance(act, acts.Renounce) and act.role is not Role.CAPTAIN:
         return None
-    if isinstance(act, CAPTAINS_ACTS) and act.by != captain:
+    if isinstance(act, CAPTAINS_ACTS) and act.by != captain and not _calls_off(incident, act):
         return f"{act.kind} is the captain's word, and {_captain(incident, act.by)}"
     return None
 
@@ -236,8 +236,11 @@ def communicate_before_certainty(incident: Incident, event: Event) -> str | None
     """The words are out in time, or the breach stands on the record; no public cause before the captain's fact.
 
     A public word is judged when it is written and when it is released. One that waits for a yes is let out by whom it
-    waits for, by its digest.
+    waits for, by its digest. In a drill there is no public word at all.
     """
+    in_public = _public_in_a_drill(incident, event)
+    if in_public:
+        return in_public
     deadline = incident.deadline(Milestone.FIRST_UPDATE)
     said = isinstance(event, record.Missed | record.Said) or (
         isinstance(event, Acted) and isinstance(event.act, acts.Update)
@@ -274,6 +277,20 @@ def _unrecorded(incident: Incident, event: Event) -> str | None:
     for each in cadence.promises(incident):
         if event.at > each.due and incident.late_word(each.audience) is None:
             return f"the word to {TO[each.audience]} is overdue and the breach is not on the record"
+    return None
+
+
+def _public_in_a_drill(incident: Incident, event: Event) -> str | None:
+    """A drill says nothing to the public: customers would take it for a fire."""
+    if incident.brief.drill is None:
+        return None
+    if isinstance(event, Acted) and isinstance(event.act, acts.Update) and event.act.audience == "public":
+        return (
+            "this is a drill, and nothing of it is said to the public; say it to the team, without --public"
+        )
+    public = {each.id for each in incident.brief.system.channels_for("public")}
+    if isinstance(event, record.Sent) and event.receipt.channel in public:
+        return f"a word of a drill went to the public channel {event.receipt.channel}"
     return None
 
 
@@ -371,6 +388,12 @@ def no_secrets(incident: Incident, event: Event) -> str | None:
     return (
         "the text holds a credential; refer to it by name and revoke it, since it was sent" if found else None
     )
+
+
+def _calls_off(incident: Incident, act: acts.Act) -> bool:
+    """Whether somebody ends the drill that they ordered: puts back what it moved, and dismisses it."""
+    drill = incident.brief.drill
+    return drill is not None and act.by == drill.ordered_by and isinstance(act, acts.Lift | acts.Dismiss)
 
 
 def _captain(incident: Incident, by: str) -> str:

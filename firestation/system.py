@@ -9,10 +9,12 @@ from firestation.fitting import Fitting, Telling
 from firestation.legal import Legal
 from firestation.model import Duration, Id, Line, Model, Text, canonical_json, wrong_at
 from firestation.privacy import Privacy
+from firestation.rehearsal import RehearsalFitting
 from firestation.watch.detector import Detector
 
 CONTROL = "control-sample"
 LONGEST_SHOWN = 300
+FITTED = ("sources", "levers", "checks", "channels", "trackers")
 MINIMUM_SNAPSHOT: dict[str, str] = {
     "user-visible-io": "what the user typed and what the user saw",
     "requests": "request ids and times",
@@ -166,11 +168,15 @@ class System(Model):
         exclude_if=lambda value: value == Legal(),
         description="who owns the legal clocks, clocks of your own, and whether it may be altered before informing",
     )
+    rehearsal: tuple[RehearsalFitting, ...] = Field(
+        default=(),
+        exclude_if=lambda value: value == (),
+        description="the kinds of drill that may be run on it; without it no drill is",
+    )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        kinds = ("sources", "levers", "checks", "channels", "trackers", "constraints", "components", "watch")
-        for kind in kinds:
+        for kind in (*FITTED, "constraints", "components", "watch", "rehearsal"):
             ids: list[str] = []
             for index, each in enumerate(getattr(self, kind)):
                 if each.id in ids:
@@ -179,6 +185,21 @@ class System(Model):
                     )
                     raise wrong_at(kind, index, "id", says=says)
                 ids.append(each.id)
+        return self
+
+    @model_validator(mode="after")
+    def _rehearsal_names_levers(self) -> Self:
+        for index, plan in enumerate(self.rehearsal):
+            for spot, name in enumerate(plan.stays):
+                if self.lever(name) is None:
+                    choice = ", ".join(each.id for each in self.levers) or "none"
+                    raise wrong_at(
+                        "rehearsal",
+                        index,
+                        "stays",
+                        spot,
+                        says=f"there is no lever {name!r}; there is {choice}",
+                    )
         return self
 
     @model_validator(mode="after")
@@ -216,6 +237,10 @@ class System(Model):
     def check(self, name: str) -> CheckFitting | None:
         """The check of this id."""
         return next((each for each in self.checks if each.id == name), None)
+
+    def rehearsed(self, kind: str) -> RehearsalFitting | None:
+        """How this kind of drill is run on it; None where it may not be."""
+        return next((each for each in self.rehearsal if each.id == kind), None)
 
     def channels_for(self, audience: str) -> tuple[ChannelFitting, ...]:
         """The channels that reach this audience."""

@@ -30,6 +30,7 @@ from firestation.ports import (
     Channel,
     Check,
     Content,
+    Fault,
     Lever,
     LockCase,
     Source,
@@ -37,6 +38,7 @@ from firestation.ports import (
     Tracker,
     Window,
 )
+from firestation.rehearsal import RehearsalFitting
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -59,6 +61,7 @@ __all__ = [
     "MemoryChannel",
     "MemoryCheck",
     "MemoryEvidence",
+    "MemoryFault",
     "MemoryLever",
     "MemoryShelf",
     "MemorySource",
@@ -328,6 +331,26 @@ class MemoryShelf:
         return {name: at for name, (_, at) in sorted(self.kept.items()) if name.startswith(f"{folder}/")}
 
 
+class MemoryFault:
+    """A fault that only remembers for which drills it is set. `errors` are raised in their order, one a call."""
+
+    def __init__(self, errors: Iterable[DriverError] = ()) -> None:
+        self.errors, self.set, self.cleared = deque(errors), set[str](), list[str]()
+
+    async def inject(self, drill: str) -> None:
+        """Set."""
+        self.set.add(drill)
+        if self.errors:
+            raise self.errors.popleft()
+
+    async def clear(self, drill: str) -> None:
+        """Clear."""
+        if self.errors:
+            raise self.errors.popleft()
+        self.set.discard(drill)
+        self.cleared.append(drill)
+
+
 class MemoryBench:
     """A bench of drivers that are there already, by the ids of their fittings."""
 
@@ -339,9 +362,11 @@ class MemoryBench:
         checks: Mapping[str, Check] | None = None,
         channels: Mapping[str, Channel] | None = None,
         trackers: Mapping[str, Tracker] | None = None,
+        faults: Mapping[str, Fault] | None = None,
     ) -> None:
         self.sources, self.levers, self.checks = dict(sources or {}), dict(levers or {}), dict(checks or {})
         self.channels, self.trackers = dict(channels or {}), dict(trackers or {})
+        self.faults = dict(faults or {})
 
     def source(self, fitting: SourceFitting) -> Source:
         """The source."""
@@ -362,6 +387,10 @@ class MemoryBench:
     def tracker(self, fitting: TrackerFitting) -> Tracker:
         """The tracker."""
         return _pick(self.trackers, fitting)
+
+    def fault(self, fitting: RehearsalFitting) -> Fault:
+        """The fault of a drill."""
+        return _pick(self.faults, fitting)
 
 
 def _pick(there: Mapping[str, T], fitting: Fitting) -> T:

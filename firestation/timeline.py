@@ -72,7 +72,7 @@ def _tell(event: Event, declared: Severity | None) -> str:  # noqa: C901, PLR091
     match event:
         case record.Opened():
             why = "; ".join(event.brief.matched)
-            return f"opened for {event.brief.system.title} with the runbook {event.brief.runbook.runbook} ({why})"
+            return f"opened for {event.brief.title} with the runbook {event.brief.runbook.runbook} ({why})"
         case record.Rang():
             return (
                 f"alarm {event.alarm.status}{_often(event.tally)}: {event.alarm.name}: {event.alarm.summary}"

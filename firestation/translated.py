@@ -154,6 +154,9 @@ def _published(step: Step, incident: Incident) -> None:
     Raises `ValueError` when something was let out that nobody had said to the public: no live incident does that.
     """
     part = orders.PublishOrder.model_validate(step.given).part
+    if incident.brief.drill:
+        msg = f"the public page was told of {part.reference}, which is a drill"
+        raise ValueError(msg)
     # Without their times: those here are the history's, the workflow's are those of its tasks.
     said = {(word.known, word.unknown, word.doing) for word in public_words(incident)}
     told = {(word.known, word.unknown, word.doing) for word in part.words}

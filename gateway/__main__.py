@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from firestation import drill_shelf
 from firestation.drivers import Drivers
 from firestation.drivers.register import open_register
 from firestation.drivers.shelf import open_shelf
@@ -24,7 +25,7 @@ from firestation.logging import set_up
 from firestation.secrets import ReferenceSecrets, link_key, subscriber_key
 from firestation.settings import Settings
 from firestation.signers import open_signer
-from firestation.signing import load_public_key
+from firestation.signing import PublicKey, load_public_key
 from firestation.wall import Wall
 from gateway.app import WallPort, create_app
 from gateway.auth import Doorkeeper
@@ -34,6 +35,7 @@ from gateway.chat import Clerk, PlanAddress
 from gateway.codec import reader_of
 from gateway.desk import Desk
 from gateway.detectors import detectors_of
+from gateway.drills import FOUND, DrillDesk, LastDrilled, Shelved
 from gateway.front import open_front
 from gateway.listening import Listening
 from gateway.ringing import Ringing
@@ -57,7 +59,10 @@ async def run(settings: Settings, address: str | None) -> None:
     front = open_front(settings, secrets)
     door = Doorkeeper(books, secrets, open_register(settings.access_store))
     shelf, key = open_shelf(settings.evidence_store, "evidence store"), link_key(settings, secrets)
-    ringing = Ringing(client, books, Spool(settings.spool_file), settings.coalesce)
+    shelved = shelved_of(settings)
+    last_drilled = LastDrilled(shelved)
+    last_drilled("")  # so that it is known when the first alarm comes
+    ringing = Ringing(client, books, Spool(settings.spool_file), settings.coalesce, last_drilled)
     desk = Desk(client, books, ringing)
     async with Drivers(secrets, folder=settings.state) as bench:
         clerk = Clerk(desk, books, plan_address(settings, key), settings.gateway_url)
@@ -74,6 +79,7 @@ async def run(settings: Settings, address: str | None) -> None:
             wall=wall_of(settings),
             watch=detectors_of(client, books),
             console=console_of(settings, client.namespace),
+            drill_desk=DrillDesk(client, books, shelved),
             customers=customers_of(settings, secrets),
             warnings=chat.warnings,
         )
@@ -126,15 +132,28 @@ def wall_of(settings: Settings) -> WallPort:
     shelf = open_shelf(settings.evidence_store, "wall of locks")
 
     async def wall(system: str | None) -> Wall:
-        public = settings.key_public if settings.key_uri and settings.key_public else None
-        path = public or settings.signing_key.with_name(f"{settings.signing_key.name}.pub")
-        try:
-            keys = wall_keys(load_public_key(path), settings.signing_key.parent)
-        except NotConfigured as error:
-            raise Unreachable(f"nobody can say which locks are ours: {error}") from error
-        return await read(shelf, keys, system)
+        return await read(shelf, _own_keys(settings), system)
 
     return wall
+
+
+def shelved_of(settings: Settings) -> Shelved:
+    """How the results of drills are read: as the wall of locks is. Raises as that does."""
+    shelf = open_shelf(settings.evidence_store, "shelf of drills")
+
+    async def shelved(system: str | None) -> FOUND:
+        return await drill_shelf.read(shelf, _own_keys(settings), system)
+
+    return shelved
+
+
+def _own_keys(settings: Settings) -> tuple[PublicKey, ...]:
+    public = settings.key_public if settings.key_uri and settings.key_public else None
+    path = public or settings.signing_key.with_name(f"{settings.signing_key.name}.pub")
+    try:
+        return wall_keys(load_public_key(path), settings.signing_key.parent)
+    except NotConfigured as error:
+        raise Unreachable(f"nobody can say what this station has signed: {error}") from error
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ from gateway.codec import Reader, reading
 from gateway.csrf import check_call
 from gateway.desk import Picked, Row
 from gateway.detectors import Detectors, DetectorsPort
+from gateway.drills import DrillDesk, drills
 from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
@@ -124,12 +125,13 @@ def create_app(
     console: str | None = None,
     warnings: Callable[[], Sequence[str]] = tuple,
     customers: Customers | None = None,
+    drill_desk: DrillDesk | None = None,
 ) -> FastAPI:
     """The gateway. `link_key` signs the links of pages and plans; without one they open nothing.
 
     `shelf` has the postmortems, `reader` decrypts histories, `sealing` signs bundles, `wall` is the wall of locks,
-    `watch` tells of its detectors, `console` where the Temporal UI shows the workflows of the namespace; without
-    `customers` nobody subscribes. `warnings` are told with the readiness.
+    `watch` tells of its detectors, `console` where the Temporal UI shows the workflows of the namespace, `drill_desk`
+    orders drills; without `customers` nobody subscribes. `warnings` are told with the readiness.
     """
     app = FastAPI(
         title="Firestation gateway",
@@ -155,6 +157,8 @@ def create_app(
         app.include_router(_locks(wall, door, front))
     if watch:
         app.include_router(_detectors(watch, door, front))
+    if drill_desk:
+        app.include_router(_drills(drill_desk, door, front))
     if link_key:
         app.include_router(acknowledging(desk, door, link_key))
         app.include_router(plans(desk, door, front, link_key))
@@ -306,6 +310,12 @@ def _postmortems(desk: DeskPort, door: Doorkeeper, front: Front, shelf: Shelf) -
     acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
     known_first = _known_first(door, front)
     return postmortems(desk.picture, door, shelf, looks=looks, acts=acts, route_class=known_first)
+
+
+def _drills(desk: DrillDesk, door: Doorkeeper, front: Front) -> APIRouter:
+    looks = Annotated[Caller, Depends(_caller(door, front, Scope.LOOK))]
+    acts = Annotated[Caller, Depends(_caller(door, front, Scope.ACT))]
+    return drills(desk, looks=looks, acts=acts, route_class=_known_first(door, front))
 
 
 def _evidence(desk: DeskPort, door: Doorkeeper, front: Front, store: EvidenceStore) -> APIRouter:

@@ -14,19 +14,18 @@ from pydantic import Field
 from firestation.alarm import Alarm, incident_id
 from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Station
-from firestation.credentials import holds_credential
+from firestation.drill import DrillMark
 from firestation.drivers import pager_problems, problems
 from firestation.errors import FirestationError, InvalidFile, InvalidInput, NotConfigured
 from firestation.keyring import read_keyring
-from firestation.legal import clocks, strangers
+from firestation.legal import strangers
 from firestation.lint import fitting
 from firestation.loader import load_station, load_system, load_wall, yaml_files
 from firestation.model import Id, Model
-from firestation.oncall import roster
-from firestation.record import EDITION, Brief
-from firestation.runbook import Runbook, choose
+from firestation.opening import Opening, drill_opened, keep_out_credentials, opened
+from firestation.record import Brief
+from firestation.runbook import Runbook
 from firestation.settings import Settings
-from firestation.severity import propose
 from firestation.system import System
 
 log = structlog.get_logger()
@@ -60,38 +59,29 @@ class Book(Model):
 
     def incident(self, alarm: Alarm) -> str:
         """The incident that this alarm opens or joins. Raises `InvalidInput` for what cannot be used."""
-        return incident_id(alarm, self._system(alarm).fire_labels)
+        system = self._system(alarm.system)
+        keep_out_credentials(alarm)
+        return incident_id(alarm, system.fire_labels)
 
     def brief(self, alarm: Alarm, at: datetime) -> Brief:
         """What an incident that this alarm starts now, `at`, is pinned to. Raises `InvalidInput` for an unknown system.
 
         Whoever is on call at this moment is on its roster, at the severity that the runbook proposes and at the others.
         """
-        system = self._system(alarm)
-        wall = self.walls[system.system]
-        runbook, matched = choose(wall, system, alarm.name, alarm.labels)
-        return Brief(
-            incident=incident_id(alarm, system.fire_labels),
-            system=system,
-            runbook=runbook,
-            matched=matched,
-            roster=roster(self.station, at, propose(runbook.severity).severity, self.keys),
-            alternatives=tuple(each for each in wall if each is not runbook),
-            edition=EDITION,
-            clocks=clocks(system.legal),
-        )
+        system = self._system(alarm.system)
+        return opened(alarm, at, self.station, system, self.walls[system.system], keys=self.keys)
 
-    def _system(self, alarm: Alarm) -> System:
-        system = self.systems.get(alarm.system)
-        if system is None:
+    def drill(self, mark: DrillMark, system: str) -> Opening:
+        """What a drill that begins now is pinned to. Raises as `brief` and `firestation.opening.drill_opened` do."""
+        found = self._system(system)
+        return drill_opened(mark, self.station, found, self.walls[found.system], keys=self.keys)
+
+    def _system(self, name: str) -> System:
+        found = self.systems.get(name)
+        if found is None:
             known = ", ".join(self.systems) or "none"
-            raise InvalidInput(
-                "system", f"there is no system {alarm.system!r}", f"The station protects {known}"
-            )
-        if holds_credential(alarm):
-            problem = "a text of this alarm holds a credential"
-            raise InvalidInput("alarm", problem, "Take it out of the alerting rule, and revoke it")
-        return system
+            raise InvalidInput("system", f"there is no system {name!r}", f"The station protects {known}")
+        return found
 
 
 class Books(Protocol):

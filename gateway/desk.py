@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 
 from firestation.acts import Act, Close, Dismiss, Merge
 from firestation.alarm import Alarm
+from firestation.drill import DrillId, is_drill
 from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Time
@@ -51,6 +52,7 @@ class Row(Model):
     opened_at: Time
     ended_at: Time | None
     open: bool
+    drill: DrillId | None = None
 
 
 class Desk:
@@ -216,7 +218,13 @@ async def _row(found: WorkflowExecution) -> Row:
         opened_at=found.start_time,
         ended_at=found.close_time,
         open=found.status is WorkflowExecutionStatus.RUNNING,
+        drill=_drill(attributes.get(search.DRILL)),
     )
+
+
+def _drill(text: str | None) -> str | None:
+    """The name of a drill; None where it is none, as anybody may write attributes by hand."""
+    return text if text and is_drill(text) else None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -3,24 +3,17 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
-)
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,20 +21,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from firestation.alarm import Alarm, Alarms
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
-from firestation.severity import propose
-from firestation.state import Phase
 from firestation.storm import Heap
 from gateway.book import Books
 from gateway.pump import Pump, Told
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
-from workflows import messages, search
-from workflows.client import TASK_QUEUE
+from workflows import messages
+from workflows.ringing import ring
 
 NAMED_HOURS = timedelta(hours=24)
 """So long a delivery that has an id of its own is known again."""
 
 SHOWN = 1000
+Drilled = Callable[[str], Mapping[str, date]]
+"""When each step of a system's runbooks was last drilled, as `RUNBOOK/STEP`; asked before an incident opens."""
+
 ORPHAN = "resolved, and there was no open incident"
 
 
@@ -91,8 +85,16 @@ class Spooled(Model):
 class Ringing:
     """The alarm bell of one gateway: its spool, and the pump that empties it."""
 
-    def __init__(self, client: Client, books: Books, spool: Spool, coalesce: timedelta) -> None:
+    def __init__(
+        self,
+        client: Client,
+        books: Books,
+        spool: Spool,
+        coalesce: timedelta,
+        drilled: Drilled = lambda _: {},
+    ) -> None:
         self.client, self.books, self.spool, self.coalesce = client, books, spool, coalesce
+        self.drilled = drilled
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
@@ -231,13 +233,15 @@ class Ringing:
     ) -> messages.Joined:
         """Join the open run or start one. One that has ended and still says its last words is waited for."""
         book = await self.books.latest()
-        brief = book.brief(heaps[0].alarm, datetime.now(UTC)).changed(incident=incident)
-        alarms = _alarms(batch, heaps)
+        first = heaps[0].alarm
+        drilled = dict(self.drilled(first.system))
+        brief = book.brief(first, datetime.now(UTC)).changed(incident=incident, drilled=drilled)
+        alarms, key = _alarms(batch, heaps), f"ring/{batch.batch.spool}/{batch.batch.number}"
         give_up = time.monotonic() + CALL.total_seconds()
         while True:
             start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
             try:
-                return await self._ring(alarms, start)
+                return await ring(self.client, alarms, start, CALL, key=key)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
                     raise refused(error) from error
@@ -251,17 +255,6 @@ class Ringing:
             await asyncio.sleep(PAUSE_SECONDS)
             latest = await latest_of(self.client, incident)
 
-    async def _ring(self, alarms: Alarms, start: messages.IncidentStart) -> messages.Joined:
-        joined: messages.Joined = await self.client.execute_update_with_start_workflow(
-            messages.RING,
-            alarms,
-            start_workflow_operation=_opening(start, alarms.alarms[0]),
-            id=f"ring/{alarms.batch.spool}/{alarms.batch.number}" if alarms.batch else None,
-            result_type=messages.Joined,
-            rpc_timeout=CALL,
-        )
-        return joined
-
 
 def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
     """What goes on the record: alarms that rang once each need no tallies."""
@@ -270,30 +263,6 @@ def _alarms(batch: Frozen, heaps: list[Heap]) -> Alarms:
         alarms=tuple(heap.alarm for heap in heaps),
         tallies=() if single else tuple(heap.tally for heap in heaps),
         batch=batch.batch,
-    )
-
-
-def _opening(start: messages.IncidentStart, first: Alarm) -> WithStartWorkflowOperation[Any, Any]:
-    brief = start.brief
-    return WithStartWorkflowOperation(
-        messages.WORKFLOW,
-        start,
-        id=brief.incident,
-        task_queue=TASK_QUEUE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        memo={"title": brief.system.title, "alarm": first.name, messages.STATION: brief.roster.station},
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(search.SYSTEM, brief.system.system),
-                SearchAttributePair(search.PHASE, str(Phase.OPEN)),
-                SearchAttributePair(search.SEVERITY, str(propose(brief.runbook.severity).severity)),
-                SearchAttributePair(search.CAPTAIN, "nobody"),
-                SearchAttributePair(search.WAITING, "a captain: nobody has acknowledged"),
-            ]
-        ),
-        static_summary=f"{brief.system.title}: {first.name}"[:200],
-        static_details=f"Type: firestation show {brief.incident}",
     )
 
 

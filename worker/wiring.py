@@ -13,6 +13,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.bell import BellActivities
 from activities.checks import CheckActivities
+from activities.drills import DrillActivities
 from activities.leases import LeaseActivities
 from activities.levers import LeverActivities
 from activities.lock import LockActivities
@@ -48,11 +49,13 @@ from firestation.signers import open_signer
 from firestation.signing import PublicKey
 from firestation.version import build
 from worker.bell import own_bell
+from worker.drills import Opener, TemporalGround, from_files, no_files
 from worker.leases import TemporalLeases
 from worker.public_page import kept_fresh, public_page
 from worker.subscribers import criers_of, herald_of
 from worker.watch import kept_watch
 from workflows.client import TASK_QUEUE
+from workflows.drill import DrillWorkflow, ScheduledDrill
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
@@ -71,6 +74,8 @@ WORKFLOWS = [
     PagePublisher,
     SubscriberTeller,
     Watch,
+    DrillWorkflow,
+    ScheduledDrill,
 ]
 """Every workflow of ours: a worker runs them, and a replay knows them."""
 
@@ -101,6 +106,7 @@ def incident_worker(
     criers: Criers | None = None,
     herald: Herald | None = None,
     bell: AlarmBell | None = None,
+    opens: Opener = no_files,
     task_queue: str = TASK_QUEUE,
     passed_through: tuple[str, ...] = PASSED_THROUGH,
     tools: str = BESIDE_US,
@@ -108,7 +114,7 @@ def incident_worker(
     """A worker that runs incidents with these ports. `keys` are those that the wall of locks is believed by.
 
     Without a `page` there is no public page, without `criers` and a `herald` nobody is told what stands there, and
-    without a `bell` what the watch finds is not rung.
+    without a `bell` what the watch finds is not rung. `opens` begins drills by the station's files.
     """
     snapshot = SnapshotActivities(bench, store, signer, redactor, cipher)
     levers, checks = LeverActivities(bench), CheckActivities(bench)
@@ -118,6 +124,7 @@ def incident_worker(
     wall = WallActivities(shelf, signer, keys)
     leases = LeaseActivities(TemporalLeases(client, task_queue))
     outside, own = PublicPageActivities(page, criers, herald), BellActivities(bell)
+    drills = DrillActivities(bench, shelf, signer, keys, TemporalGround(client, task_queue, opens))
     return Worker(
         client,
         task_queue=task_queue,
@@ -144,6 +151,14 @@ def incident_worker(
             outside.publish,
             outside.tell_subscribers,
             own.ring_bell,
+            drills.open_drill,
+            drills.inject_fault,
+            drills.clear_fault,
+            drills.ring_drill,
+            drills.follow_drill,
+            drills.score_drill,
+            drills.call_off_drill,
+            drills.keep_drill,
         ],
         workflow_runner=workflow_runner(passed_through),
         build_id=build(),
@@ -185,6 +200,7 @@ async def station_worker(client: Client, settings: Settings) -> AsyncIterator[Wo
                 criers=criers_of(client, settings),
                 herald=herald_of(settings, secrets),
                 bell=own_bell(settings, bench.kit),
+                opens=from_files(settings),
                 tools=settings.tool_path,
             )
 

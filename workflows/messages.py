@@ -27,10 +27,19 @@ STATION = "station"
 
 FINISH = "finish"
 
+DRILL = "Drill"
+DRILL_BY_SCHEDULE = "ScheduledDrill"
+STOP = "stop"
+
 
 def after_id(incident: str, mark: str) -> str:
     """The id of the workflow that follows up the tasks of an incident; each fire of one id has its own."""
     return f"after-{incident}-{mark}"
+
+
+def drill_workflow(system: str) -> str:
+    """The id of the workflow of a drill: one at a time is held on a system."""
+    return f"drill/{system}"
 
 
 class IncidentStart(Model):

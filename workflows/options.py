@@ -52,6 +52,20 @@ OPTIONS: dict[str, Options] = {
     # the end of an incident holds its id for so long at most, and a workflow of its own goes on with it.
     "recall_locks": _within(timedelta(seconds=30), QUICK),
     "hang_lock": _within(timedelta(seconds=20), QUICK),
+    # A drill: the files are read, and a fire that has just ended is still listed for a moment.
+    "open_drill": _within(timedelta(seconds=30), QUICK),
+    "inject_fault": _within(timedelta(minutes=2), QUICK),
+    "clear_fault": _within(timedelta(minutes=5), QUICK),
+    "ring_drill": _within(timedelta(minutes=2), QUICK),
+    "score_drill": _within(timedelta(minutes=2), QUICK),
+    "keep_drill": _within(timedelta(minutes=2), QUICK),
+    "call_off_drill": _within(timedelta(minutes=30), PATIENT),
+    # It lasts as long as the drill may, and the workflow says how long that is.
+    "follow_drill": Options(
+        heartbeat_timeout=BEAT,
+        retry_policy=QUICK,
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    ),
     "publish": _within(timedelta(seconds=30), PATIENT),
     # One goes through all subscribers, so it may take hours; who was told already is not told again by the next.
     "tell_subscribers": Options(

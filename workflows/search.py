@@ -24,7 +24,10 @@ SINCE = SearchAttributeKey.for_keyword("FirestationWaitingSince")
 INCIDENT = SearchAttributeKey.for_keyword("FirestationIncident")
 """Whose tasks are followed up."""
 
-KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING, SINCE, INCIDENT)
+DRILL = SearchAttributeKey.for_keyword("FirestationDrill")
+"""The name of the drill, of an incident that is one; it never changes, so it is written once, at the start."""
+
+KEYS = (SYSTEM, PHASE, SEVERITY, CAPTAIN, WAITING, SINCE, INCIDENT, DRILL)
 
 
 def attributes(incident: Incident) -> dict[SearchAttributeKey[str], str]:

@@ -17,7 +17,7 @@ from temporalio.exceptions import (
 
 from firestation import record
 from firestation.after_action import Task, Ticket
-from firestation.aftermath import asked_for, course, handed, is_left, unopened
+from firestation.aftermath import asked_for, course, handed, is_left, leaves_work, unopened
 from firestation.firebreak import effect_key
 from firestation.follow_up import Handed
 from firestation.orders import TaskOrder
@@ -74,7 +74,7 @@ async def follow_the_tasks(house: House) -> None:
 
     def due() -> bool:
         incident = house.incident
-        return incident.since(4) and (incident.phase is Phase.AFTER_ACTION or is_left(incident))
+        return leaves_work(incident) and (incident.phase is Phase.AFTER_ACTION or is_left(incident))
 
     if not await house.until(due):
         return
@@ -102,7 +102,7 @@ async def hand_over(house: House) -> None:
     recovered = any(
         isinstance(each, record.Soaked) for each in house.record
     )  # before that nobody follows anything
-    if not (incident.since(4) and recovered):
+    if not (leaves_work(incident) and recovered):
         return
     if not await _tell(incident, handed(incident)) and is_left(incident):
         await _begin(incident)

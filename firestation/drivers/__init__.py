@@ -30,7 +30,8 @@ from firestation.errors import InvalidInput, NotConfigured
 from firestation.fitting import Fitting
 from firestation.model import Model
 from firestation.pagers import Pager
-from firestation.ports import Channel, Check, Claims, Lever, Secrets, Source, Tracker
+from firestation.ports import Channel, Check, Claims, Fault, Lever, Secrets, Source, Tracker
+from firestation.rehearsal import RehearsalFitting
 from firestation.system import (
     ChannelFitting,
     CheckFitting,
@@ -40,7 +41,7 @@ from firestation.system import (
     TrackerFitting,
 )
 
-Kind = Literal["source", "lever", "check", "channel", "tracker"]
+Kind = Literal["source", "lever", "check", "channel", "tracker", "fault"]
 GROUP = "firestation.drivers"
 
 
@@ -121,6 +122,9 @@ REGISTRY: dict[Kind, dict[str, Entry]] = {
         "gitlab": Entry("firestation.drivers.gitlab:GitlabTracker"),
         "jira": Entry("firestation.drivers.jira:JiraTracker"),
     },
+    "fault": {
+        "http": Entry("firestation.drivers.http_fault:HttpFault"),
+    },
 }
 
 
@@ -175,6 +179,10 @@ class Drivers:
         """The tracker."""
         return cast("Tracker", self._build("tracker", fitting))
 
+    def fault(self, fitting: RehearsalFitting) -> Fault:
+        """The fault of a drill."""
+        return cast("Fault", self._build("fault", fitting))
+
     def _build(self, kind: Kind, fitting: Fitting) -> Any:
         """Raises `NotConfigured` for an unknown driver, `InvalidInput` for the first thing wrong in its `with`."""
         made = driver_class(kind, fitting.driver)
@@ -196,6 +204,7 @@ def problems(system: System) -> tuple[InvalidInput, ...]:
     }
     for kind, each in fittings.items():
         found += _wrong_fittings(kind, each, f"{kind}s")
+    found += _wrong_fittings("fault", system.rehearsal, "rehearsal")
     found += _mixed_places(system.channels)
     for index, source in enumerate(system.sources):
         for place, recipient in enumerate(source.privacy.encrypt_to):

@@ -55,7 +55,7 @@ def draft(incident: Incident, events: Record) -> str:
     """The whole document. People edit it afterwards; everything in it comes from the record."""
     trail = Trail(events)
     parts = [
-        f"# Postmortem of {incident.id}: {plain(incident.brief.system.title)}",
+        f"# Postmortem of {incident.id}: {plain(incident.brief.title)}",
         _preface(incident, trail),
     ]
     for name, write, empty in SECTIONS:

@@ -120,8 +120,8 @@ def public_words(incident: Incident) -> tuple[Word, ...]:
 
 
 def is_shown(incident: Incident) -> bool:
-    """Whether the public page may show it at all. Drills and rehearsals are left out here, once a brief can say so."""
-    return incident.since(4)
+    """Whether the public page may show it at all: never a drill."""
+    return incident.since(4) and incident.brief.drill is None
 
 
 def reference(incident: str, run: str) -> Id:

@@ -24,6 +24,8 @@ from firestation.clock import FirstFifteen
 from firestation.confidence import lower_bound
 from firestation.contacts import Contact, ContactKind
 from firestation.doubts import doubts
+from firestation.drill import KINDS
+from firestation.drill_score import What
 from firestation.drivers import REGISTRY, Drivers, pager_problems, problems
 from firestation.drivers.age import is_recipient
 from firestation.drivers.http import SampleAt
@@ -39,6 +41,7 @@ from firestation.pagers import Pager
 from firestation.ports import Followed, MovedByHand, ReadByHand
 from firestation.privacy import Privacy
 from firestation.public_page.page import assemble
+from firestation.rehearsal import RehearsalFitting
 from firestation.rotation import Hours, Layer, Override, Rotation
 from firestation.runbook import FollowUp, Match, PostmortemPlan, Recovery, Runbook
 from firestation.secrets import ReferenceSecrets
@@ -263,8 +266,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     Those of docs/public-page.md are run in tests/cli/test_subscribers.py, those of docs/authority.md in
     tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
     those of docs/postmortem.md in tests/cli/test_postmortem.py, those of docs/audit.md in tests/audit/test_live.py,
-    those of docs/watch.md in tests/e2e/test_watch.py, and those of docs/locks.md in tests/e2e/test_locks.py and
-    tests/cli/test_locks.py.
+    those of docs/watch.md in tests/e2e/test_watch.py, those of docs/drills.md in tests/e2e/test_drills.py, and those of
+    docs/locks.md in tests/e2e/test_locks.py and tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {
@@ -283,6 +286,7 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
         "docs/postmortem.md",
         "docs/public-page.md",
         "docs/watch.md",
+        "docs/drills.md",
     }
 
 
@@ -403,6 +407,20 @@ def test_the_privacy_that_it_teaches_can_be_read() -> None:
     (block,) = blocks(ROOT / "docs/evidence.md", "yaml")
     privacy = Privacy.model_validate(yaml.safe_load(block)["privacy"])
     assert all(is_recipient(each) for each in privacy.encrypt_to)
+
+
+def test_the_rehearsal_that_it_teaches_can_be_read_and_the_kinds_are_those_that_there_are() -> None:
+    document = ROOT / "docs/drills.md"
+    (block,) = blocks(document, "yaml")
+    (taught,) = yaml.safe_load(block)["rehearsal"]
+    system = System.model_validate(yaml.safe_load(blocks(AUTHORING, "yaml")[0]))
+    plan = RehearsalFitting.model_validate(taught)
+    assert problems(system.changed(rehearsal=(plan,))) == ()
+    fields = {field.alias or name for name, field in RehearsalFitting.model_fields.items()}
+    assert set(taught) == fields
+    rows = re.findall(r"^\| `([\w-]+)` \| ([^`|]+) \|$", document.read_text(), re.MULTILINE)
+    assert {name: told.strip() for name, told in rows if name in KINDS} == KINDS
+    assert set(re.findall(r"`([a-z ]+)`", document.read_text())) >= set(get_args(What))
 
 
 def test_the_components_that_it_teaches_can_be_read_and_the_variables_are_settings() -> None:

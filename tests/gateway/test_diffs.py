@@ -113,7 +113,7 @@ async def test_then_and_now_and_what_became_of_the_levers(
 async def test_who_may_not_look_sees_nothing(http: httpx.AsyncClient, room: Room) -> None:
     await room.requests(BAD, GOOD)
     answer = await http.get(DIFF)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={DIFF}")
 
 
 async def test_a_request_that_no_alarm_names_and_evidence_that_is_not_there(

@@ -223,6 +223,19 @@ def a_public_word_is_let_out_again(world: Recorded) -> Event | None:
     return acted(world, acts.Release(by=captain(world), word=used.digest)) if used else None
 
 
+def a_drill_is_told_to_the_public(world: Recorded) -> Event | None:
+    said = acts.Update(by=captain(world), audience="public", known="we are looking into it")
+    return acted(world, said) if world.incident.brief.drill else None
+
+
+def a_word_of_a_drill_reaches_a_public_channel(world: Recorded) -> Event | None:
+    owed = world.incident.outbox
+    if not owed or world.incident.brief.drill is None:
+        return None
+    receipt = Receipt(channel="page", reference="taken")
+    return record.Sent(at=world.now, message=owed[0].message, key=owed[0].key, receipt=receipt)
+
+
 # Rules 8 and 9 -----------------------------------------------------------------------------------------
 
 
@@ -302,6 +315,8 @@ LIES: dict[int, tuple[Lie, ...]] = {
         somebody_else_withholds_a_public_word,
         a_public_word_is_let_out_that_does_not_wait,
         a_public_word_is_let_out_again,
+        a_drill_is_told_to_the_public,
+        a_word_of_a_drill_reaches_a_public_channel,
     ),
     8: (it_is_closed,),
     9: (it_is_closed, the_lock_is_waived_without_a_date),

@@ -117,12 +117,16 @@ class Recorded(World):
                     self.happen(record.Failed(at=self.now, step="soak", detail=str(refusal)))
 
     def carry(self, which: int, *, sent: bool) -> None:
-        """One of the messages that are owed goes out, or cannot."""
+        """One of the messages that are owed goes out, or cannot; after a lie, what must not go out stays."""
         parcel = self.incident.outbox[which % len(self.incident.outbox)]
         told: dict[str, Any] = {"at": self.now, "message": parcel.message, "key": parcel.key}
         if sent:
             receipt = Receipt(channel=parcel.channel, reference="taken")
-            self.happen(record.Sent(**told, receipt=receipt))
+            try:
+                self.happen(record.Sent(**told, receipt=receipt))
+            except Refused:
+                if self.named is None:
+                    raise
         else:
             self.happen(record.Unsent(**told, detail="nobody answers there"))
 

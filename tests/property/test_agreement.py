@@ -150,10 +150,11 @@ TestBypassed = Bypassed.TestCase
 def lived(seed: int) -> Recorded:
     """A world by this number: in every second one what fails is held, in every third it is graver at sev1.
 
-    In half of each six public words wait for a yes.
+    In half of each six public words wait for a yes, and each fifth is a drill.
     """
     steps = tuple(each.changed(on_failure="hold") for each in runbook().firebreaks)
     changes: dict[str, Any] = {"firebreaks": steps} if seed % 2 else {}
+    changes["drill"] = seed % 5 == 0
     if seed // 6 % 2:
         changes["updates"] = Wording(public_approval="comms")
     return (

@@ -18,6 +18,7 @@ from firestation.allowed_signers import AllowedSigner
 from firestation.authority import Person, Role, Roster
 from firestation.board import Receipt
 from firestation.clock import FirstFifteen, Times
+from firestation.drill import DrillMark
 from firestation.due import settled, spoken_by
 from firestation.errors import Refused
 from firestation.evidence import ArtifactRef, LeverState, Sealed
@@ -27,6 +28,7 @@ from firestation.incident import advance, believed, next_job
 from firestation.leases import reading
 from firestation.legal import Legal, LegalClock, clocks
 from firestation.lock_plan import LockPlan
+from firestation.opening import narrowed
 from firestation.orders import ReadOrder
 from firestation.record import EDITION, Brief, Event, Opened
 from firestation.recurrence import owed
@@ -211,6 +213,22 @@ def brief(legal: Legal = LAW, **changes: Any) -> Brief:
     )
 
 
+DRILL = DrillMark(
+    drill="drill-stale-policy-1a2b3c4d",
+    kind="stale-policy",
+    drillers=("ana", "ben"),
+    ordered_by="dan",
+    ordered_at=START,
+)
+"""Ana and ben drill; dan ordered it, and is not paged."""
+
+
+def as_drill(plan: Brief, mark: DrillMark = DRILL) -> Brief:
+    """The same as a drill."""
+    roster = narrowed(plan.roster, mark.drillers)
+    return Brief(**(dict(plan) | {"incident": mark.drill, "roster": roster, "clocks": (), "drill": mark}))
+
+
 def alarm(key: str = "k1", status: str = "firing") -> Alarm:
     return Alarm.model_validate(
         {
@@ -239,9 +257,11 @@ class World:
         run: str = RUN,
         people: Roster | None = None,
         edition: int = EDITION,
+        drill: bool = False,
         **changes: Any,
     ) -> None:
         plan = brief(**changes).changed(roster=people or roster(), edition=edition)
+        plan = as_drill(plan) if drill else plan
         if beside:
             plan = plan.changed(incident=f"{plan.incident}-2")
         opened = Opened(at=START, brief=plan, run=run)

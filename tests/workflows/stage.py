@@ -56,6 +56,7 @@ from firestation.testing import (
     MemoryChannel,
     MemoryCheck,
     MemoryEvidence,
+    MemoryFault,
     MemoryLever,
     MemoryShelf,
     MemorySource,
@@ -63,6 +64,7 @@ from firestation.testing import (
 )
 from tests.drivers.contracts import listening
 from tests.property import worlds
+from worker.drills import Opener, no_files
 from worker.replay import replay
 from worker.wiring import PASSED_THROUGH, incident_worker
 from workflows import messages, search
@@ -170,6 +172,7 @@ class Town:
         )  # the station's own pagers, if it has any
         self.tasks = MemoryTracker("tasks")
         self.evidence, self.shelf = MemoryEvidence(), MemoryShelf()
+        self.fault = MemoryFault()
         self.golden = MemoryCheck("golden", lambda: "passed" if self.well else "failed")
         self.harmless = MemoryCheck(
             "no-wrong-refund",
@@ -203,6 +206,7 @@ class Town:
                     "chat": self.chat,
                 },
                 trackers={"tasks": self.tasks},
+                faults={"stale-policy": self.fault},
             )
 
 
@@ -401,6 +405,7 @@ async def staged(
     page: PublicPage | None = None,
     criers: Criers | None = None,
     herald: Herald | None = None,
+    opens: Opener = no_files,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
     """A worker with a town of its own; the incident begins when the test rings."""
@@ -422,6 +427,7 @@ async def staged(
             page=page,
             criers=criers,
             herald=herald,
+            opens=opens,
             passed_through=passed_through,
         )
         await stack.enter_async_context(worker)

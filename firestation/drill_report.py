@@ -1,0 +1,139 @@
+"""What is kept of a drill, and how ready a system is by all that were: which runbook and which lever grew stale."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from firestation.drill import DrillMark
+from firestation.drill_score import Score
+from firestation.evidence import STATEMENT_TYPE
+from firestation.model import Id, Line, Model, Sha256, Text, Time
+from firestation.runbook import GENERAL, Runbook
+from firestation.system import System
+
+DRILL_TYPE = "https://firestation.dev/drill/v1"
+FOLDER = "drills"
+Standing = Literal["ready", "stale", "never drilled"]
+
+
+class DrillResult(Model):
+    """One drill as it is kept. Without a `score` it was not held, and `trouble` says why.
+
+    It is kept when the fault is out of the target again. `incident_run` is that of the history by which an auditor
+    computes the score again.
+    """
+
+    mark: DrillMark
+    system: Id
+    runbook: Id | None
+    incident_run: Line | None
+    kept_at: Time
+    score: Score | None
+    trouble: Text | None = None
+
+    @property
+    def name(self) -> str:
+        """Under which name it is kept on the shelf."""
+        return f"{FOLDER}/{self.system}/{self.mark.drill}.json"
+
+    @property
+    def told(self) -> str:
+        """How it went, in a word."""
+        return self.score.verdict if self.score else "not held"
+
+    def statement(self) -> dict[str, Any]:
+        """The in-toto statement that is signed: its subject is the result itself."""
+        digest: Sha256 = self.sha256()
+        return {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": self.name, "digest": {"sha256": digest}}],
+            "predicateType": DRILL_TYPE,
+            "predicate": self.model_dump(mode="json"),
+        }
+
+
+class Readiness(Model):
+    """How ready a system is for what one runbook is for. `last` is the day of its last drill, `went` how that went.
+
+    `levers` has the steps whose lever was last drilled too long ago, or never.
+    """
+
+    system: Id
+    runbook: Id
+    title: Line
+    standing: Standing
+    last: date | None
+    went: Line | None
+    age: timedelta
+    levers: tuple[Id, ...]
+
+
+def drilled_steps(results: Iterable[DrillResult], system: str) -> dict[str, date]:
+    """The last day on which each step of a runbook was drilled on this system and seen to work, as `RUNBOOK/STEP`."""
+    found: dict[str, date] = {}
+    for each in results:
+        if each.system != system or each.score is None:
+            continue
+        for move in each.score.moves:
+            key, day = f"{each.score.runbook}/{move.step}", each.score.opened_at.date()
+            if move.effective and day > found.get(key, date.min):
+                found[key] = day
+    return found
+
+
+def readiness(
+    systems: Mapping[str, System],
+    walls: Mapping[str, Sequence[Runbook]],
+    results: Sequence[DrillResult],
+    today: date,
+) -> tuple[Readiness, ...]:
+    """Each runbook of each system that can be rehearsed; the general one is drilled with none.
+
+    A runbook was drilled when a drill of it was finished, late or not; it grows stale by its `stale_after`, as it does
+    when nobody goes through it.
+    """
+    return tuple(
+        _readiness(system, runbook, results, today)
+        for system in systems.values()
+        if system.rehearsal
+        for runbook in walls[system.system]
+        if runbook.pattern != GENERAL
+    )
+
+
+def _readiness(system: System, runbook: Runbook, results: Sequence[DrillResult], today: date) -> Readiness:
+    ours = [
+        each.score
+        for each in results
+        if each.score and (each.system, each.score.runbook) == (system.system, runbook.runbook)
+    ]
+    held = max(
+        (each for each in ours if each.verdict != "not finished"),
+        key=lambda each: each.opened_at,
+        default=None,
+    )
+    last = held.opened_at.date() if held else None
+    steps = drilled_steps(results, system.system)
+    stale = tuple(
+        step.id
+        for step in runbook.firebreaks
+        if too_old(steps.get(f"{runbook.runbook}/{step.id}"), runbook, today)
+    )
+    standing: Standing = (
+        "never drilled" if last is None else "stale" if too_old(last, runbook, today) else "ready"
+    )
+    return Readiness(
+        system=system.system,
+        runbook=runbook.runbook,
+        title=runbook.title,
+        standing=standing,
+        last=last,
+        went=held.verdict if held else None,
+        age=runbook.stale_after,
+        levers=stale,
+    )
+
+
+def too_old(day: date | None, runbook: Runbook, today: date) -> bool:
+    """Whether what was last drilled on this day is stale by now, or was never drilled."""
+    return day is None or today - day > runbook.stale_after

@@ -1,0 +1,332 @@
+"""Drills, seen from the gateway: one is ordered, stopped, looked at, or put on a schedule that nobody is told of."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+import structlog
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import Field
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from firestation.authority import Role
+from firestation.drill import DrillId, DrillKind, DrillMark, drill_id
+from firestation.drill_orders import DrillNow, DrillOrder
+from firestation.drill_report import DrillResult, Readiness, drilled_steps, readiness
+from firestation.errors import FirestationError, Gone, NotConfigured, Refused, Unreachable
+from firestation.model import Duration, Id, Model
+from firestation.wall import Doubt
+from gateway.acting import person_of
+from gateway.book import Books
+from workflows import messages
+from workflows.client import TASK_QUEUE
+
+log = structlog.get_logger()
+
+CALL = timedelta(seconds=4)
+DAY = timedelta(days=1)
+SHELF_SECONDS = 60.0
+"""So long what was read of the shelf is believed, when an alarm asks: an alarm never waits for it."""
+
+FOUND = tuple[tuple[DrillResult, ...], tuple[Doubt, ...]]
+Shelved = Callable[[str | None], Awaitable[FOUND]]
+"""Reads the results of one system, or of all, from the shelf."""
+
+SCHEDULE, ORDER, EVERY, WINDOW = "drill/", "order", "every", "window"
+Result = TypeVar("Result")
+
+
+class DrillBody(Model):
+    """A drill that is ordered. Without `drillers` it is whoever is on call."""
+
+    kind: DrillKind
+    system: Id
+    drillers: tuple[Id, ...] = ()
+
+
+class ScheduleBody(DrillBody):
+    """A drill that comes by itself: `every` so often, at a time within `window` that nobody is told."""
+
+    every: Annotated[Duration, Field(ge=DAY)] = timedelta(days=30)
+    window: Annotated[Duration, Field(gt=timedelta())] = timedelta(hours=8)
+
+
+class Scheduled(Model):
+    """A schedule. When exactly it comes is not told: it is unannounced."""
+
+    name: str
+    order: DrillOrder
+    every: Duration
+    window: Duration
+
+
+class Schedules(Model):
+    """The answer to a list of schedules."""
+
+    schedules: tuple[Scheduled, ...]
+
+
+class Drills(Model):
+    """What is held now, what was held (the newest first), and how ready each runbook is by that."""
+
+    running: tuple[DrillNow, ...]
+    results: tuple[DrillResult, ...]
+    readiness: tuple[Readiness, ...]
+    doubts: tuple[Doubt, ...]
+
+
+class DrillDesk:
+    """Orders drills, and looks at them."""
+
+    def __init__(self, client: Client, books: Books, shelved: Shelved) -> None:
+        self.client, self.books, self.shelved = client, books, shelved
+
+    async def order(self, body: DrillBody, by: str) -> DrillNow:
+        """Begin a drill. Raises `InvalidInput`, `NotConfigured`, and `Refused` when another is held there."""
+        order = await self._order(body, by)
+        order = order.changed(drill=drill_id(body.kind, secrets.token_hex(4)))
+        try:
+            handle = await _in_time(
+                self.client.start_workflow(
+                    messages.DRILL,
+                    order,
+                    id=messages.drill_workflow(body.system),
+                    task_queue=TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    memo={messages.STATION: order.station},
+                    static_summary=f"{body.kind} on {body.system}, ordered by {by}",
+                    rpc_timeout=CALL,
+                )
+            )
+        except WorkflowAlreadyStartedError:
+            missing = f"a drill is held on {body.system} already; wait for it, or stop it"
+            raise Refused(0, "the order of things", missing) from None
+        return await _in_time(handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL))
+
+    async def _order(self, body: DrillBody, by: str) -> DrillOrder:
+        """The order, once all is seen that could be wrong with it."""
+        book = await self.books.latest()
+        person, now = book.station.person(by), datetime.now(UTC)
+        if person is None or Role.CAPTAIN not in person.roles:
+            raise Refused(
+                0, "the order of things", f"{by} does not hold the role captain; captains order drills"
+            )
+        mark = DrillMark(
+            drill=drill_id(body.kind, "0" * 8),
+            kind=body.kind,
+            drillers=body.drillers,
+            ordered_by=by,
+            ordered_at=now,
+        )
+        book.drill(mark, body.system)
+        return DrillOrder(
+            kind=body.kind,
+            system=body.system,
+            drillers=body.drillers,
+            ordered_by=by,
+            station=book.station.station,
+        )
+
+    async def look(self, system: str | None) -> Drills:
+        """Everything that there is of drills."""
+        book = await self.books.latest()
+        results, doubts = await self.shelved(system)
+        systems = {name: each for name, each in book.systems.items() if system in {None, name}}
+        return Drills(
+            running=tuple([each async for each in self._running(book.station.station, system)]),
+            results=results,
+            readiness=readiness(systems, book.walls, results, datetime.now(UTC).date()),
+            doubts=doubts,
+        )
+
+    async def _running(self, station: str, system: str | None) -> Any:
+        query = f"WorkflowType = '{messages.DRILL}' AND ExecutionStatus = 'Running'"
+        try:
+            async for found in self.client.list_workflows(query, rpc_timeout=CALL):
+                ours = (await found.memo()).get(messages.STATION) == station
+                if ours and system in {None, found.id.removeprefix(messages.drill_workflow(""))}:
+                    now = await self._now(found.id)
+                    if now:
+                        yield now
+        except RPCError as error:
+            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+
+    async def _now(self, workflow: str) -> DrillNow | None:
+        """Where it is; None when it is over, or no worker can say it now."""
+        handle = self.client.get_workflow_handle(workflow)
+        try:
+            found: DrillNow = await handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL)
+        except (RPCError, WorkflowQueryFailedError, TimeoutError):
+            return None
+        return found
+
+    async def stop(self, drill: str, by: str) -> DrillNow:
+        """Let a drill be over. Raises `Gone` when it is not held now."""
+        for now in (await self.look(None)).running:
+            if now.mark.drill == drill:
+                handle = self.client.get_workflow_handle(messages.drill_workflow(now.system))
+                await _in_time(handle.signal(messages.STOP, rpc_timeout=CALL))
+                log.info("a drill is stopped", drill=drill, by=by)
+                return now
+        raise Gone(f"no drill {drill!r} is held now")
+
+    # Schedules ---------------------------------------------------------------------------------------
+
+    async def schedule(self, body: ScheduleBody, by: str) -> Scheduled:
+        """Let it come by itself. Raises as `order` does; what has another schedule for it already is refused."""
+        order = await self._order(body, by)
+        if body.window > body.every:
+            raise NotConfigured("the window is longer than the time between two drills; make it shorter")
+        made = Scheduled(
+            name=f"{order.kind}-on-{order.system}", order=order, every=body.every, window=body.window
+        )
+        since_epoch = datetime.now(UTC) - datetime.fromtimestamp(0, UTC)
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow(
+                messages.DRILL_BY_SCHEDULE,
+                order,
+                id=f"{SCHEDULE}by-schedule/{made.name}",
+                task_queue=TASK_QUEUE,
+                memo={messages.STATION: order.station},
+            ),
+            spec=ScheduleSpec(
+                intervals=[ScheduleIntervalSpec(every=body.every, offset=since_epoch % body.every)],
+                jitter=body.window,
+            ),
+            # What a station that was down has missed is not made up for: it would come at a foreseeable time.
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        )
+        memo = {
+            messages.STATION: order.station,
+            ORDER: order.model_dump(mode="json"),
+            EVERY: body.every.total_seconds(),
+            WINDOW: body.window.total_seconds(),
+        }
+        try:
+            await _in_time(
+                self.client.create_schedule(f"{SCHEDULE}{made.name}", schedule, memo=memo, rpc_timeout=CALL)
+            )
+        except ScheduleAlreadyRunningError:
+            missing = f"there is a schedule {made.name} already; remove it first"
+            raise Refused(0, "the order of things", missing) from None
+        return made
+
+    async def schedules(self) -> Schedules:
+        """Those of this station, by their names."""
+        station, found = (await self.books.latest()).station.station, list[Scheduled]()
+        try:
+            async for each in await self.client.list_schedules(rpc_timeout=CALL):
+                memo = await each.memo()
+                if each.id.startswith(SCHEDULE) and memo.get(messages.STATION) == station:
+                    found.append(
+                        Scheduled(
+                            name=each.id.removeprefix(SCHEDULE),
+                            order=DrillOrder.model_validate(memo[ORDER]),
+                            every=timedelta(seconds=memo[EVERY]),
+                            window=timedelta(seconds=memo[WINDOW]),
+                        )
+                    )
+        except RPCError as error:
+            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        return Schedules(schedules=tuple(sorted(found, key=lambda each: each.name)))
+
+    async def unschedule(self, name: str) -> Scheduled:
+        """Remove it. Raises `Gone` when this station has none of this name."""
+        for each in (await self.schedules()).schedules:
+            if each.name == name:
+                await _in_time(self.client.get_schedule_handle(f"{SCHEDULE}{name}").delete(rpc_timeout=CALL))
+                return each
+        raise Gone(f"there is no schedule {name!r} of drills")
+
+
+class LastDrilled:
+    """When each step was last drilled, as far as the gateway has read the shelf: an alarm never waits for that."""
+
+    def __init__(self, shelved: Shelved) -> None:
+        self.shelved = shelved
+        self.results: tuple[DrillResult, ...] = ()
+        self.looked = float("-inf")
+        self.looking: asyncio.Task[None] | None = None
+
+    def __call__(self, system: str) -> Mapping[str, date]:
+        """What is known now; where that is old, it is read again meanwhile."""
+        now = asyncio.get_running_loop().time()
+        if self.looking is None and now - self.looked > SHELF_SECONDS:
+            self.looked, self.looking = now, asyncio.create_task(self._look())
+        return drilled_steps(self.results, system)
+
+    async def _look(self) -> None:
+        try:
+            self.results, _ = await self.shelved(None)
+        except FirestationError as error:
+            log.info("the results of drills cannot be read now", problem=str(error))
+        finally:
+            self.looking = None
+
+
+def drills(desk: DrillDesk, *, looks: Any, acts: Any, route_class: type[APIRoute]) -> APIRouter:
+    """The routes. `looks` and `acts` are who may look and act."""
+    router = APIRouter(prefix="/drills", tags=["drills"], route_class=route_class)
+
+    @router.get("")
+    async def look(caller: looks, system: Id | None = None) -> Drills:
+        """What is held, what was held, and how ready that makes each system."""
+        person_of(caller)
+        return await desk.look(system)
+
+    @router.post("", status_code=202)
+    async def order(caller: acts, body: DrillBody) -> DrillNow:
+        """Begin a drill."""
+        return await desk.order(body, person_of(caller))
+
+    @router.get("/schedules")
+    async def schedules(caller: looks) -> Schedules:
+        """The drills that come by themselves."""
+        person_of(caller)
+        return await desk.schedules()
+
+    @router.post("/schedules", status_code=201)
+    async def schedule(caller: acts, body: ScheduleBody) -> Scheduled:
+        """Let a drill come by itself, unannounced."""
+        return await desk.schedule(body, person_of(caller))
+
+    @router.delete("/schedules/{name}")
+    async def unschedule(caller: acts, name: Id) -> Scheduled:
+        """Let it come no more."""
+        person_of(caller)
+        return await desk.unschedule(name)
+
+    @router.post("/{drill}/stop", status_code=202)
+    async def stop(caller: acts, drill: DrillId) -> DrillNow:
+        """Let a drill be over."""
+        return await desk.stop(drill, person_of(caller))
+
+    return router
+
+
+async def _in_time(call: Awaitable[Result]) -> Result:
+    """The result; Temporal's troubles as ours."""
+    try:
+        return await call
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise Gone("it is over") from error
+        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+    except (WorkflowQueryFailedError, TimeoutError) as error:
+        raise Unreachable(f"the drill has begun, and cannot be shown now: {error}") from error

@@ -1,0 +1,156 @@
+"""A drill on a real server: whatever happens to it, the fault is cleared, it is scored, and its incident ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from firestation import acts
+from firestation.drill import DrillMark
+from firestation.drill_orders import DrillOrder, OpenDrillOrder
+from firestation.drill_report import DrillResult
+from firestation.drill_shelf import read
+from firestation.errors import Denied, Unreachable
+from firestation.firebreak import Lease
+from firestation.opening import Opening, narrowed
+from firestation.rehearsal import RehearsalFitting, RehearsedAlarm, rings
+from firestation.signing import KeySigner
+from firestation.state import Phase
+from tests.workflows.stage import PATIENCE, SERVERS, Stage, short_brief, staged, stands
+from worker.drills import TemporalGround
+from workflows import messages
+from workflows.client import TASK_QUEUE
+
+SHORT, LONG = timedelta(seconds=1), timedelta(minutes=5)
+
+
+class Ground:
+    """The station's files of a test: a drill on the stage's own system, for so long."""
+
+    def __init__(self) -> None:
+        self.limit = LONG
+
+    def __call__(self, mark: DrillMark, system: str) -> Opening:
+        brief = short_brief()
+        alarm = RehearsedAlarm(name="RefundGoldenEvalFailing", summary="a case fails", request_ids=("r-1",))
+        plan = RehearsalFitting(
+            id="stale-policy", title="The reranker is off", driver="memory", alarm=alarm, limit=self.limit
+        )
+        pinned = {
+            "incident": mark.drill,
+            "clocks": (),
+            "drill": mark,
+            "roster": narrowed(brief.roster, mark.drillers),
+        }
+        return Opening(
+            brief=type(brief)(**(dict(brief) | pinned)), alarm=rings(plan, system, mark), plan=plan
+        )
+
+
+class Drilling:
+    """A stage on which drills are held."""
+
+    def __init__(self, stage: Stage, ground: Ground, key: Path) -> None:
+        self.stage, self.ground, self.key = stage, ground, key
+        self.number = 0
+
+    async def begin(self, limit: timedelta = LONG) -> WorkflowHandle[Any, Any]:
+        self.ground.limit = limit
+        self.number += 1
+        order = DrillOrder(
+            kind="stale-policy",
+            system="refund-agent",
+            drillers=("ana", "ben"),
+            ordered_by="dan",
+            station="demo",
+            drill=f"drill-stale-policy-{self.number:08x}",
+        )
+        handle = await self.stage.client.start_workflow(
+            messages.DRILL,
+            order,
+            id=messages.drill_workflow("refund-agent"),
+            task_queue=TASK_QUEUE,
+            result_type=DrillResult,
+        )
+        self.stage.brief = self.stage.brief.changed(incident=order.drill)
+        return handle
+
+    async def over(self, handle: WorkflowHandle[Any, Any]) -> DrillResult:
+        """Its result, once it has ended; it is kept, the fault is cleared, and its history is sound."""
+        async with asyncio.timeout(PATIENCE):
+            result: DrillResult = await handle.result()
+        kept, doubts = await read(self.stage.town.shelf, (KeySigner(self.key).public_key,))
+        assert (result in kept, doubts) == (True, ())
+        fault = self.stage.town.fault
+        assert (fault.set, result.mark.drill in fault.cleared) == (set(), True)
+        if result.incident_run:
+            await self.stage.ended()
+            await self.stage.proved()
+        return result
+
+
+@pytest.fixture
+async def drilling(tmp_path: Path) -> AsyncIterator[Drilling]:
+    ground = Ground()
+    async with SERVERS["real"]() as environment, staged(environment, tmp_path, opens=ground) as stage:
+        yield Drilling(stage, ground, tmp_path / "station.key")
+
+
+async def test_a_drill_that_nobody_answers_is_scored_and_called_off(drilling: Drilling) -> None:
+    stage = drilling.stage
+    handle = await drilling.begin(SHORT)
+    with pytest.raises(WorkflowAlreadyStartedError):
+        await drilling.begin(SHORT)
+    result = await drilling.over(handle)
+    assert result.score
+    assert (result.told, result.score.ended) == ("not finished", None)
+    assert [line.took for line in result.score.lines if line.what == "acknowledge"] == [None]
+    seen = await stage.picture()
+    assert seen.phase is Phase.DISMISSED
+    assert stage.town.tool.position.value == "enabled"
+    told = [message for channel in (stage.town.pager, stage.town.room) for message in channel.sent.values()]
+    assert told
+    assert all(message.title.startswith("DRILL") for message in told)
+    assert {message.to for message in told} <= {"ana@example.org", "ben@example.org", None}
+    assert (stage.town.page.sent, stage.town.tasks.opened) == ({}, {})
+
+
+async def test_a_fault_that_cannot_be_set_is_cleared_all_the_same(drilling: Drilling) -> None:
+    fault = drilling.stage.town.fault
+    fault.errors.extend([Denied("no"), Unreachable("not now")])
+    result = await drilling.over(await drilling.begin())
+    assert (result.told, result.score, result.incident_run) == ("not held", None, None)
+    assert "Denied" in str(result.trouble)
+
+
+async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drilling) -> None:
+    stage = drilling.stage
+    handle = await drilling.begin()
+    await stage.until("the seal", lambda seen: seen.sealed)
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.until("the tool to be stopped", stands("tool", Lease.EFFECTIVE))
+    assert stage.town.tool.position.value == "disabled"
+    ground = TemporalGround(stage.client, TASK_QUEUE, drilling.ground)
+    mark = (await stage.picture()).drill
+    assert mark
+    with pytest.raises(Unreachable, match=f"the incident {mark.drill} of refund-agent is open"):
+        await beside(ground, mark)
+    await handle.signal(messages.STOP)
+    result = await drilling.over(handle)
+    assert result.score
+    assert {(each.lever, each.effective) for each in result.score.moves} == {("tool", True)}
+    assert stage.town.tool.position.value == "enabled"
+    assert (await stage.picture()).phase is Phase.DISMISSED
+
+
+async def beside(ground: TemporalGround, mark: DrillMark) -> None:
+    """Open another drill, until Temporal lists that there is an incident."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await ground.open(OpenDrillOrder(mark=mark, system="refund-agent"))
+            await asyncio.sleep(0.05)
