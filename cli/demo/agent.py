@@ -24,7 +24,8 @@ class RefundAgent:
 
     def __init__(self, port: int, token: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.environment = {"REFUND_AGENT_TOKEN": token}
+        # Its embeddings are small: OpenBLAS's threads would only wait for one another, on a busy machine for a minute.
+        self.environment = {"REFUND_AGENT_TOKEN": token, "OPENBLAS_NUM_THREADS": "1"}
         self.http = httpx.Client(
             base_url=self.url, timeout=10, trust_env=False, headers={"Authorization": f"Bearer {token}"}
         )

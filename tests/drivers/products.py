@@ -110,7 +110,7 @@ def embeddings(folder: Path) -> Iterator[str]:
             return httpx.post(f"{url}/v1/embeddings", json=body, trust_env=False).is_success
         return False
 
-    with running(command, folder, "embeddings"):
+    with running(command, folder, "embeddings", OPENBLAS_NUM_THREADS="1"):
         wait_for("the embeddings", ready, SECONDS)
         yield url
 

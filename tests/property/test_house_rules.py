@@ -153,6 +153,8 @@ def check_the_rules_afresh(world: World) -> None:
             captain = event.act.by
         if acted(event, "accept"):
             captain = event.act.by
+        if isinstance(event, record.Relieved):
+            captain = None
         if acted(event, "approve"):
             assert event.act.by in {captain, "ana", "ben"}, "rule 3: a stranger approved"
             approvals.setdefault(event.act.action, set()).add(event.act.by)

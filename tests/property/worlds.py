@@ -6,7 +6,9 @@ outside world played by Hypothesis.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -527,6 +529,11 @@ def assessments(by: st.SearchStrategy[str], text: st.SearchStrategy[str]) -> st.
     return st.builds(lambda by, grades, reason: acts.Assess(by=by, reason=reason, **grades), by, grades, text)
 
 
+def offer(act: type[Any], **fields: st.SearchStrategy[Any]) -> Callable[[], st.SearchStrategy[Any]]:
+    """Such acts, built only when one is drawn: to build every kind for each draw took most of the time."""
+    return partial(st.builds, act, **fields)
+
+
 def tries(world: World) -> st.SearchStrategy[acts.Act]:
     """Whatever anybody may try now, sensible or not."""
     digests = st.sampled_from([each.digest for each in world.incident.firebreaks] + ["f" * 64])
@@ -534,14 +541,14 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
     text = st.sampled_from(["it was the reranker", "because of the reranker", "we are looking"])
     by = people()
     until = st.sampled_from([None, world.now - timedelta(days=1), world.now + timedelta(days=30)])
-    return st.one_of(
-        st.builds(acts.Acknowledge, by=by, role=st.sampled_from(Role)),
-        st.builds(acts.Declare, by=by, severity=st.sampled_from(Severity), reason=text),
-        assessments(by, text),
-        st.builds(acts.Propose, by=by, step=st.sampled_from(["stop-refunds", "reranker-on", "no-such-step"])),
-        st.builds(acts.Approve, by=by, action=digests),
-        st.builds(acts.Refuse, by=by, action=digests, reason=text),
-        st.builds(
+    offers: tuple[Callable[[], st.SearchStrategy[Any]], ...] = (
+        offer(acts.Acknowledge, by=by, role=st.sampled_from(Role)),
+        offer(acts.Declare, by=by, severity=st.sampled_from(Severity), reason=text),
+        partial(assessments, by, text),
+        offer(acts.Propose, by=by, step=st.sampled_from(["stop-refunds", "reranker-on", "no-such-step"])),
+        offer(acts.Approve, by=by, action=digests),
+        offer(acts.Refuse, by=by, action=digests, reason=text),
+        offer(
             acts.Note,
             by=by,
             text=text,
@@ -549,7 +556,7 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
             cause=st.booleans(),
             at=st.sampled_from([None, world.now - timedelta(minutes=2), world.now + timedelta(minutes=2)]),
         ),
-        st.builds(
+        offer(
             acts.Establish,
             by=by,
             entry=st.integers(1, 4),
@@ -557,36 +564,37 @@ def tries(world: World) -> st.SearchStrategy[acts.Act]:
             cause=st.booleans(),
             reason=text,
         ),
-        st.builds(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
-        st.builds(acts.Release, by=by, word=words),
-        st.builds(acts.Withhold, by=by, word=words, reason=text),
-        st.builds(acts.Handover, by=by, to=people()),
-        st.builds(acts.Accept, by=by),
-        st.builds(acts.Decline, by=by, reason=text),
-        st.builds(acts.Renounce, by=by, role=st.sampled_from(Role), reason=text),
-        st.builds(acts.Lift, by=by, action=digests, reason=text),
-        st.builds(acts.Adopt, by=by, action=digests, reason=text),
-        st.builds(acts.Extend, by=by, action=digests, reason=text),
-        st.builds(acts.Stop, by=by, reason=text),
-        st.builds(acts.Switch, by=by, to=st.sampled_from(["other", "stale-policy", "no-such"]), reason=text),
-        st.builds(acts.Confirm, by=by, step=st.sampled_from(["call-support", "no-such"]), done=st.booleans()),
-        st.builds(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
-        st.builds(
+        offer(acts.Update, by=by, audience=st.sampled_from(["internal", "public"]), known=text),
+        offer(acts.Release, by=by, word=words),
+        offer(acts.Withhold, by=by, word=words, reason=text),
+        offer(acts.Handover, by=by, to=people()),
+        offer(acts.Accept, by=by),
+        offer(acts.Decline, by=by, reason=text),
+        offer(acts.Renounce, by=by, role=st.sampled_from(Role), reason=text),
+        offer(acts.Lift, by=by, action=digests, reason=text),
+        offer(acts.Adopt, by=by, action=digests, reason=text),
+        offer(acts.Extend, by=by, action=digests, reason=text),
+        offer(acts.Stop, by=by, reason=text),
+        offer(acts.Switch, by=by, to=st.sampled_from(["other", "stale-policy", "no-such"]), reason=text),
+        offer(acts.Confirm, by=by, step=st.sampled_from(["call-support", "no-such"]), done=st.booleans()),
+        offer(acts.Waive, by=by, what=st.sampled_from(["snapshot", "lock"]), reason=text, until=until),
+        offer(
             acts.Attest,
             by=by,
             change=text,
             reference=text,
             verify_by=st.sampled_from([world.now - timedelta(days=1), world.now + timedelta(days=30)]),
         ),
-        st.builds(acts.Second, by=by, reason=text, word=st.sampled_from([None, None, "f" * 64])),
-        st.builds(acts.Categorize, by=by, category=st.sampled_from(CATEGORIES), reason=text, aware_at=until),
-        st.builds(acts.Withdraw, by=by, category=st.sampled_from((*CATEGORIES, "sev1")), reason=text),
-        st.builds(acts.Inform, by=by, clock=st.sampled_from(CLOCKS), reference=text, at=until),
-        st.builds(acts.Prove, by=by),
-        st.builds(acts.Dismiss, by=by, reason=text),
-        st.builds(acts.Merge, by=by, into=st.just("refund-agent-ffffffff"), reason=text),
-        st.builds(acts.Close, by=by),
+        offer(acts.Second, by=by, reason=text, word=st.sampled_from([None, None, "f" * 64])),
+        offer(acts.Categorize, by=by, category=st.sampled_from(CATEGORIES), reason=text, aware_at=until),
+        offer(acts.Withdraw, by=by, category=st.sampled_from((*CATEGORIES, "sev1")), reason=text),
+        offer(acts.Inform, by=by, clock=st.sampled_from(CLOCKS), reference=text, at=until),
+        offer(acts.Prove, by=by),
+        offer(acts.Dismiss, by=by, reason=text),
+        offer(acts.Merge, by=by, into=st.just("refund-agent-ffffffff"), reason=text),
+        offer(acts.Close, by=by),
     )
+    return st.sampled_from(offers).flatmap(lambda build: build())
 
 
 def move_forward(world: World) -> None:  # noqa: C901, PLR0912 - the order of an incident's life
