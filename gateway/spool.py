@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS kept (
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
 """
 CLAIM_SECONDS = 5.0
+MOST_ASKED = 500
+"""Changes that are written together: more would hold up those who only want to be heard."""
 MOST_HEARD = 50_000
 MOST_KEPT = 10_000
 MOST_BYTES = 500_000
@@ -269,7 +271,7 @@ class Spool:
 
     async def _write_all(self) -> None:
         while self._queue:
-            asked, self._queue = self._queue, []
+            asked, self._queue = self._queue[:MOST_ASKED], self._queue[MOST_ASKED:]
             try:
                 if self._disk is None:
                     await self._in_thread(self._load)

@@ -175,6 +175,22 @@ async def held(path: Path) -> int:
     return found
 
 
+async def test_what_comes_in_a_crowd_is_written_in_parts_and_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "MOST_ASKED", 3)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    parts, commit = [], spool._commit
+    monkeypatch.setattr(spool, "_commit", lambda writes: parts.append(len(writes)) or commit(writes))
+    try:
+        asked = [spool.keep("fire-1", alarm(f"k{number}"), f"{number}", WINDOW) for number in range(10)]
+        assert all(await asyncio.gather(*asked))
+    finally:
+        await spool.close()
+    assert parts == [6, 6, 6, 2], "a row for each, and its delivery"
+    assert await held(tmp_path / "alarms.sqlite") == 10
+
+
 async def test_a_batch_that_could_not_be_written_is_not_on_its_way(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "alarms.sqlite")
     try:
