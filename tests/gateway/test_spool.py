@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
@@ -180,8 +180,13 @@ async def test_what_comes_in_a_crowd_is_written_in_parts_and_all_of_it(
 ) -> None:
     monkeypatch.setattr(spools, "MOST_ASKED", 3)
     spool = Spool(tmp_path / "alarms.sqlite")
-    parts, commit = [], spool._commit
-    monkeypatch.setattr(spool, "_commit", lambda writes: parts.append(len(writes)) or commit(writes))
+    parts, commit = list[int](), spool._commit
+
+    def counted(writes: Sequence[spools.Write]) -> None:
+        parts.append(len(writes))
+        commit(writes)
+
+    monkeypatch.setattr(spool, "_commit", counted)
     try:
         asked = [spool.keep("fire-1", alarm(f"k{number}"), f"{number}", WINDOW) for number in range(10)]
         assert all(await asyncio.gather(*asked))
