@@ -1,5 +1,6 @@
 """What the gateway answers: to what is right, and to everything that is not."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,12 @@ import pytest
 
 from firestation import tokens
 from firestation.acts import ACTS
+from firestation.alarm import Alarm
 from firestation.drivers.register import Register
 from firestation.errors import Unreachable
 from gateway.auth import Doorkeeper
-from gateway.ringing import Health
+from gateway.bells import AT_ONCE
+from gateway.ringing import Health, Rang
 from tests.gateway.conftest import BELL, DIGEST, INCIDENT, NOW, TOKENS, Remembering, bearer
 
 ANA, CARA = bearer(TOKENS["ana"]), bearer(TOKENS["cara"])
@@ -307,6 +310,27 @@ async def test_one_bad_alert_does_not_silence_its_neighbours(
     assert [each["field"] for each in problem["errors"]] == ["alerts[0].labels.alertname", "system"]
     assert [each["incident"] for each in problem["incidents"]] == [INCIDENT]
     assert [alarm.name for alarm in desk.rang] == ["RefundGoldenEvalFailing"]
+
+
+async def test_a_long_notification_rings_in_its_order_and_lets_others_in_between(
+    http: httpx.AsyncClient, desk: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ringing, most, ring = 0, 0, desk.ring
+
+    async def counted(alarm: Alarm, delivery: str | None = None) -> Rang:
+        nonlocal ringing, most
+        ringing += 1
+        most = max(most, ringing)
+        await asyncio.sleep(0)
+        rang = await ring(alarm, delivery)
+        ringing -= 1
+        return rang
+
+    monkeypatch.setattr(desk, "ring", counted)
+    many = [{**ALERT, "fingerprint": f"f{number}"} for number in range(2 * AT_ONCE + 50)]
+    answer = await http.post(MANAGER, json=notification(*many), headers=bearer(BELL))
+    assert (answer.status_code, len(answer.json()["incidents"]), most) == (202, len(many), AT_ONCE)
+    assert [alarm.key.partition("/")[0] for alarm in desk.rang] == [each["fingerprint"] for each in many]
 
 
 async def test_a_station_that_cannot_ring_asks_for_the_alarm_again(

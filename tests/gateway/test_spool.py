@@ -8,8 +8,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+<<<<<<< HEAD
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
+=======
+from collections.abc import Coroutine, Sequence
+>>>>>>> fast
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
@@ -177,6 +181,27 @@ async def held(path: Path) -> int:
     found = (await spool.condition()).waiting
     await spool.close()
     return found
+
+
+async def test_what_comes_in_a_crowd_is_written_in_parts_and_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "MOST_ASKED", 3)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    parts, commit = list[int](), spool._commit
+
+    def counted(writes: Sequence[spools.Write]) -> None:
+        parts.append(len(writes))
+        commit(writes)
+
+    monkeypatch.setattr(spool, "_commit", counted)
+    try:
+        asked = [spool.keep("fire-1", alarm(f"k{number}"), f"{number}", WINDOW) for number in range(10)]
+        assert all(await asyncio.gather(*asked))
+    finally:
+        await spool.close()
+    assert parts == [6, 6, 6, 2], "a row for each, and its delivery"
+    assert await held(tmp_path / "alarms.sqlite") == 10
 
 
 async def test_a_batch_that_could_not_be_written_is_not_on_its_way(tmp_path: Path) -> None:
