@@ -252,7 +252,10 @@ class Ringing:
         system = (await self.books.latest()).system(first)
         rule = rule_for(system, first)
         if rule is None or rule.then != "person" or await self._runs(incident):
-            return await self._deliver(incident, batch, ())
+            own = batch.batch.changed(
+                spool=f"{batch.batch.spool}.waits"
+            )  # the incident's lane has numbers too
+            return await self._deliver(incident, batch._replace(batch=own), ())
         places = sort_out(batch, known, await self.waits.running(incident))
         left = (
             *_left("orphan", incident, batch, places.orphans, ORPHAN),

@@ -23,6 +23,7 @@ from firestation.record import Opened
 from firestation.rotation import Layer, Rotation
 from firestation.severity import Severity
 from firestation.state import Phase
+from firestation.waits import triage_id
 from gateway import ringing
 from gateway.book import Book
 from gateway.desk import Desk
@@ -434,6 +435,26 @@ async def test_an_act_that_is_sent_again_is_done_once_though_the_page_was_turned
     assert (await desk.act(incident, note, "chat-2")).accepted
     entries = (await desk.picture(incident)).entries
     assert [each.text for each in entries] == [note.text] * 2
+
+
+async def test_what_waited_and_goes_to_the_incident_is_not_taken_for_told(
+    stage: Stage, desks: Opening
+) -> None:
+    """Two lanes of one spool lead to it, and the numbers of one are no numbers of the other."""
+    desk = await desks()
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await told(desk, incident)
+    lane = triage_id(incident)
+    await desk.ringing.spool.keep(lane, alarm("k2"), "waits", REPEATS)
+    batch = await desk.ringing.spool.freeze(lane)
+    assert batch
+    await desk.ring(alarm("k3"))
+    await told(desk, incident)
+    for _ in range(2):
+        await desk.ringing._wait(lane, batch, ())
+    counts = {each.alarm.key: each.times for each in (await desk.picture(incident)).alarms}
+    assert counts == {"k1": 1, "k2": 1, "k3": 1}
 
 
 async def test_a_digest_may_be_shortened_but_not_guessed(stage: Stage, desks: Opening) -> None:
