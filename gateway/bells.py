@@ -2,11 +2,7 @@
 
 import asyncio
 import re
-<<<<<<< HEAD
 from collections import OrderedDict
-=======
-from collections import OrderedDict, defaultdict
->>>>>>> fast
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol

@@ -8,12 +8,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-<<<<<<< HEAD
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
-=======
-from collections.abc import Coroutine, Sequence
->>>>>>> fast
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
