@@ -228,7 +228,7 @@ class Station:
         if "action" in body:
             known = [each.digest for each in self.incident.firebreaks]
             body["action"] = next((each for each in known if each.startswith(body["action"])), "0" * 64)
-        if "word" in body:
+        if kind in {"release", "withhold"}:
             waits = [each.digest for each in waiting(self.incident)]
             body["word"] = next((each for each in waits if each.startswith(body["word"])), "0" * 64)
         try:
