@@ -54,7 +54,7 @@ def pile(heap: Heap | None, alarm: Alarm, at: datetime, *, others: bool = False)
         last_at=max(before.last_at, at),
         changes=before.changes + turned,
     )
-    return Heap(alarm=heap.alarm if others else alarm, tally=tally)
+    return Heap(alarm=heap.alarm if others else alarm.again(heap.alarm), tally=tally)
 
 
 def together(one: Tally, other: Tally) -> Tally:
