@@ -1,6 +1,7 @@
 """Ringing the alarm bell by hand: what a machine does, for people who saw it first."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from rich.text import Text
 from cli.desk import As, Desk, Json
 from cli.plain import SHORT, plain
 from cli.show import BAD, command
+from firestation.attachment import MOST_ATTACHED, MOST_BYTES, recognized, too_large
 from firestation.errors import InvalidInput
 from firestation.model import count
 
@@ -35,6 +37,12 @@ Queries = Annotated[
     list[str] | None,
     typer.Option("--query", metavar="TEXT", help="What the retriever was asked. May be repeated."),
 ]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--attach", metavar="FILE", help="A screenshot, PDF, text or JSON as evidence. May be repeated."
+    ),
+]
 
 
 def ring(
@@ -49,6 +57,7 @@ def ring(
     tenant: Tenants = None,
     user: Users = None,
     query: Queries = None,
+    attach: Files = None,
     identity: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The same id again is the same alarm again.")
     ] = None,
@@ -63,11 +72,15 @@ def ring(
 
     Example:
       firestation ring refund-agent WrongRefund 'a refund was approved on day 45' --bell refund-eval
+      firestation ring refund-agent Complaint 'the answer names another customer' --attach screen.png
 
     Next: someone is paged, the evidence is frozen, and a captain takes it with `firestation ack`.
     """
     desk = Desk.of(ctx, who, as_json=as_json)
     now = datetime.now(UTC)
+    files = _files(attach or [], bell)
+    gateway = desk.gateway(f"bell-{bell}" if bell else None)
+    attachments = [gateway.attach(name, content) for name, content in files]
     alarm = {
         "system": system,
         "id": identity or f"{name}-{now:%Y%m%dT%H%M%S.%f}",
@@ -81,8 +94,9 @@ def ring(
         "tenants": tenant or [],
         "users": user or [],
         "queries": query or [],
+        **({"attachments": attachments} if attachments else {}),
     }
-    answer = desk.gateway(f"bell-{bell}" if bell else None).ring(alarm)
+    answer = gateway.ring(alarm)
     if desk.json:
         desk.answer(answer)
         return
@@ -142,6 +156,28 @@ def spool(ctx: typer.Context, *, who: As = None, as_json: Json = False) -> None:
 def labelled(labels: list[str] | None) -> dict[str, str]:
     """The labels as they were typed. Raises `InvalidInput`."""
     return dict(_label(each) for each in labels or [])
+
+
+def _files(paths: list[Path], bell: str | None) -> list[tuple[str, bytes]]:
+    """The files, each with its name, before one of them is sent. Raises `InvalidInput`."""
+    if paths and bell:
+        raise InvalidInput("--attach", "a bell attaches nothing", "Ring in your own name, without --bell")
+    if len(paths) > MOST_ATTACHED:
+        raise InvalidInput("--attach", f"there are {len(paths)} files", f"Attach {MOST_ATTACHED} at most")
+    return [(path.name, _content(path)) for path in paths]
+
+
+def _content(path: Path) -> bytes:
+    field = f"--attach {path}"
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(field, f"it cannot be read: {error.strerror}", "Name a file of yours") from None
+    if len(content) > MOST_BYTES:
+        raise too_large(field)
+    recognized(content, field)
+    return content
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -208,6 +208,13 @@ class Gateway:
             raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
         return answer
 
+    def attach(self, name: str, content: bytes) -> dict[str, Any]:
+        """Keep a file as evidence for an alarm; what the alarm names it by."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._told(
+            "POST", "/attachments", {"digest"}, params={"name": name}, content=content, headers=headers
+        )
+
     def spool(self) -> dict[str, Any]:
         """What this gateway is still to tell Temporal, and what it could not tell."""
         return self._told("GET", "/alarms/spool", {"waiting", "untold"})

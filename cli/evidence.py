@@ -26,10 +26,10 @@ from firestation.comparison import Comparison, then_and_now
 from firestation.differing import beside, documents, healthy, levers, of_request, requests
 from firestation.drivers.age import decrypt
 from firestation.errors import Gone, InvalidInput, Nonsense
-from firestation.evidence import ArtifactRef, Sealed
+from firestation.evidence import ArtifactRef, Sealed, complaint
 from firestation.files import create_whole
 from firestation.model import count
-from firestation.picture import Picture, exhibits
+from firestation.picture import Picture, attached, exhibits
 from firestation.signing import load_public_key
 
 evidence = typer.Typer(no_args_is_help=True, help="The frozen evidence: list it, compare it, check it.")
@@ -102,7 +102,8 @@ class Room:
     def open(self, digest: str) -> bytes:
         """The bytes of a digest, decrypted. Raises `InvalidInput` when that needs an identity."""
         content = b"".join(self.read(digest))
-        artifact = next((each for each in self.artifacts if each.digest == digest), None)
+        sealed = self.artifacts if self.seen.sealed else ()
+        artifact = next((each for each in sealed if each.digest == digest), None)
         if artifact is None or artifact.encryption is None:
             return content
         if self.identity is None:
@@ -139,12 +140,19 @@ def list_evidence(ctx: typer.Context, incident: Incident, *, who: As = None, as_
     """
     room = Room.of(ctx, incident, who, as_json=as_json)
     console = room.desk.console
+    files = attached(room.seen)
     if room.desk.json:
         seals = [seal.model_dump(mode="json") for seal in room.seals]
-        room.desk.answer({**seals[0], "supplements": seals[1:]})
+        by_people = [each.model_dump(mode="json") for each in files]
+        room.desk.answer({**seals[0], "supplements": seals[1:], "attachments": by_people})
         return
     for seal in room.seals:
         _list(console, seal)
+    if files:
+        console.print("attached by people, no part of the manifest: their digests stand in the history")
+    for each in files:
+        told = f"{each.by}: {plain(each.name, SHORT)}, {each.size:,} bytes, {each.media_type}"
+        say(console, Text.assemble((each.digest[:12], GOOD), f"  {told}"), indent=2, hang=14)
     command(console, f"firestation evidence diff {room.seen.incident}")
 
 
@@ -277,9 +285,9 @@ def verify(
     held: list[str] = []
     wrong: InvalidInput | None = None
     try:
-        for link in itertools.chain.from_iterable(
-            custody.verify(seal, room.read, [public]) for seal in room.seals
-        ):
+        seals = (custody.verify(seal, room.read, [public]) for seal in room.seals)
+        files = (custody.weigh(complaint(each, room.seen.as_of), room.read) for each in attached(room.seen))
+        for link in itertools.chain(itertools.chain.from_iterable(seals), files):
             held.append(link)
             if not room.desk.json:
                 say(room.desk.console, Text.assemble(("holds  ", GOOD), plain(link, SHORT)), hang=7)

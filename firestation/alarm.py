@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from firestation.attachment import MOST_ATTACHED, Attachment, both
 from firestation.model import Id, Line, Model, Plain, Text, Time, canonical_json, wrong_at
 
 MOST_TOGETHER = 100
@@ -38,6 +39,7 @@ class Alarm(Model):
     """One alarm. `key` is its identity at its source: the same alarm sent again has the same key.
 
     `queries` are what was asked of the retriever, as text. `triaged`: it has been decided that this is an incident.
+    `attachments` are what a person attached who rang.
     """
 
     source: Id
@@ -56,6 +58,15 @@ class Alarm(Model):
     queries: Subjects = ()
     url: str | None = Field(default=None, max_length=2000)
     triaged: Triaged | None = Field(default=None, exclude_if=lambda value: value is None)
+    attachments: tuple[Attachment, ...] = Field(
+        default=(), max_length=MOST_ATTACHED, exclude_if=lambda value: value == ()
+    )
+
+    def again(self, before: "Alarm") -> Self:
+        """This alarm, which rang `before`, with what was attached to it then."""
+        if not before.attachments:
+            return self
+        return self.changed(attachments=both(before.attachments, self.attachments))
 
     @property
     def delivery(self) -> str:

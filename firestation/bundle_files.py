@@ -31,7 +31,7 @@ from firestation.bundle import (
 from firestation.bundle_record import Judged, Numbered, judge, write_record
 from firestation.decision import Signed
 from firestation.errors import InvalidInput
-from firestation.evidence import ArtifactRef, Collected, Sealed
+from firestation.evidence import ArtifactRef, Collected, Sealed, complaint
 from firestation.history import Run, children, read_run, workers
 from firestation.model import Model
 
@@ -91,7 +91,7 @@ def derive(family: list[list[History]]) -> Derived:
     runs = [[read_run(history) for history in chain] for chain in family]
     happened = [each.event for each in judged.record]
     seals = tuple(each.sealed for each in happened if isinstance(each, record.SealedUp | record.Supplemented))
-    artifacts = _artifacts([run for chain in runs for run in chain])
+    artifacts = _artifacts([run for chain in runs for run in chain], _complaints(judged.record))
     decisions = tuple(_decisions(judged.record))
     found = Derived(judged, tuple(_chains(family, runs)), seals, artifacts, decisions, {})
     files = {
@@ -181,8 +181,15 @@ def _chains(family: list[list[History]], runs: list[list[Run]]) -> Iterator[Chai
         )
 
 
-def _artifacts(runs: list[Run]) -> tuple[ArtifactRef, ...]:
-    """Every artifact that an activity of ours has put into the store, once, in the order of the digests.
+def _complaints(entries: tuple[Numbered, ...]) -> Iterator[ArtifactRef]:
+    """What people attached to the alarms on the record: of that the gateway lets in only what it has itself kept."""
+    for event in (entry.event for entry in entries):
+        if isinstance(event, record.Rang):
+            yield from (complaint(each, event.at) for each in event.alarm.attachments)
+
+
+def _artifacts(runs: list[Run], complaints: Iterator[ArtifactRef]) -> tuple[ArtifactRef, ...]:
+    """Every artifact that an activity of ours, or a person by the gateway, has put into the store: once, by its digest.
 
     Raises `InvalidInput` when an answer is none.
     """
@@ -196,6 +203,8 @@ def _artifacts(runs: list[Run]) -> tuple[ArtifactRef, ...]:
                 raise InvalidInput("history", problem, "Export the incident again") from None
             for each in refs(answer):
                 found.setdefault(each.digest, each)
+    for each in complaints:
+        found.setdefault(each.digest, each)
     return tuple(found[digest] for digest in sorted(found))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from firestation.alarm import SUBJECTS, Alarm
+from firestation.attachment import Attachment
 from firestation.model import Id, Line, Model, Sha256, Text, Time
 from firestation.privacy import Encryption, Redaction
 from firestation.system import MINIMUM_SNAPSHOT, Position, System
@@ -34,6 +35,19 @@ class ArtifactRef(Model):
     version: Line | None = None
     redactions: tuple[Redaction, ...] = ()
     encryption: Encryption | None = None
+
+
+def complaint(attachment: Attachment, at: datetime) -> ArtifactRef:
+    """What a person attached, as an artifact: a person gave it, no source, and it provides nothing of a snapshot."""
+    return ArtifactRef(
+        digest=attachment.digest,
+        size=attachment.size,
+        media_type=attachment.media_type,
+        name=f"complaint: {attachment.name}"[:300],
+        source="person",
+        collected_at=at,
+        how=f"attached by {attachment.by}",
+    )
 
 
 class Gap(Model):

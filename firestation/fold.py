@@ -137,7 +137,7 @@ def _(event: record.Rang, incident: Incident) -> Incident:
         return incident.changed(rung=(*incident.rung, rung))
     turned = tally.changes + (known.alarm.status != tally.began)
     again = known.changed(
-        alarm=event.alarm,
+        alarm=event.alarm.again(known.alarm),
         first_at=min(known.first_at, tally.first_at),
         last_at=max(known.last_at, tally.last_at),
         times=known.times + tally.times,

@@ -8,6 +8,7 @@ from pydantic import Field
 from firestation import proofs, release
 from firestation.after_action import Attestation, LockKind, LockProof, Ticket
 from firestation.allowed_signers import AllowedSigner
+from firestation.attachment import Attachment
 from firestation.board import AUDIENCES, TO, Entry, LateWord, Word, WordDraft, causal
 from firestation.cadence import comms_owner, prepared
 from firestation.captaincy import expiring
@@ -181,12 +182,19 @@ def exhibits(seen: Picture) -> frozenset[str]:
     for seal in (seen.sealed, *seen.supplements):
         if seal:
             found |= {seal.manifest, seal.envelope, *(each.digest for each in seal.artifacts)}
+    found |= {each.digest for each in attached(seen)}
     if seen.postmortem:
         found.add(seen.postmortem.digest)
     if seen.lock:
         kept = (seen.lock.lock, seen.lock.report, *seen.lock.attached())
         found |= {seen.lock.evidence, *(each.digest for each in kept)}
     return frozenset(found)
+
+
+def attached(seen: Picture) -> tuple[Attachment, ...]:
+    """What people attached to the alarms."""
+    alarms = [rung.alarm for rung in (*seen.alarms, seen.beyond) if rung]
+    return tuple({each.digest: each for alarm in alarms for each in alarm.attachments}.values())
 
 
 def waiting_for(incident: Incident) -> tuple[Waiting, ...]:

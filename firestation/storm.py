@@ -84,8 +84,10 @@ def pile(heap: Heap | None, alarm: Alarm, at: datetime, *, others: bool = False)
         last_at=max(before.last_at, at),
         changes=before.changes + turned,
     )
-    sample = others and not (alarm.status == "firing" and not heap.fired)  # a fire among them is no all-clear
-    return Heap(alarm=heap.alarm if sample else alarm, tally=tally)
+    if others:  # a fire among them is no all-clear
+        fire = alarm.status == "firing" and not heap.fired
+        return Heap(alarm=alarm if fire else heap.alarm, tally=tally)
+    return Heap(alarm=alarm.again(heap.alarm), tally=tally)
 
 
 def together(one: Tally, other: Tally) -> Tally:

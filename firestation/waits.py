@@ -113,7 +113,7 @@ def heard(wait: Wait, given: Alarms, now: datetime) -> Wait:
     for alarm, tally in zip(given.alarms, tallies, strict=True):
         where = OTHERS if tally.others else place(alarm, heaps)
         before = heaps.get(where)
-        now_on = Heap(alarm=before.alarm if before and where == OTHERS else alarm, tally=tally)
+        now_on = Heap(alarm=_as_kept(alarm, before, where), tally=tally)
         both = together(before.tally, tally) if before else tally
         fired = now_on.fired or (before is not None and before.fired)
         both = both.changed(others=where == OTHERS, began="firing" if fired else "resolved")
@@ -159,6 +159,12 @@ def rung(wait: Wait, owed: Owed) -> Wait:
 def _ended(wait: Wait, ended: Ended) -> Wait:
     found = wait.changed(ended=ended)
     return _owing(found, list(wait.heaps)) if found.opened else found
+
+
+def _as_kept(alarm: Alarm, before: Heap | None, where: str) -> Alarm:
+    if before is None:
+        return alarm
+    return before.alarm if where == OTHERS else alarm.again(before.alarm)
 
 
 def _owing(wait: Wait, places: list[str]) -> Wait:

@@ -23,7 +23,9 @@ from firestation.waits import Verdict
 from firestation.wall import Doubt, Wall, WallBreak, WallLock
 from gateway.ack import acknowledging
 from gateway.acting import KeyHeader, act_of, person_of, refusal
+from gateway.attachments import Attachments, attaching
 from gateway.auth import Caller, Doorkeeper, address_of
+from gateway.bellpull import bellpull
 from gateway.bells import alarms, bells
 from gateway.board import boards
 from gateway.bundles import Sealing, bundles
@@ -152,7 +154,9 @@ def create_app(
     app.include_router(_health(desk, warnings))
     ringers = Ringers(door)
     rings, looks = _caller(door, front, Scope.RING), _caller(door, front, Scope.LOOK)
-    app.include_router(alarms(desk, ringers, rings=rings, looks=looks))
+    attachments = Attachments(store, shelf)
+    app.include_router(alarms(desk, ringers, attachments, rings=rings, looks=looks))
+    app.include_router(attaching(attachments, rings))
     app.include_router(bells(desk, ringers))
     app.include_router(_incidents(desk, door, front))
     app.include_router(_tasks(desk, door, front))
@@ -161,6 +165,7 @@ def create_app(
     app.include_router(_postmortems(desk, door, front, shelf))
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
+    app.include_router(bellpull(desk, door, front, attachments))
     app.include_router(boards(desk, door, front, store, console))
     if wall:
         app.include_router(_locks(wall, door, front))

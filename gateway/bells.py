@@ -20,6 +20,7 @@ from firestation.bell.pagerduty_events import made_key
 from firestation.errors import InvalidInput, NotConfigured
 from firestation.model import Model
 from gateway.acting import KeyHeader, person_of
+from gateway.attachments import Attachments
 from gateway.auth import Caller, address_of
 from gateway.problems import Problem, unusable
 from gateway.reading import parsed
@@ -107,7 +108,9 @@ class Rope:
 Known = Callable[[Request], Awaitable[Caller]]
 
 
-def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> APIRouter:
+def alarms(
+    desk: Ringing, ringers: Ringers, attachments: Attachments, *, rings: Known, looks: Known
+) -> APIRouter:
     """The routes for everybody who shows a token; who calls, and that they may ring, or look."""
     router = APIRouter(prefix="/alarms", tags=["alarms"])
     authenticated = Annotated[Caller, Depends(rings)]
@@ -127,7 +130,7 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
     async def generic(request: Request, caller: authenticated, idempotency_key: KeyHeader = None) -> Bell:
         """One alarm in our own plain form, from a machine or from a person."""
         bell = ringers.bell(caller.name) if caller.kind == "bell" else NOBODY
-        ear = Ear("person" if bell is NOBODY else bell.id, bell.system)
+        ear = Ear("person", by=caller.name) if bell is NOBODY else Ear(bell.id, bell.system)
         return await said("generic", request, ear, idempotency_key, bell)
 
     @router.get("/spool")
@@ -142,6 +145,9 @@ def alarms(desk: Ringing, ringers: Ringers, *, rings: Known, looks: Known) -> AP
         raw = await request.body()
         small_enough(raw, bell)
         heard = hear(name, parsed(raw, request.headers), request.headers, ear)
+        if ear.by is not None:  # what the station's own bell rings again was looked for when it rang first
+            for alarm in heard.alarms:
+                await attachments.check(alarm)
         return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
 
     return router

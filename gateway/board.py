@@ -20,7 +20,7 @@ from firestation.differing import levers
 from firestation.errors import FirestationError, Gone, InvalidInput
 from firestation.follow_up import Finish
 from firestation.model import Id, Text
-from firestation.picture import Picture
+from firestation.picture import Picture, attached
 from firestation.ports import EvidenceStore
 from firestation.tokens import Scope
 from firestation.waits import Verdict, Word, verdict_of
@@ -152,6 +152,7 @@ def _add_list(router: APIRouter, board: Board) -> None:
                 trouble=trouble,
                 whole=whole,
                 reader=reader,
+                rings=Scope.RING in caller.scopes,
                 station=station,
                 now=board.door.clock(),
             )
@@ -171,7 +172,7 @@ def _add_incident(router: APIRouter, board: Board) -> None:
         """One incident: what is known, what is waited for, what to do next, and everything else below."""
         done = request.query_params.get("done", "")
         return await _page(
-            request, board, _id(incident), caller, done=done if done in {*ACTS, "finish"} else ""
+            request, board, _id(incident), caller, done=done if done in {*ACTS, "finish", "ring"} else ""
         )
 
 
@@ -218,6 +219,7 @@ async def _page(
         seen=seen,
         version=look.version,
         reader=reader,
+        attached=attached(seen),
         forms=forms,
         unfold=request.query_params.get("unfold", ""),
         scene=scene(seen, forms, request.query_params, now),

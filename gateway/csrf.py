@@ -34,12 +34,17 @@ async def read_form(request: Request, front: Front) -> dict[str, str]:
     """The fields of a form that one of our own pages sent. Raises `Problem` 403, 415 and 422."""
     check_origin(request, front)
     fields = await fields_of(request)
+    check_token(request, fields)
+    return fields
+
+
+def check_token(request: Request, fields: dict[str, str]) -> None:
+    """Take the token out of a form, and see that it is of this session or visit. Raises `Problem` 403."""
     given = fields.pop(FIELD, "")
     caller = caller_of(request)
     visit = request.session.get("visit")
     expected = caller.csrf if caller else csrf_of(str(visit)) if visit else None
     _compare(given, expected)
-    return fields
 
 
 async def fields_of(request: Request) -> dict[str, str]:

@@ -181,7 +181,7 @@ def read(kind: str, given: Mapping[str, str], person: str) -> tuple[Act, str, Se
     unknown = sorted(set(fields) - (set(model.model_fields) - {"kind", "by", "signed", "page"}))
     if unknown:
         raise InvalidInput(unknown[0][:40], "the form has no such field", "Send the form as the page has it")
-    values: dict[str, Any] = {name: _in_utc(value.strip()) for name, value in fields.items() if value.strip()}
+    values: dict[str, Any] = {name: in_utc(value.strip()) for name, value in fields.items() if value.strip()}
     act = act_of({"kind": kind, "by": person, **values}, model)
     nonce = given.get(KEY, "")
     if not GOOD_KEY.fullmatch(nonce):
@@ -196,7 +196,7 @@ def sent_of(kind: str, given: Mapping[str, str]) -> Sent:
     return Sent(kind, given.get(SUBJECT, ""), typed)
 
 
-def _in_utc(value: str) -> str:
+def in_utc(value: str) -> str:
     """What a browser's fields for a day or a minute give has no zone; their labels say UTC."""
     if DAY.fullmatch(value):
         return f"{value}T00:00:00Z"

@@ -2,14 +2,20 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from firestation.attachment import MOST_BYTES
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
-LARGER = (("/codec/", "", 4 * LARGEST_BODY), ("", "/postmortem", 5 * LARGEST_BODY))
+LARGER = (
+    ("/codec/", "", 4 * LARGEST_BODY),
+    ("", "/postmortem", 5 * LARGEST_BODY),
+    ("/attachments", "/attachments", MOST_BYTES),
+    ("/board/ring", "/board/ring", 32 * LARGEST_BODY),
+)
 """Where more is read, of who may send it, by how the path begins and ends.
 
 A payload of two megabytes, the most that Temporal takes, in base64; the postmortem of a long incident, which is as
-long as its record."""
+long as its record; a screenshot; and the form that has one, which throws away what is too much and says so."""
 SMALLER = (("/subscribe", "", 16 * 1024), ("/unsubscribe", "", 16 * 1024))
 """Where less is read, for anybody may send it."""
 

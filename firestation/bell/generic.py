@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from firestation.alarm import MOST_SUBJECTS, OWN_BELL, SUBJECTS, Alarm, Subjects, Triaged
+from firestation.attachment import MOST_ATTACHED, Attachment
 from firestation.bell import mapping
 from firestation.bell.heard import Ear, Heard
 from firestation.bell.reading import alarm, each, moment, plain, read, started, subjects, system_of
@@ -17,7 +18,8 @@ from firestation.model import Id, Line, Model, Text, Time
 class GenericAlarm(Model):
     """An alarm in our own form. What it is about may stand in annotations too, as for Alertmanager.
 
-    `source` and `triaged` are for the station's own bell alone, which rings again what came from another.
+    `attachments` are for people, as `POST /attachments` answered them. `source` and `triaged` are for the station's own
+    bell alone, which rings again what came from another.
     """
 
     system: Id | None = None
@@ -36,6 +38,7 @@ class GenericAlarm(Model):
     url: str | None = Field(default=None, max_length=2000)
     source: Id | None = None
     triaged: Triaged | None = None
+    attachments: tuple[Attachment, ...] = Field(default=(), max_length=MOST_ATTACHED)
 
 
 def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG001 - a format's form
@@ -58,7 +61,11 @@ def _ours(body: Any, ear: Ear) -> Alarm:
         if getattr(said, name) is not None and ear.source != OWN_BELL:
             fix = f"Leave it out; only the station's own bell {OWN_BELL!r} says it"
             raise InvalidInput(name, "you cannot say this", fix)
+    if said.attachments and ear.by is None and ear.source != OWN_BELL:
+        raise InvalidInput("attachments", "a bell attaches nothing", "Leave it out; only people attach files")
     fields = said.model_dump(exclude={"id"})
+    if ear.by is not None:  # whoever rings answers for what is attached, whatever is claimed
+        fields["attachments"] = [each.changed(by=ear.by).model_dump() for each in said.attachments]
     fields |= {"source": said.source or ear.source, "key": said.id}
     fields["system"] = system_of(ear, said.system, "system", "`system`, the `system` of its system file")
     fields |= {what: getattr(said, what) or found for what, found in subjects(said.annotations).items()}

@@ -22,6 +22,8 @@ class Ear(NamedTuple):
     at: datetime | None = None
     rung: Mapping[str, Alarm] = MappingProxyType({})
     mapping: Declared | None = None
+    by: str | None = None
+    """The person who rings, where it is no machine."""
 
 
 class Heard(NamedTuple):

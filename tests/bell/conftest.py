@@ -15,7 +15,9 @@ from firestation.bell.formats import FormatName
 from firestation.bell.signatures import Signature
 from firestation.drivers.register import Register
 from firestation.secrets import ReferenceSecrets
+from firestation.testing import MemoryEvidence, MemoryShelf
 from firestation.tokens import Scope
+from gateway.attachments import Attachments
 from gateway.auth import Doorkeeper
 from gateway.front import Front
 from gateway.guard import Guard
@@ -71,7 +73,8 @@ def app(desk: Remembering, door: Doorkeeper, front: Front) -> FastAPI:
     found, ringers = FastAPI(), Ringers(door)
     install(found)
     rings, looks = (gateway.app._caller(door, front, scope) for scope in (Scope.RING, Scope.LOOK))
-    found.include_router(gateway.bells.alarms(desk, ringers, rings=rings, looks=looks))
+    attachments = Attachments(MemoryEvidence(), MemoryShelf())
+    found.include_router(gateway.bells.alarms(desk, ringers, attachments, rings=rings, looks=looks))
     found.include_router(gateway.bells.bells(desk, ringers))
     found.add_middleware(Guard)
     return found

@@ -121,6 +121,8 @@ class Station:
         self.near: list[str] = []
         self.course: Course = course(self.incident)
         self.fires: list[str] = []
+        self.attached: list[tuple[str, bytes]] = []
+        self.rang: dict[str, Any] = {}
         self.not_shown: list[str] = []
         self.before_picture: Callable[[], None] = lambda: None
         at = "2026-11-26T02:14:03Z"
@@ -192,7 +194,12 @@ class Station:
             return self._tasks(path, parts[3] if body else "", person, body)
         if parts == ["alarms", "spool"]:
             return 200, self.spooled
+        if parts == ["attachments"]:
+            name = path.partition("name=")[2]
+            self.attached.append((name, body))
+            return 201, {"digest": "a" * 64, "name": name}
         if parts == ["alarms", "generic"]:
+            self.rang = body
             self.ring(body["summary"])
             return 202, {
                 "incidents": [{"incident": NAME, "coalesced": False}],
@@ -252,7 +259,9 @@ def handler(station: Station) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
+            sent = self.rfile.read(length)
+            raw_body = self.headers.get("Content-Type") == "application/octet-stream"
+            body = sent if raw_body else json.loads(sent) if length else None
             person = TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
             if station.outages:
                 station.outages -= 1

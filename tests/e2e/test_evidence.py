@@ -1,5 +1,6 @@
 """Reading the evidence of a real incident: by our command, and by public tools with none of our code."""
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
+from firestation.picture import attached
 from tests.docs.documents import ROOT
 from tests.e2e.processes import Agent, Station, a_station
 from tests.e2e.test_documents import surroundings
@@ -63,8 +65,10 @@ def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path)
     assert (trace_shown["ruling"], trace_shown["user"][:2]) == ("approve", "p-")
     assert (trace.driver, trace.how) == ("http", f"GET {agent.url}/traces/{trace_shown['request_id']}")
 
+    _complains(station, incident, tmp_path / "screen.png")
     verified = firestation(station, "evidence", "verify", incident)
     assert verified.returncode == 0, verified.stdout
+    assert "complaint: screen.png" in verified.stdout
     assert "Nothing was altered" in verified.stdout
 
     folder = tmp_path / "export"
@@ -83,6 +87,25 @@ def test_the_evidence_of_a_night(agent: Agent, station: Station, tmp_path: Path)
     answer = json.loads(broken.stdout)
     assert not answer["verified"]
     assert trace.name in answer["wrong"]
+
+
+def _complains(station: Station, incident: str, screen: Path) -> None:
+    """A person rings with a screenshot: it joins the incident, and is read back by its digest."""
+    screen.write_bytes(b"\x89PNG\r\n\x1a\n what the customer saw")
+    words = (
+        "refund-agent",
+        "RefundGoldenEvalFailing",
+        "it refunds what it should not",
+        "--attach",
+        str(screen),
+    )
+    rang = firestation(station, "ring", *words)
+    assert rang.returncode == 0, rang.stderr
+    assert f"rings {incident}" in rang.stdout
+    (file,) = attached(station.until(incident, "the screenshot", attached))
+    assert (file.name, file.by, file.media_type) == ("screen.png", "ana", "image/png")
+    shown = firestation(station, "evidence", "show", incident, file.digest[:8], "--json")
+    assert base64.b64decode(json.loads(shown.stdout)["base64"]) == screen.read_bytes()
 
 
 def test_evidence_is_only_for_people_of_the_station_and_only_this_incidents(

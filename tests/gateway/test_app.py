@@ -397,7 +397,7 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     looks |= {"/incidents/{incident}/evidence/{digest}", "/incidents/{incident}/bundle"}
     looks |= {"/incidents/{incident}/same-fire"}
     tasks = {"/tasks", "/incidents/{incident}/tasks", "/incidents/{incident}/tasks/{task}/finish"}
-    bells = {GENERIC, MANAGER, "/bells/{bell}", "/v2/enqueue", "/alarms/spool"}
+    bells = {GENERIC, MANAGER, "/bells/{bell}", "/v2/enqueue", "/alarms/spool", "/attachments"}
     triage = {"/triage", "/triage/{incident}/open", "/triage/{incident}/dismiss"}
     assert acts | looks | tasks | bells | triage | {"/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)

@@ -130,7 +130,7 @@ async def test_the_list_has_the_gravest_first_and_what_is_waited_for(
     ]
     page = await ana.get("/board")
     assert page.status_code == 200
-    assert re.findall(r'href="/board/([a-z]+)"', page.text) == ["grave", "older", "newer", "mild"]
+    assert re.findall(r'<h2><a href="/board/([a-z]+)"', page.text) == ["grave", "older", "newer", "mild"]
     assert "Waits for a decision: move tool since 7m" in text_of(page)
     assert "no captain" in text_of(page)
     assert "4 open incidents" in text_of(page)
