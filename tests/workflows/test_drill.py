@@ -27,6 +27,9 @@ from workflows import messages
 from workflows.client import TASK_QUEUE
 
 SHORT, LONG = timedelta(seconds=1), timedelta(minutes=5)
+ORDER = DrillOrder(
+    kind="stale-policy", system="refund-agent", drillers=("ana", "ben"), ordered_by="dan", station="demo"
+)
 
 
 class Ground:
@@ -62,14 +65,7 @@ class Drilling:
     async def begin(self, limit: timedelta = LONG) -> WorkflowHandle[Any, Any]:
         self.ground.limit = limit
         self.number += 1
-        order = DrillOrder(
-            kind="stale-policy",
-            system="refund-agent",
-            drillers=("ana", "ben"),
-            ordered_by="dan",
-            station="demo",
-            drill=f"drill-stale-policy-{self.number:08x}",
-        )
+        order = ORDER.changed(drill=f"drill-stale-policy-{self.number:08x}")
         handle = await self.stage.client.start_workflow(
             messages.DRILL,
             order,
@@ -164,6 +160,27 @@ async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drillin
     assert {(each.lever, each.effective) for each in result.score.moves} == {("tool", True)}
     assert stage.town.tool.position.value == "enabled"
     assert (await stage.picture()).phase is Phase.DISMISSED
+
+
+async def test_a_schedule_begins_a_drill_unless_one_is_held(drilling: Drilling) -> None:
+    client, drilling.ground.limit = drilling.stage.client, LONG
+
+    async def comes(number: int) -> bool:
+        begun: bool = await client.execute_workflow(
+            messages.DRILL_BY_SCHEDULE, ORDER, id=f"schedule-{number}", task_queue=TASK_QUEUE, result_type=bool
+        )
+        return begun
+
+    assert await comes(1)
+    assert not await comes(2)
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
+        messages.drill_workflow("refund-agent"), result_type=DrillResult
+    )
+    await handle.signal(messages.STOP)
+    async with asyncio.timeout(PATIENCE):
+        result: DrillResult = await handle.result()
+    assert (result.mark.kind, result.mark.ordered_by, result.told) == ("stale-policy", "dan", "not finished")
+    assert drilling.stage.town.fault.set == set()
 
 
 async def beside(ground: TemporalGround, mark: DrillMark) -> None:
