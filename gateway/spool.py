@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS kept (
 CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
 """
 CLAIM_SECONDS = 5.0
-MOST_ASKED = 500
+MOST_ASKED = 150
 """Changes that are written together: more would hold up those who only want to be heard."""
 MOST_HEARD = 50_000
 MOST_KEPT = 10_000
