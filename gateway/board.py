@@ -4,6 +4,7 @@ All acts are plain forms, decided at the same desk as those of the API; a refusa
 and what was typed stays. Without JavaScript nothing is missing; with it the page keeps itself up to date.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -137,7 +138,7 @@ def _add_list(router: APIRouter, board: Board) -> None:
         waits = WaitList(waiting=())
         whole = request.query_params.get("all") == "1"
         try:
-            rows, waits = await board.rows.get(not whole), await board.waits.get("")
+            rows, waits = await asyncio.gather(board.rows.get(not whole), board.waits.get(""))
         except FirestationError as error:
             trouble = str(error)
         rows = sorted(rows, key=lambda row: (not row.open, row.severity if row.open else "", _age(row)))

@@ -17,7 +17,7 @@ from workflows.client import connect, ensure_search_attributes, forward_logs
 log = structlog.get_logger()
 
 BEHIND_THE_BELL = 10
-"""How far a worker stands back (nice) where it shares a machine with the gateway: an alarm is never kept waiting by work."""
+"""How far a worker stands back (nice) where it shares a machine with the gateway: no alarm waits for work."""
 
 HELP = "All other settings are FIRESTATION_ variables; firestation/settings.py lists them."
 

@@ -167,7 +167,11 @@ async def test_a_schedule_begins_a_drill_unless_one_is_held(drilling: Drilling) 
 
     async def comes(number: int) -> bool:
         begun: bool = await client.execute_workflow(
-            messages.DRILL_BY_SCHEDULE, ORDER, id=f"schedule-{number}", task_queue=TASK_QUEUE, result_type=bool
+            messages.DRILL_BY_SCHEDULE,
+            ORDER,
+            id=f"schedule-{number}",
+            task_queue=TASK_QUEUE,
+            result_type=bool,
         )
         return begun
 
