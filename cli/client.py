@@ -7,14 +7,24 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
 
-from firestation.errors import Denied, FirestationError, Gone, InvalidInput, Nonsense, Refused, Unreachable
+from firestation.errors import (
+    ORDER,
+    Denied,
+    FirestationError,
+    Gone,
+    InvalidInput,
+    Nonsense,
+    Refused,
+    Unreachable,
+)
 from firestation.follow_words import FollowPicture
+from firestation.model import Model
 from firestation.picture import Picture
 from firestation.waits import Wait
 from firestation.watch.view import DetectorView
@@ -25,6 +35,7 @@ SECONDS = 30.0
 BUNDLE_SECONDS = 1800.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
+M = TypeVar("M", bound=Model)
 DOCUMENT = {"incident", "version", "kind", "by", "at", "etag", "text"}
 
 
@@ -69,13 +80,7 @@ class Gateway:
     def detectors(self, system: str | None) -> list[DetectorView]:
         """The watch, of one system or of all."""
         answer = self._ask("GET", "/detectors", params={"system": system} if system else {})
-        try:
-            return [DetectorView.model_validate(each) for each in answer["detectors"]]
-        except (ValidationError, LookupError, TypeError) as error:
-            raise Nonsense(
-                f"the station's detectors cannot be read ({type(error).__name__}): "
-                "use the firestation command of the station's own version"
-            ) from error
+        return _shown(answer, "detectors", DetectorView, "the station's detectors")[0]
 
     def picture(self, incident: str) -> Picture:
         """Everything that is known of one incident."""
@@ -112,14 +117,7 @@ class Gateway:
         """The tasks of one incident, or of all; and those who follow some up and cannot be shown now."""
         path = f"/incidents/{_segment(incident)}/tasks" if incident else "/tasks"
         answer = self._ask("GET", path, params={"open": "true"} if only_open and not incident else {})
-        try:
-            found = [FollowPicture.model_validate(each) for each in answer["incidents"]]
-            return found, [str(each) for each in answer.get("not_shown", ())]
-        except (ValidationError, LookupError, TypeError, AttributeError) as error:
-            raise Nonsense(
-                f"the station's tasks cannot be read ({type(error).__name__}): "
-                "use the firestation command of the station's own version"
-            ) from error
+        return _shown(answer, "incidents", FollowPicture, "the station's tasks")
 
     def finish(self, incident: str, task: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Say that a task is done. Raises `Refused` with what is missing."""
@@ -253,15 +251,7 @@ class Gateway:
 
     def waits(self) -> tuple[list[Wait], list[str]]:
         """What waits for a person; and what does and cannot be shown now."""
-        answer = self._ask("GET", "/triage")
-        try:
-            found = [Wait.model_validate(each) for each in answer["waiting"]]
-            return found, [str(each) for each in answer.get("not_shown", ())]
-        except (ValidationError, LookupError, TypeError, AttributeError) as error:
-            raise Nonsense(
-                f"what waits at the station cannot be read ({type(error).__name__}): "
-                "use the firestation command of the station's own version"
-            ) from error
+        return _shown(self._ask("GET", "/triage"), "waiting", Wait, "what waits at the station")
 
     def decide(self, incident: str, word: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Open or dismiss what waits for a person. Raises `Refused` with what is missing."""
@@ -306,6 +296,18 @@ def _postmortem(incident: str) -> str:
     return f"/incidents/{_segment(incident)}/postmortem"
 
 
+def _shown(answer: Any, name: str, model: type[M], what: str) -> tuple[list[M], list[str]]:
+    """What is listed under this name; and those that the station knows and cannot show now."""
+    try:
+        found = [model.model_validate(each) for each in answer[name]]
+        return found, [str(each) for each in answer.get("not_shown", ())]
+    except (ValidationError, LookupError, TypeError, AttributeError) as error:
+        raise Nonsense(
+            f"{what} cannot be read ({type(error).__name__}): "
+            "use the firestation command of the station's own version"
+        ) from error
+
+
 def _segment(text: str) -> str:
     return quote(text, safe="")
 
@@ -336,7 +338,7 @@ def _problem(answer: httpx.Response, body: dict[str, Any]) -> Exception:
 def _refusal(body: dict[str, Any]) -> Refused:
     rule = body.get("rule")
     missing = body.get("missing") or body.get("detail") or "the station did not say why"
-    title = body.get("title") or "the order of things"
+    title = body.get("title") or ORDER
     return Refused(rule if isinstance(rule, int) else 0, str(title), str(missing))
 
 

@@ -16,7 +16,7 @@ from cli.show import say
 from cli.station import Address, words
 from cli.teach import teach
 from firestation import history_keys as keys
-from firestation.errors import Refused, Unreachable
+from firestation.errors import ORDER, Refused, Unreachable
 from firestation.settings import Settings
 
 FOLDER = "history-keys"
@@ -129,7 +129,7 @@ def retire(
                 f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             )
             cost = f"{key} is needed to read {named}; wait until Temporal has forgotten them (its retention), or take"
-            raise Refused(0, "the order of things", f"{cost} --lose-histories, and nobody reads them again")
+            raise Refused(0, ORDER, f"{cost} --lose-histories, and nobody reads them again")
     keys.remove(place, key)
     _tell(
         desk, place, {"key": key}, f"{key} is destroyed. What it encrypted is read only with a backup of it."

@@ -17,7 +17,7 @@ from cli.errors import ExitCode
 from cli.files import write_text
 from cli.plain import plain, visible
 from cli.teach import teach
-from firestation.errors import InvalidInput, Refused
+from firestation.errors import ORDER, InvalidInput, Refused
 from firestation.model import count
 from firestation.postmortem.merge import Names, merge
 
@@ -152,11 +152,9 @@ def _keep(gateway: Gateway, began: dict[str, Any], text: str, file: Path) -> dic
             write_text(file, _header(latest) + both.text)
             same = f"{count(both.conflicts, 'passage')} changed by you and by {latest['by'] or 'the engine'}"
             again = f"firestation postmortem put {began['incident']} {file}"
-            raise Refused(
-                0, "the order of things", f"{same}; both versions are in {file}. Settle it, then: {again}"
-            )
+            raise Refused(0, ORDER, f"{same}; both versions are in {file}. Settle it, then: {again}")
         text, began = both.text, latest
-    raise Refused(0, "the order of things", f"others keep writing; yours is in {file}. Try again in a moment")
+    raise Refused(0, ORDER, f"others keep writing; yours is in {file}. Try again in a moment")
 
 
 def _header(found: dict[str, Any]) -> str:

@@ -15,10 +15,10 @@ from firestation import cadence, orders, record
 from firestation.acts import ACTS, Close
 from firestation.alarm import Alarms
 from firestation.due import settled
-from firestation.errors import InvalidInput, Refused
+from firestation.errors import ORDER, InvalidInput, Refused
 from firestation.fold import begin, follow
 from firestation.history import Run, Step, read_run
-from firestation.incident import ORDER, advance, next_job
+from firestation.incident import advance, next_job
 from firestation.legal_course import breaches
 from firestation.model import Id, Line, Model, Text, Time, without
 from firestation.record import Brief, Event

@@ -41,6 +41,11 @@ class _Someone(Model):
     address: Line
     contacts: tuple[Contact, ...] = Field(default=(), exclude_if=lambda contacts: not contacts)
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether they are an auditor and nothing else."""
+        return set(self.roles) == {Role.AUDITOR}
+
 
 class Person(_Someone):
     """Somebody who may act. `address` is where a system's pager channel reaches them; never a secret.

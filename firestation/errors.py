@@ -46,6 +46,9 @@ class InvalidFile(InvalidInput):
         return f"{self.file}:{self.line}: {self.field}: {self.problem}. {self.fix}"
 
 
+ORDER = "the order of things"
+"""The title of a refusal by no rule of the house."""
+
 LONGEST_REFUSAL = 2000
 
 

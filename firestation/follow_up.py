@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from firestation.after_action import Task, TaskKind, Ticket, TicketState
-from firestation.authority import Role, Roster
+from firestation.authority import Roster
 from firestation.clock import NEVER
 from firestation.credentials import holds_credential
 from firestation.model import Id, Line, Model, Text, Time
@@ -402,7 +402,7 @@ def cannot_finish(course: Course, finish: Finish) -> str | None:
     person = course.roster.person(finish.by)
     if person is None:
         return f"{finish.by} is not one of the people of the station {course.roster.station}"
-    if set(person.roles) == {Role.AUDITOR}:
+    if person.only_reads:
         return "an auditor reads and does not write"
     task = course.named(finish.task)
     if task is None:

@@ -9,15 +9,13 @@ from typing import Literal
 from firestation import acts, captaincy, legal_course, record, seconding
 from firestation.authority import Role
 from firestation.drill import is_drill
-from firestation.errors import Refused
+from firestation.errors import ORDER, Refused
 from firestation.firebreak import ENDED, HOLDING, Firebreak, Lease
 from firestation.fold import follow
 from firestation.fold_acts import POSTS
 from firestation.record import Acted, Event
 from firestation.rules import CLOCK_SKEW, READ_BACK, objections
 from firestation.state import Incident, Phase
-
-ORDER = "the order of things"
 
 
 def advance(incident: Incident, event: Event) -> Incident:
@@ -93,7 +91,7 @@ def _out_of_order(incident: Incident, act: acts.Act) -> str | None:  # noqa: C90
             return f"it is declared {act.severity} already" if same else None
         case acts.Propose():
             return _cannot_propose(incident, act.step)
-        case acts.Note() | acts.Assess() | acts.Establish() if set(person.roles) == {Role.AUDITOR}:
+        case acts.Note() | acts.Assess() | acts.Establish() if person.only_reads:
             return "an auditor reads and does not write"
         case acts.Establish():
             return _cannot_establish(incident, act)

@@ -173,6 +173,11 @@ def load_wall(folder: Path) -> tuple[Runbook, ...]:
     return tuple(wall)
 
 
+def system_files(place: Path) -> list[Path]:
+    """The system files that a setting names: one file, or those of a folder (*.yaml), by name."""
+    return yaml_files(place, ".yaml") if place.is_dir() else [place]
+
+
 def yaml_files(folder: Path, *suffixes: str) -> list[Path]:
     """The YAML files of a folder, by name; none that is hidden, such as an editor keeps beside the one it changes."""
     wanted = suffixes or (".yaml", ".yml")

@@ -8,7 +8,7 @@ from firestation.alarm import Alarm, incident_id
 from firestation.authority import Role, Roster, Station
 from firestation.credentials import holds_credential
 from firestation.drill import DrillMark
-from firestation.errors import InvalidInput, NotConfigured, Refused
+from firestation.errors import ORDER, InvalidInput, NotConfigured, Refused
 from firestation.keyring import Keyring
 from firestation.legal import clocks
 from firestation.model import Model
@@ -82,7 +82,7 @@ def drill_opened(
     orders = station.person(mark.ordered_by)
     if orders is None or Role.CAPTAIN not in orders.roles:
         missing = f"{mark.ordered_by} does not hold the role captain; captains order drills"
-        raise Refused(0, "the order of things", missing)
+        raise Refused(0, ORDER, missing)
     plan = system.rehearsed(mark.kind)
     if plan is None:
         kinds = ", ".join(each.id for each in system.rehearsal)

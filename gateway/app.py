@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from firestation.acts import ACTS, Act
 from firestation.alarm import Alarm
-from firestation.errors import DriverError, Gone
+from firestation.errors import ORDER, DriverError, Gone
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Text
 from firestation.picture import Picture, exhibits
@@ -45,7 +45,7 @@ from gateway.ringers import Ringers
 from gateway.ringing import Health, Rang, Spooled
 from gateway.same_fire import same_fire
 from gateway.subscribing import Customers, subscribing
-from gateway.tasks import ORDER, TaskList
+from gateway.tasks import TaskList
 from gateway.triage import triage
 from gateway.waiting import WaitList
 from workflows.messages import Answer, Decided, Finished

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from firestation.acts import ACTS, Act
 from firestation.authority import Role
 from firestation.differing import levers
-from firestation.errors import FirestationError, Gone, InvalidInput
+from firestation.errors import ORDER, FirestationError, Gone, InvalidInput
 from firestation.follow_up import Finish
 from firestation.model import Id, Text
 from firestation.picture import Picture, attached
@@ -314,7 +314,7 @@ def _add_tasks(router: APIRouter, board: Board) -> None:
         log.info("finish", incident=incident, task=task, by=person, accepted=answer.accepted, by_page=True)
         if answer.accepted:
             return RedirectResponse(f"/board/{incident}?done=finish#after", SEE_OTHER)
-        problem = Problem(409, "the order of things", answer.missing)
+        problem = Problem(409, ORDER, answer.missing)
         return kept(request, "finish", problem, fields)
 
 
@@ -349,7 +349,7 @@ def _add_triage(router: APIRouter, board: Board) -> None:
         log.info("triage", incident=incident, word=word, by=person, accepted=answer.accepted, by_page=True)
         if answer.accepted:
             return RedirectResponse("/board#waits", SEE_OTHER)
-        return kept(request, word, Problem(409, "the order of things", answer.missing), fields)
+        return kept(request, word, Problem(409, ORDER, answer.missing), fields)
 
 
 def _text(fields: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from firestation.errors import FirestationError, InvalidFile, InvalidInput, NotC
 from firestation.keyring import read_keyring
 from firestation.legal import strangers
 from firestation.lint import fitting
-from firestation.loader import load_station, load_system, load_wall, yaml_files
+from firestation.loader import load_station, load_system, load_wall, system_files, yaml_files
 from firestation.model import Id, Model
 from firestation.opening import Opening, drill_opened, keep_out_credentials, opened
 from firestation.record import Brief
@@ -248,7 +248,7 @@ def _systems(settings: Settings, station: Station) -> dict[str, System]:
     """The systems by their names. A folder without one is more likely not mounted than meant so."""
     found: dict[str, System] = {}
     people, bells = [person.id for person in station.people], {bell.id for bell in station.bells}
-    for file in _system_files(settings):
+    for file in system_files(settings.systems):
         system = load_system(file)
         for wrong in problems(system):
             raise InvalidFile(str(file), 0, wrong.field, wrong.problem, wrong.fix)
@@ -273,14 +273,9 @@ def _systems(settings: Settings, station: Station) -> dict[str, System]:
     return found
 
 
-def _system_files(settings: Settings) -> list[Path]:
-    folder = settings.systems
-    return yaml_files(folder, ".yaml") if folder.is_dir() else [folder]
-
-
 def _listed(settings: Settings) -> list[Path]:
     """Every file that the folders and the settings name now; the people's key files are named by the station file."""
-    return [settings.station, *_system_files(settings), *yaml_files(settings.runbooks)]
+    return [settings.station, *system_files(settings.systems), *yaml_files(settings.runbooks)]
 
 
 def _stamp(files: Iterable[Path]) -> Iterator[tuple[Path, State]]:

@@ -17,7 +17,7 @@ from firestation.authority import Member, Station
 from firestation.chat import Ask, Said
 from firestation.contacts import ContactKind
 from firestation.drivers.matrix_ears import Place
-from firestation.errors import Gone, InvalidInput, NotConfigured, Refused, Unreachable
+from firestation.errors import ORDER, Gone, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.links import PlanLink, mark_of
 from firestation.picture import Picture
 from gateway.book import Books
@@ -99,7 +99,7 @@ class Clerk:
         if answer.accepted:
             text = chat.done(command)
         else:
-            text = chat.refused(answer.rule, answer.title or "the order of things", answer.missing or "")
+            text = chat.refused(answer.rule, answer.title or ORDER, answer.missing or "")
         return f"{text}\n{chat.following(await self.desk.picture(place.incident))}"
 
     def _asked(self, command: Ask, seen: Picture, by: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,9 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.acts import Act, Close, Dismiss, Merge
 from firestation.alarm import Alarm
-from firestation.authority import Role
 from firestation.drill import DrillId, is_drill
-from firestation.errors import Gone, InvalidInput, Refused, Unreachable
+from firestation.errors import ORDER, Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Model, Time
 from firestation.picture import Picture
@@ -28,8 +27,8 @@ from firestation.waits import Verdict, triage_id
 from gateway.book import Books
 from gateway.ringing import Health, Rang, Ringing, Spooled
 from gateway.tasks import TaskDesk, TaskList
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
-from gateway.waiting import ORDER, WaitList
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
+from gateway.waiting import WaitList
 from workflows import messages, search
 from workflows.histories import fetch_family
 
@@ -143,7 +142,7 @@ class Desk:
                 if latest is None:
                     raise Gone(f"there is no incident {incident!r}") from error
                 if latest.status is not WorkflowExecutionStatus.RUNNING:
-                    raise Refused(0, "the order of things", "the incident has ended") from error
+                    raise Refused(0, ORDER, "the incident has ended") from error
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 return answer
@@ -193,11 +192,13 @@ class Desk:
         return sorted(rows, key=lambda row: (not row.open, -row.opened_at.timestamp()))
 
     async def _rows(self, query: str) -> list[Row]:
-        rows = list[Row]()
+        station, rows = self.books.book.station.station, list[Row]()
         async for found in self.client.list_workflows(query, limit=LOOKED_AT, rpc_timeout=CALL):
-            if found.status is WorkflowExecutionStatus.CONTINUED_AS_NEW or not await self._is_ours(found):
+            if found.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
                 continue
-            rows.append(await _row(found))
+            memo = await our_memo(found, station)
+            if memo is not None:
+                rows.append(_row(found, memo))
             if len(rows) >= SHOWN:
                 break
         return rows
@@ -226,7 +227,7 @@ class Desk:
         Raises `Gone`, and `Refused` when it is too late, or this person only reads.
         """
         member = (await self.books.latest()).station.person(verdict.by)
-        if member is None or not set(member.roles) - {Role.AUDITOR}:
+        if member is None or member.only_reads:
             raise Refused(0, ORDER, f"{verdict.by} only reads here; ask one of the others")
         lane = triage_id(incident)
         await self.ringing.pump.hand_over(lane, CALL.total_seconds(), repeats=True)
@@ -252,15 +253,14 @@ class Desk:
         return Gone(f"there is no incident {incident!r}")
 
     async def _is_ours(self, found: WorkflowExecution) -> bool:
-        return await is_ours(found, self.books.book.station.station)
+        return await our_memo(found, self.books.book.station.station) is not None
 
     def _handle(self, incident: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(incident)
 
 
-async def _row(found: WorkflowExecution) -> Row:
+def _row(found: WorkflowExecution, memo: Mapping[str, Any]) -> Row:
     attributes = found.typed_search_attributes
-    memo = await found.memo()
     return Row(
         incident=found.id,
         run=found.run_id,

@@ -14,11 +14,11 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import Unreachable
 from firestation.model import Model
 from firestation.watch.course import Course
 from firestation.watch.view import DetectorView, view
 from gateway.book import Books
+from gateway.temporal import in_time
 from workflows import messages
 from workflows.watch import schedule_id
 
@@ -46,12 +46,11 @@ def detectors_of(client: Client, books: Books) -> DetectorsPort:
             if system in {None, each.system}
             for detector in each.watch
         ]
-        try:
-            courses = await asyncio.gather(
+        courses = await in_time(
+            asyncio.gather(
                 *(_course(client, book.station.station, schedule_id(name, each.id)) for name, each in wanted)
             )
-        except RPCError as error:
-            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        )
         now = datetime.now(UTC)
         shown = (view(name, each, course, now) for (name, each), course in zip(wanted, courses, strict=True))
         return Detectors(detectors=tuple(shown))

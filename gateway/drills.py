@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter
@@ -23,23 +23,22 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from firestation.authority import Role
 from firestation.drill import DrillId, DrillKind, DrillMark, drill_id
 from firestation.drill_orders import DrillNow, DrillOrder
 from firestation.drill_report import DrillResult, Readiness, drilled_steps, readiness
-from firestation.errors import FirestationError, Gone, NotConfigured, Refused, Unreachable
+from firestation.errors import ORDER, FirestationError, Gone, NotConfigured, Refused, Unreachable
 from firestation.model import Duration, Id, Model
 from firestation.wall import Doubt
 from gateway.acting import person_of
 from gateway.book import Books
+from gateway.temporal import CALL, in_time
 from workflows import messages
 from workflows.client import TASK_QUEUE
 
 log = structlog.get_logger()
 
-CALL = timedelta(seconds=4)
 DAY = timedelta(days=1)
 SHELF_SECONDS = 60.0
 """So long what was read of the shelf is believed, when an alarm asks: an alarm never waits for it."""
@@ -48,8 +47,8 @@ FOUND = tuple[tuple[DrillResult, ...], tuple[Doubt, ...]]
 Shelved = Callable[[str | None], Awaitable[FOUND]]
 """Reads the results of one system, or of all, from the shelf."""
 
-SCHEDULE, ORDER, EVERY, WINDOW = "drill/", "order", "every", "window"
-Result = TypeVar("Result")
+SCHEDULE, ORDERED, EVERY, WINDOW = "drill/", "order", "every", "window"
+OVER = "it is over"
 
 
 ScheduleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,100}$")]
@@ -106,7 +105,7 @@ class DrillDesk:
         order = await self._order(body, by)
         order = order.changed(drill=drill_id(body.kind, secrets.token_hex(4)))
         try:
-            handle = await _in_time(
+            handle = await in_time(
                 self.client.start_workflow(
                     messages.DRILL,
                     order,
@@ -120,8 +119,13 @@ class DrillDesk:
             )
         except WorkflowAlreadyStartedError:
             missing = f"a drill is held on {body.system} already; wait for it, or stop it"
-            raise Refused(0, "the order of things", missing) from None
-        return await _in_time(handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL))
+            raise Refused(0, ORDER, missing) from None
+        try:
+            return await in_time(
+                handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL), gone=OVER
+            )
+        except Unreachable as error:
+            raise Unreachable(f"the drill has begun, and cannot be shown now: {error}") from error
 
     async def _order(self, body: DrillBody, by: str) -> DrillOrder:
         """The order, once all is seen that could be wrong with it."""
@@ -148,23 +152,22 @@ class DrillDesk:
         results, doubts = await self.shelved(system)
         systems = {name: each for name, each in book.systems.items() if system in {None, name}}
         return Drills(
-            running=tuple([each async for each in self._running(book.station.station, system)]),
+            running=await in_time(self._running(book.station.station, system)),
             results=results,
             readiness=readiness(systems, book.walls, results, datetime.now(UTC).date()),
             doubts=doubts,
         )
 
-    async def _running(self, station: str, system: str | None) -> Any:
+    async def _running(self, station: str, system: str | None) -> tuple[DrillNow, ...]:
         query = f"WorkflowType = '{messages.DRILL}' AND ExecutionStatus = 'Running'"
-        try:
-            async for found in self.client.list_workflows(query, rpc_timeout=CALL):
-                ours = (await found.memo()).get(messages.STATION) == station
-                if ours and system in {None, found.id.removeprefix(messages.drill_workflow(""))}:
-                    now = await self._now(found.id)
-                    if now:
-                        yield now
-        except RPCError as error:
-            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        running = list[DrillNow]()
+        async for found in self.client.list_workflows(query, rpc_timeout=CALL):
+            ours = (await found.memo()).get(messages.STATION) == station
+            if ours and system in {None, found.id.removeprefix(messages.drill_workflow(""))}:
+                now = await self._now(found.id)
+                if now:
+                    running.append(now)
+        return tuple(running)
 
     async def _now(self, workflow: str) -> DrillNow | None:
         """Where it is; None when it is over, or no worker can say it now."""
@@ -181,7 +184,7 @@ class DrillDesk:
         for now in (await self.look(None)).running:
             if now.mark.drill == drill:
                 handle = self.client.get_workflow_handle(messages.drill_workflow(now.system))
-                await _in_time(handle.signal(messages.STOP, rpc_timeout=CALL))
+                await in_time(handle.signal(messages.STOP, rpc_timeout=CALL), gone=OVER)
                 log.info("a drill is stopped", drill=drill, by=by)
                 return now
         raise Gone(f"no drill {drill!r} is held now")
@@ -189,8 +192,8 @@ class DrillDesk:
     async def _may_end(self, by: str) -> None:
         """Everybody who writes, so that a drill which does harm is ended by whoever sees it first."""
         person = (await self.books.latest()).station.person(by)
-        if person is None or set(person.roles) == {Role.AUDITOR}:
-            raise Refused(0, "the order of things", "an auditor reads and does not write")
+        if person is None or person.only_reads:
+            raise Refused(0, ORDER, "an auditor reads and does not write")
 
     # Schedules ---------------------------------------------------------------------------------------
 
@@ -220,44 +223,47 @@ class DrillDesk:
         )
         memo = {
             messages.STATION: order.station,
-            ORDER: order.model_dump(mode="json"),
+            ORDERED: order.model_dump(mode="json"),
             EVERY: body.every.total_seconds(),
             WINDOW: body.window.total_seconds(),
         }
         try:
-            await _in_time(
+            await in_time(
                 self.client.create_schedule(f"{SCHEDULE}{made.name}", schedule, memo=memo, rpc_timeout=CALL)
             )
         except ScheduleAlreadyRunningError:
             missing = f"there is a schedule {made.name} already; remove it first"
-            raise Refused(0, "the order of things", missing) from None
+            raise Refused(0, ORDER, missing) from None
         return made
 
     async def schedules(self) -> Schedules:
         """Those of this station, by their names."""
-        station, found = (await self.books.latest()).station.station, list[Scheduled]()
-        try:
-            async for each in await self.client.list_schedules(rpc_timeout=CALL):
-                memo = await each.memo()
-                if each.id.startswith(SCHEDULE) and memo.get(messages.STATION) == station:
-                    found.append(
-                        Scheduled(
-                            name=each.id.removeprefix(SCHEDULE),
-                            order=DrillOrder.model_validate(memo[ORDER]),
-                            every=timedelta(seconds=memo[EVERY]),
-                            window=timedelta(seconds=memo[WINDOW]),
-                        )
-                    )
-        except RPCError as error:
-            raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        station = (await self.books.latest()).station.station
+        found = await in_time(self._schedules(station))
         return Schedules(schedules=tuple(sorted(found, key=lambda each: each.name)))
+
+    async def _schedules(self, station: str) -> list[Scheduled]:
+        found = list[Scheduled]()
+        async for each in await self.client.list_schedules(rpc_timeout=CALL):
+            memo = await each.memo()
+            if each.id.startswith(SCHEDULE) and memo.get(messages.STATION) == station:
+                found.append(
+                    Scheduled(
+                        name=each.id.removeprefix(SCHEDULE),
+                        order=DrillOrder.model_validate(memo[ORDERED]),
+                        every=timedelta(seconds=memo[EVERY]),
+                        window=timedelta(seconds=memo[WINDOW]),
+                    )
+                )
+        return found
 
     async def unschedule(self, name: str, by: str) -> Scheduled:
         """Remove it. Raises `Refused` for an auditor, `Gone` when this station has none of this name."""
         await self._may_end(by)
         for each in (await self.schedules()).schedules:
             if each.name == name:
-                await _in_time(self.client.get_schedule_handle(f"{SCHEDULE}{name}").delete(rpc_timeout=CALL))
+                handle = self.client.get_schedule_handle(f"{SCHEDULE}{name}")
+                await in_time(handle.delete(rpc_timeout=CALL), gone=OVER)
                 log.info("a schedule of drills is removed", schedule=name, by=by)
                 return each
         raise Gone(f"there is no schedule {name!r} of drills")
@@ -325,15 +331,3 @@ def drills(desk: DrillDesk, *, looks: Any, acts: Any, route_class: type[APIRoute
         return await desk.stop(drill, person_of(caller))
 
     return router
-
-
-async def _in_time(call: Awaitable[Result]) -> Result:
-    """The result; Temporal's troubles as ours."""
-    try:
-        return await call
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise Gone("it is over") from error
-        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
-    except (WorkflowQueryFailedError, TimeoutError) as error:
-        raise Unreachable(f"the drill has begun, and cannot be shown now: {error}") from error

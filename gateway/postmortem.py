@@ -12,7 +12,6 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from firestation.authority import Role
 from firestation.errors import Gone
 from firestation.model import Id, Line, Model, Plain, Time
 from firestation.picture import Picture
@@ -130,6 +129,6 @@ def _author(door: Doorkeeper, name: str) -> str:
     member = door.station.person(name)
     if member is None:
         raise Problem(403, "not allowed", f"{name} is not one of the station's people")
-    if set(member.roles) == {Role.AUDITOR}:
+    if member.only_reads:
         raise Problem(403, "not allowed", "an auditor reads and does not write")
     return name

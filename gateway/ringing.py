@@ -28,7 +28,7 @@ from gateway.book import Books
 from gateway.pump import Pump, Told
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, is_ours, latest_of, refused
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
 from workflows.ringing import ring
@@ -228,7 +228,7 @@ class Ringing:
     async def _ours(self, incident: str) -> WorkflowExecution | None:
         """The latest run. Raises `NotConfigured` for another station's."""
         latest = await latest_of(self.client, incident)
-        if latest is not None and not await is_ours(latest, self.books.book.station.station):
+        if latest is not None and await our_memo(latest, self.books.book.station.station) is None:
             other = (await latest.memo()).get(messages.STATION)
             problem = f"the incident {incident} is the station {other}'s, which has a system of the same id"
             raise NotConfigured(f"{problem}; give this system another id, or this station its own namespace")

@@ -15,7 +15,7 @@ from firestation.triage import OpenFire, Sifted, decide, sifts
 from gateway.book import Books
 from gateway.shared import Shared
 from gateway.spool import Left
-from gateway.temporal import in_time, is_ours
+from gateway.temporal import in_time, our_memo
 from workflows import messages, search
 
 log = structlog.get_logger()
@@ -61,9 +61,9 @@ class Sieve:
         query += f" AND {search.SYSTEM.name} = '{system}'"
         station, found = self.books.book.station.station, list[OpenFire]()
         async for each in self.client.list_workflows(query, limit=MOST, rpc_timeout=CALL):
-            if not await is_ours(each, station):
+            memo = await our_memo(each, station)
+            if memo is None:
                 continue
-            memo = await each.memo()
             labels = memo.get(messages.LABELS)
             found.append(
                 OpenFire(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import Gone, InvalidInput, Refused, Unreachable
+from firestation.errors import ORDER, Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.follow_words import FollowPicture
 from firestation.model import Line, Model
@@ -22,7 +22,6 @@ NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
 PAUSE_SECONDS = 0.2
 SHOWN = 200
 AT_ONCE = 8
-ORDER = "the order of things"
 
 
 class TaskList(Model):

@@ -1,8 +1,8 @@
 """What the desks share of Temporal: how long it is waited for, and its troubles as ours."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio.client import (
     Client,
@@ -37,21 +37,21 @@ async def latest_of(client: Client, incident: str) -> WorkflowExecution | None:
         raise
 
 
-async def is_ours(found: WorkflowExecution, station: str) -> bool:
-    """Whether it is an incident, and not of another station. Those of before do not say of which they are."""
-    return (
-        found.workflow_type == messages.WORKFLOW
-        and (await found.memo()).get(messages.STATION, station) == station
-    )
+async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] | None:
+    """The memo of an incident; None for anything else, and another station's. Those of before do not say whose."""
+    if found.workflow_type != messages.WORKFLOW:
+        return None
+    memo = await found.memo()
+    return memo if memo.get(messages.STATION, station) == station else None
 
 
-async def in_time(call: Awaitable[Result], incident: str = "") -> Result:
-    """The result; Temporal's troubles as ours. Raises `Gone` and `Unreachable`."""
+async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = "") -> Result:
+    """The result; Temporal's troubles as ours. Raises `Gone`, which says `gone` where that is given; `Unreachable`."""
     try:
         return await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise Gone(f"there is no incident {incident!r}") from error
+            raise Gone(gone or f"there is no incident {incident!r}") from error
         raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
         raise Unreachable(

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import Field
 
+from firestation.errors import ORDER
 from firestation.model import Id, Model, Text
 from firestation.waits import Verdict, Word, verdict_of
 from gateway.acting import KeyHeader, person_of
 from gateway.auth import Caller
 from gateway.problems import Problem
-from gateway.waiting import ORDER, WaitList
+from gateway.waiting import WaitList
 from workflows.messages import Decided
 
 log = structlog.get_logger()

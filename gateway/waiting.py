@@ -23,7 +23,7 @@ from temporalio.service import RPCError
 
 from firestation import waits
 from firestation.alarm import Alarms
-from firestation.errors import Gone, Refused
+from firestation.errors import ORDER, Gone, Refused
 from firestation.model import Line, Model
 from firestation.system import System
 from firestation.triage_rules import TriageRule
@@ -36,7 +36,6 @@ from workflows.client import TASK_QUEUE
 
 SHOWN = 200
 AT_ONCE = 8
-ORDER = "the order of things"
 OVER = "what waited there was decided before it was told of this"
 
 

@@ -27,7 +27,7 @@ from firestation.errors import Gone, InvalidInput, NotConfigured, Unreachable
 from firestation.firebreak import HOLDING
 from firestation.keyring import read_keyring
 from firestation.lint import fitting
-from firestation.loader import load_station, load_system, load_wall, yaml_files
+from firestation.loader import load_station, load_system, load_wall, system_files
 from firestation.opening import Opening, drill_opened
 from firestation.picture import Picture
 from firestation.settings import Settings
@@ -62,9 +62,7 @@ def from_files(settings: Settings) -> Opener:
 
 
 def _system(settings: Settings, name: str) -> System:
-    place = settings.systems
-    files = yaml_files(place, ".yaml") if place.is_dir() else [place]
-    found = {system.system: system for system in map(load_system, files)}
+    found = {system.system: system for system in map(load_system, system_files(settings.systems))}
     if name not in found:
         raise InvalidInput("system", f"there is no system {name!r}", f"There is {', '.join(found) or 'none'}")
     return found[name]

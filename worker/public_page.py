@@ -8,7 +8,7 @@ import structlog
 
 from firestation.drivers.public_page import StaticPage, open_public_page
 from firestation.errors import DriverError, FirestationError
-from firestation.loader import load_system, yaml_files
+from firestation.loader import load_system, system_files
 from firestation.public_page.page import PublicSystem, Subscribing
 from firestation.public_page.part import components
 from firestation.public_page.subscriber import Kind
@@ -48,7 +48,7 @@ def public_systems(settings: Settings) -> Sequence[PublicSystem]:
     """The systems that have components for the public, by their files; none when one cannot be read."""
     place = settings.systems
     try:
-        files = yaml_files(place, ".yaml") if place.is_dir() else [place] if place.is_file() else []
+        files = system_files(place) if place.is_dir() or place.is_file() else []
         found = [components(load_system(file)) for file in files]
     except FirestationError as error:
         log.warning("the public page keeps the components that it has", problem=str(error))

@@ -26,7 +26,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.errors import FirestationError, NotConfigured
-from firestation.loader import load_station, load_system, yaml_files
+from firestation.loader import load_station, load_system, system_files
 from firestation.settings import Settings
 from firestation.system import System
 from workflows import messages
@@ -156,8 +156,7 @@ def _read(settings: Settings) -> tuple[str, tuple[System, ...]]:
 
     Nor with none: a folder without a file is more likely not mounted than meant so, and what is removed forgets.
     """
-    place = settings.systems
-    files = yaml_files(place, ".yaml") if place.is_dir() else [place]
+    files = system_files(settings.systems)
     if not files:
-        raise NotConfigured(f"the folder {place} has no .yaml file, so nothing is changed")
+        raise NotConfigured(f"the folder {settings.systems} has no .yaml file, so nothing is changed")
     return load_station(settings.station).station, tuple(load_system(file) for file in files)

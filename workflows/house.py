@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from firestation.acts import Act
 from firestation.due import settled, spoken_by
-from firestation.errors import Refused
+from firestation.errors import ORDER, Refused
 from firestation.fold import fold
 from firestation.history import LONGEST_REASON
 from firestation.incident import advance
@@ -87,7 +87,7 @@ class House:
     def screen(self, event: Event) -> None:
         """Keep out, before it is accepted, what must not even stand in the history. Raises `Refused`."""
         if self.incident.ended:
-            raise Refused(0, "the order of things", f"the incident is {self.incident.ended}")
+            raise Refused(0, ORDER, f"the incident is {self.incident.ended}")
         secret = no_secrets(self.incident, event)
         if secret:
             raise Refused(11, "no secrets in history", secret)

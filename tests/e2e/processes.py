@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,6 +175,11 @@ class Station:
 
     def token(self, name: str) -> str:
         return (self.state / "tokens" / name).read_text().strip()
+
+    def words(self, channel: str) -> list[dict[str, Any]]:
+        """Everything that was ever sent by this channel, as often as it was sent."""
+        file = self.state / "words" / f"{channel}.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def as_person(self, name: str) -> Gateway:
         if name not in self.gateways:
@@ -392,3 +398,23 @@ def standing(state: Path, ports: Sequence[int], **environment: str) -> Iterator[
         yield station
         for gateway in station.gateways.values():
             gateway.http.close()
+
+
+@dataclass(frozen=True)
+class Place:
+    """An agent and its station, and how the levers stood before the first fire."""
+
+    agent: Agent
+    station: Station
+    start: dict[str, Any]
+
+
+@contextmanager
+def a_place(folder: Path) -> Iterator[Place]:
+    """One where fires follow one another, and nothing soaks for longer than a second."""
+    quick = {**SHORTER, "soak: 10m": "soak: 1s"}
+    with (
+        an_agent(folder / "agent") as agent,
+        a_station(folder / "station", agent, changes=quick) as station,
+    ):
+        yield Place(agent, station, agent.levers())

@@ -1,6 +1,5 @@
 """A captain who has nothing but a chat window and a browser: taken, noted and told in the room, decided on the page."""
 
-import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -107,8 +106,8 @@ def led_from_its_room(station: Station, agent: Agent, ana: User, ben: User) -> N
         assert browser.post(f"/board/{incident}/approve", data=form).status_code == 303
     station.until(incident, "the move", stands("reranker", Lease.APPLIED, Lease.EFFECTIVE))
 
-    words = [json.loads(line) for line in (station.state / "words/pager.jsonl").read_text().splitlines()]
-    asked = [each["text"] for each in words if digest in each["text"] and each["purpose"] == "decision"]
+    pager = station.words("pager")
+    asked = [each["text"] for each in pager if digest in each["text"] and each["purpose"] == "decision"]
     assert asked
     assert all(f"{station.url}/board/{incident}#decide" in each for each in asked)
     report = station.replay(incident)

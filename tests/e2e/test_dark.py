@@ -1,6 +1,5 @@
 """Everything of ours is dead, and customers still read what is known and how old it is; then it goes on as it was."""
 
-import json
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,7 @@ WORD = "Some refunds may be wrong; we have stopped them."
 
 def sent(station: Station, channel: str) -> list[str]:
     """The keys of all that this channel was given, as often as it was given."""
-    file = station.state / "words" / f"{channel}.jsonl"
-    return [json.loads(line)["key"] for line in file.read_text().splitlines()] if file.exists() else []
+    return [each["key"] for each in station.words(channel)]
 
 
 def words(station: Station) -> int:
@@ -35,7 +33,7 @@ def test_the_page_stands_while_everything_is_dead_and_the_cadence_goes_on(tmp_pa
     with ExitStack() as stack:
         agent = stack.enter_context(an_agent(tmp_path / "agent"))
         url = stack.enter_context(served(public))
-        with a_station(state, agent, None, SHORTER | CADENCE, public_page=public, ports=ports) as station:
+        with a_station(state, agent, changes=SHORTER | CADENCE, public_page=public, ports=ports) as station:
             agent.fault("stale_policy")
             incident = agent.ring(station)
             take(station, incident)

@@ -8,42 +8,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from firestation.drill import KINDS
 from tests.docs.documents import commands
-from tests.e2e.processes import ROOT, SHORTER, Agent, Station, a_station, an_agent
+from tests.e2e.processes import ROOT, Place, Station, a_place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-QUICK = {**SHORTER, "soak: 10m": "soak: 1s"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """The agent and its station, and how the levers stood before the first drill."""
-
-    agent: Agent
-    station: Station
-    start: dict[str, Any]
-
-    def words(self, channel: str) -> list[dict[str, Any]]:
-        """Everything that was ever sent by this channel."""
-        path = self.station.state / "words" / f"{channel}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("drills")
-    with (
-        an_agent(folder / "agent") as agent,
-        a_station(folder / "station", agent, changes=QUICK) as station,
-    ):
-        yield Place(agent, station, agent.levers())
+    with a_place(tmp_path_factory.mktemp("drills")) as place:
+        yield place
 
 
 def firestation(station: Station, *words: str, person: str = "ana") -> subprocess.CompletedProcess[str]:
@@ -88,12 +66,15 @@ def test_a_drill(place: Place, kind: str) -> None:
     seen = station.picture(name)
     assert (seen.title, seen.tickets) == ("DRILL: Refund agent", ())
     ours = [
-        word for channel in ("pager", "room") for word in place.words(channel) if word["incident"] == name
+        word
+        for channel in ("pager", "room")
+        for word in place.station.words(channel)
+        if word["incident"] == name
     ]
     paged = {word["to"] for word in ours if word["to"]}
     assert {"ana@example.org"} <= paged <= {"ana@example.org", "ben@example.org"}
     assert all(word["title"].startswith("DRILL") for word in ours)
-    assert (place.words("public"), seen.recall) == ([], None)
+    assert (place.station.words("public"), seen.recall) == ([], None)
     assert not list((station.state / "words").glob("tasks/*"))
     if kind in AUDITED:
         report = station.replay(name)

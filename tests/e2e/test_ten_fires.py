@@ -16,31 +16,17 @@ from firestation.firebreak import Lease
 from firestation.picture import Picture
 from tests.e2e.captain import firebreak, stands
 from tests.e2e.fires import FIRES, STOP, Fire
-from tests.e2e.processes import ROOT, SHORTER, Agent, Station, a_station, an_agent
+from tests.e2e.processes import ROOT, Agent, Place, Station, a_place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-QUICK = {**SHORTER, "soak: 10m": "soak: 1s"}
 NUMBER = count(1)
-
-
-@dataclass(frozen=True)
-class Place:
-    """The agent and its station, and how the levers stood before the first fire."""
-
-    agent: Agent
-    station: Station
-    start: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def one_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("ten-fires")
-    with (
-        an_agent(folder / "agent") as agent,
-        a_station(folder / "station", agent, changes=QUICK) as station,
-    ):
-        yield Place(agent, station, agent.levers())
+    with a_place(tmp_path_factory.mktemp("ten-fires")) as place:
+        yield place
 
 
 @pytest.fixture
