@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from firestation.drivers.subscribers.book import open_book
 from firestation.drivers.subscribers.hook import Hooks
 from firestation.drivers.subscribers.reception import Reception
 from firestation.errors import FirestationError, NotConfigured, Unreachable
+from firestation.garbage import pass_over_what_stays
 from firestation.hanging import read, wall_keys
 from firestation.links import PlanLink, sign_plan
 from firestation.logging import set_up
@@ -93,15 +93,9 @@ async def run(settings: Settings, address: str | None) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
-        settle()
+        pass_over_what_stays()
         async with ringing.standing(), chat.standing():
             await uvicorn.Server(config).serve()
-
-
-def settle() -> None:
-    """Have the garbage collector pass over what is here for good: each look at all of it stops everybody for 0.1 s."""
-    gc.collect()
-    gc.freeze()
 
 
 def plan_address(settings: Settings, key: bytes) -> PlanAddress:

@@ -9,6 +9,7 @@ import sys
 import structlog
 
 from firestation.errors import FirestationError
+from firestation.garbage import pass_over_what_stays
 from firestation.logging import set_up
 from firestation.settings import Settings
 from worker.wiring import station_worker
@@ -30,9 +31,11 @@ async def run(settings: Settings, address: str | None) -> None:
         loop.add_signal_handler(number, stop.set)
     client = await connect(address, history_keys=settings.history_keys)
     await ensure_search_attributes(client)
-    async with station_worker(client, settings) as worker, worker:
-        log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence_store)
-        await stop.wait()
+    async with station_worker(client, settings) as worker:
+        pass_over_what_stays()
+        async with worker:
+            log.info("worker ready", task_queue=worker.task_queue, evidence=settings.evidence_store)
+            await stop.wait()
     log.info("worker stopped")
 
 
