@@ -17,13 +17,15 @@ from firestation.alarm import Alarm
 from firestation.bell.formats import FormatName, hear
 from firestation.bell.heard import Ear
 from firestation.bell.pagerduty_events import made_key
-from firestation.errors import InvalidInput, NotConfigured
+from firestation.errors import FirestationError, InvalidInput, NotConfigured
 from firestation.model import Model
 from gateway.acting import KeyHeader, person_of
 from gateway.attachments import Attachments
 from gateway.auth import Caller, address_of
-from gateway.problems import Problem, unusable
-from gateway.reading import parsed
+from gateway.guard import LARGEST_BODY
+from gateway.otlp import PROTOBUF, decoded, is_protobuf, refused, taken
+from gateway.problems import Problem, problem_of, unusable
+from gateway.reading import parsed, unpacked
 from gateway.ringers import NOBODY, Ringers, small_enough
 from gateway.ringing import Rang, Spooled
 from gateway.spool import MOST_RUNG
@@ -36,9 +38,19 @@ BY_KEY = frozenset({"opsgenie", "pagerduty-events", "sentry"})
 AT_ONCE = 100
 """Alarms of one delivery; others are heard before the next ones, however many one sends."""
 
+NO_JSON = 400
 ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
 ANY_JSON: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
+}
+ANY_DELIVERY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {}},
+            PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
 }
 
 
@@ -144,7 +156,7 @@ def alarms(
     ) -> Bell:
         raw = await request.body()
         small_enough(raw, bell)
-        heard = hear(name, parsed(raw, request.headers), request.headers, ear)
+        heard = hear(name, parsed(raw, request.headers, bell.largest), request.headers, ear)
         if ear.by is not None:  # what the station's own bell rings again was looked for when it rang first
             for alarm in heard.alarms:
                 await attachments.check(alarm)
@@ -157,16 +169,16 @@ def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
     """The routes of the station's bells, each in its own format."""
     router, rope = APIRouter(tags=["alarms"]), Rope(desk)
 
-    @router.post("/bells/{bell}", status_code=202, openapi_extra=ANY_JSON, response_model=Bell)
+    @router.post("/bells/{bell}", status_code=202, openapi_extra=ANY_DELIVERY, response_model=Bell)
     async def by_name(bell: str, request: Request) -> Response | Bell:
         """Whatever this bell of the station sends, in the format that the station file says."""
-        known, raw = await ringers.admit(request, bell)
-        body = parsed(raw, request.headers)
-        if known.format == "pagerduty-events":
-            return await _enqueued(rope, known, body, request.headers)
-        if known.format == "otlp":
-            return await _exported(rope, known, body, request.headers)
-        return await rope.pull(known, body, request.headers)
+        try:
+            known, raw = await ringers.admit(request, bell)
+        except Problem as problem:
+            if is_protobuf(request.headers):  # by how it is asked, not by which bells there are
+                return refused(problem, request.headers)
+            raise
+        return await _delivered(rope, known, raw, request.headers)
 
     @router.options("/bells/{bell}", response_class=Response)
     async def handshake(
@@ -187,18 +199,30 @@ def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
     @router.post("/v2/enqueue", status_code=202, openapi_extra=ANY_JSON, response_class=JSONResponse)
     async def enqueue(request: Request) -> JSONResponse:
         """An event of PagerDuty's Events API v2, with PagerDuty's own answers; its routing key is a bell's secret."""
+        raw = await request.body()
         try:
-            raw = await request.body()
-            body = parsed(raw, request.headers)
+            body = parsed(raw, request.headers, LARGEST_BODY)
         except Problem as problem:
-            return _invalid(problem.title)
+            return _unread(problem)
         known = await ringers.by_routing_key(body, address_of(request))
         if known is None:
             return _invalid("Invalid routing key")
         small_enough(raw, known)
+        unpacked(raw, request.headers, known.largest)
         return await _enqueued(rope, known, body, request.headers)
 
     return router
+
+
+async def _delivered(
+    rope: Rope, bell: authority.Bell, raw: bytes, headers: Mapping[str, str]
+) -> Response | Bell:
+    if bell.format == "otlp":
+        return await _exported(rope, bell, raw, headers)
+    body = parsed(raw, headers, bell.largest)
+    if bell.format == "pagerduty-events":
+        return await _enqueued(rope, bell, body, headers)
+    return await rope.pull(bell, body, headers)
 
 
 async def _enqueued(rope: Rope, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> JSONResponse:
@@ -212,20 +236,34 @@ async def _enqueued(rope: Rope, bell: authority.Bell, body: Any, headers: Mappin
     return JSONResponse({"status": "success", "message": "Event processed", "dedup_key": key}, 202)
 
 
+def _unread(problem: Problem) -> JSONResponse:
+    """What PagerDuty says of what is no JSON. Raises what it has no words for: too large, of another type."""
+    if problem.status != NO_JSON:
+        raise problem
+    return _invalid(problem.title)
+
+
 def _invalid(*errors: str) -> JSONResponse:
     body = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
     return JSONResponse(body, 400)
 
 
-async def _exported(rope: Rope, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> JSONResponse:
-    """What an OTLP exporter understands: 200, and how many records could not be used."""
+async def _exported(rope: Rope, bell: authority.Bell, raw: bytes, headers: Mapping[str, str]) -> Response:
+    """What an OTLP exporter understands: 200, and how many records could not be used; or why none could."""
+    try:
+        if is_protobuf(headers):
+            body = decoded(unpacked(raw, headers, bell.largest))
+        else:
+            body = parsed(raw, headers, bell.largest)
+    except (Problem, InvalidInput) as error:
+        return refused(problem_of(error), headers)
     try:
         await rope.pull(bell, body, headers)
     except Problem as problem:
-        number = max(1, len(problem.more.get("errors", ())))
-        rejected = {"rejectedLogRecords": str(number), "errorMessage": problem.detail}
-        return JSONResponse({"partialSuccess": rejected})
-    return JSONResponse({})
+        return taken(headers, problem.number, problem.detail or problem.title)
+    except FirestationError as error:
+        return refused(problem_of(error), headers)
+    return taken(headers)
 
 
 async def ring(

@@ -1,8 +1,10 @@
 """What holds for every answer, whoever gives it: how much is read, and the headers that it has."""
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firestation.attachment import MOST_BYTES
+from gateway.otlp import is_protobuf, refused
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
@@ -63,7 +65,9 @@ class Guard:
 
         if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > limit:
             problem = Problem(413, "this is too large", f"the limit is {limit} bytes")
-            await problem.response()(scope, receive, with_headers)
+            headers = Headers(scope=scope)
+            answer = refused(problem, headers) if is_protobuf(headers) else problem.response()
+            await answer(scope, receive, with_headers)
             return
         await self.app(scope, bounded, with_headers)
 

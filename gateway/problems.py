@@ -28,6 +28,8 @@ TITLES = {
     404: "not found",
     405: "this address does not take that method",
 }
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+"""How whoever is not known is told to come again."""
 
 
 class Problem(Exception):
@@ -45,6 +47,8 @@ class Problem(Exception):
         super().__init__(title)
         self.status, self.title, self.detail, self.more = status, title, detail, more
         self.headers = headers or {}
+        self.number = 1
+        """Of how many things it is said."""
 
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
         """As HTTP says it."""
@@ -64,7 +68,9 @@ def unusable(errors: Sequence[InvalidInput | NotConfigured], **more: Any) -> Pro
     ]
     detail = "; ".join(str(error) for error in errors)
     told: dict[str, Any] = {"errors": found} if found else {}
-    return Problem(422, "this cannot be used", detail, **told, **more)
+    problem = Problem(422, "this cannot be used", detail, **told, **more)
+    problem.number = len(errors)
+    return problem
 
 
 def problem_of(error: Problem | FirestationError) -> Problem:
@@ -98,8 +104,7 @@ def install(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
     assert isinstance(error, Problem)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's number
-    return error.response(headers)
+    return error.response(CHALLENGE if error.status == 401 else {})  # noqa: PLR2004 - HTTP's number
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form

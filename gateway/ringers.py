@@ -76,7 +76,7 @@ class Ringers:
             verdict = verify(proof, known, raw, dict(request.headers), self.door.clock())
             return self._counted(verdict, address_of(request))
         try:
-            body = parsed(raw, request.headers)
+            body = parsed(raw, request.headers, LARGEST_BODY)
         except Problem:
             return Verdict(None, "no event")
         return self._counted(routed(body, known), address_of(request))

@@ -94,9 +94,7 @@ def each(items: Sequence[Any], make: Callable[[int, Any], Alarm | None]) -> Hear
 
     Raises `InvalidInput` for more than any source sends at once.
     """
-    if len(items) > MOST_ITEMS:
-        problem = f"these are {len(items)} in one delivery, and at most {MOST_ITEMS} are read"
-        raise InvalidInput("(whole)", problem, "Send what the alert system sends by itself")
+    few_enough(len(items))
     alarms, errors = list[Alarm](), list[InvalidInput]()
     for index, item in enumerate(items):
         try:
@@ -106,6 +104,13 @@ def each(items: Sequence[Any], make: Callable[[int, Any], Alarm | None]) -> Hear
         else:
             alarms += [made] if made else []
     return Heard(tuple(alarms), tuple(errors))
+
+
+def few_enough(items: int) -> None:
+    """Raises `InvalidInput` for more than any source sends at once."""
+    if items > MOST_ITEMS:
+        problem = f"these are {items} in one delivery, and at most {MOST_ITEMS} are read"
+        raise InvalidInput("(whole)", problem, "Send what the alert system sends by itself")
 
 
 def system_of(ear: Ear, said: str | None, field: str, label: str) -> str:

@@ -117,7 +117,7 @@ HOSTILE: list[tuple[str, str, Callable[[Any], Any], str]] = [
     ("langsmith", "no rule", lambda b: b.pop("alert_rule_id"), "alert_rule_id"),
     ("langfuse", "no monitor", lambda b: b["payload"].pop("monitorId"), "payload.monitorId"),
     ("langfuse", "no words", lambda b: b["payload"].update(message="x"), "payload.message"),
-    ("otlp", "no records", lambda b: b.update(resourceLogs=[]), "resourceLogs"),
+    ("otlp", "spans", lambda b: b.update(resourceSpans=b.pop("resourceLogs")), "resourceLogs"),
     ("generic", "an unknown field", lambda b: b.update(sumary="x"), "sumary"),
     ("generic", "an id of 300", lambda b: b.update(id="x" * 300), "id"),
     (

@@ -14,12 +14,17 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
+from gateway.otlp import PROTOBUF
 from tests.bell.conftest import secret
+from tests.bell.golden import HERE
 from tests.gateway.conftest import INCIDENT, TOKENS, Remembering, bearer
 
 EXAMPLES = 10
 BELLS = ("alertmanager", "cloudevents", "generic", "langsmith", "mapped", "otlp")
 """Those that show a bearer token, so that what they send is read."""
+
+DELIVERIES = [path.read_bytes() for path in sorted(HERE.glob("otlp/*.binpb"))]
+schemathesis.openapi.media_type(PROTOBUF, st.binary(max_size=99) | st.sampled_from(DELIVERIES))
 
 Seen = dict[str, set[int]]
 

@@ -1,8 +1,11 @@
 """The bells at the gateway: each rings with what is its own, and whoever is none of them learns nothing."""
 
+import gzip
 import hashlib
 import hmac
 import json
+import tracemalloc
+import zlib
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +19,7 @@ from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
 from tests.bell.conftest import secret
 from tests.bell.golden import Sent, sent
-from tests.gateway.conftest import INCIDENT, NOW, TOKENS, Clock, Remembering
+from tests.gateway.conftest import INCIDENT, NOW, TOKENS, Clock, Remembering, bearer
 
 AT = int(NOW.timestamp())
 
@@ -191,19 +194,105 @@ async def test_the_limit_of_a_bell_holds_at_every_door(http: httpx.AsyncClient, 
     ("headers", "content", "status", "named"),
     [
         ({"Content-Type": "application/x-protobuf"}, b"\x0a\x00", 415, "Content-Type: application/json"),
-        ({"Content-Encoding": "gzip"}, b"{}", 415, "without Content-Encoding"),
+        ({"Content-Encoding": "br"}, b"{}", 415, "Content-Encoding: gzip"),
         ({}, b"{", 400, "not JSON"),
-        ({}, b'{"resourceLogs": NaN}', 400, "not JSON"),
-        ({}, b'{"resourceLogs": []}', 422, "resourceLogs"),
+        ({}, b'{"alert_cycle_key": NaN}', 400, "not JSON"),
+        ({}, b'{"alert_cycle_key": []}', 422, "org_id"),
     ],
 )
 async def test_what_cannot_be_read_is_told_to_a_bell(
     http: httpx.AsyncClient, headers: dict[str, str], content: bytes, status: int, named: str
 ) -> None:
-    known = {"Authorization": f"Bearer {secret('otlp')}", "Content-Type": "application/json", **headers}
-    answer = await http.post("/bells/otlp", content=content, headers=known)
+    known = {"X-Bell-Secret": secret("datadog"), "Content-Type": "application/json", **headers}
+    answer = await http.post("/bells/datadog", content=content, headers=known)
     assert (answer.status_code, named in answer.text) == (status, True)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+async def test_every_bell_takes_gzip_and_its_signature_is_over_what_is_sent(
+    http: httpx.AsyncClient, desk: Remembering, name: str
+) -> None:
+    found = sent(name, "firing")
+    plain = packed(found, secret(name))
+    raw = gzip.compress(plain)
+    headers = httpx.Headers(found.headers | {"Content-Encoding": "gzip"})
+    headers.update(signed(name, raw, secret(name)))
+    answer = await http.post(f"/bells/{name}", content=raw, headers=headers)
+    assert answer.is_success, answer.text
+    assert [alarm.system for alarm in desk.rang] == ["refund-agent"]
+    if name in {"grafana", "langfuse", "pagerduty-webhook", "sentry"}:
+        headers.update(signed(name, plain, secret(name)))
+        assert (await http.post(f"/bells/{name}", content=raw, headers=headers)).status_code == 401
+
+
+DOORS = {
+    "/bells/langsmith": bearer(secret("langsmith")),
+    "/bells/otlp": bearer(secret("otlp")),
+    "/alarms/alertmanager": bearer(secret("alertmanager")),
+    "/alarms/generic": bearer(TOKENS["ana"]),
+    "/v2/enqueue": {},
+}
+WHOLE = gzip.compress(b"{}")
+
+
+@pytest.mark.parametrize("where", DOORS)
+async def test_another_compression_is_refused_with_the_fix(http: httpx.AsyncClient, where: str) -> None:
+    for coding in ("deflate", "br", "zstd", "gzip, gzip", "snappy"):
+        answer = await http.post(where, content=WHOLE, headers=DOORS[where] | {"Content-Encoding": coding})
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip")
+        assert f"send it with Content-Encoding: gzip, or as it is, not with {coding}" in answer.text
+
+
+NO_GZIP = {
+    "nothing": b"",
+    "plain": b"{}",
+    "cut off": WHOLE[:-1],
+    "more behind it": WHOLE + b"{}",
+    "twice": WHOLE + WHOLE,
+    "another checksum": WHOLE[:-8] + bytes(8),
+    "zlib": zlib.compress(b"{}"),
+}
+
+
+@pytest.mark.parametrize("where", DOORS)
+async def test_what_is_no_gzip_is_refused(http: httpx.AsyncClient, where: str) -> None:
+    for what, raw in NO_GZIP.items():
+        answer = await http.post(where, content=raw, headers=DOORS[where] | {"Content-Encoding": "gzip"})
+        assert (what, answer.status_code, "gzip" in answer.text) == (what, 400, True)
+
+
+def bomb(megabytes: int) -> bytes:
+    """So many megabytes of zeros as gzip, without its end: nobody may come so far as to miss it."""
+    packing = zlib.compressobj(9, wbits=31)
+    head = packing.compress(b"") + packing.flush(zlib.Z_FULL_FLUSH)
+    one = packing.compress(bytes(1_000_000)) + packing.flush(zlib.Z_FULL_FLUSH)
+    return head + one * megabytes
+
+
+@pytest.mark.parametrize("where", DOORS)
+async def test_a_bomb_is_refused_with_little_memory(http: httpx.AsyncClient, where: str) -> None:
+    for megabytes, weighs in ((10, 10_000), (1000, 1_000_000)):
+        raw = bomb(megabytes)
+        assert len(raw) == pytest.approx(weighs, rel=0.05)
+        tracemalloc.start()
+        try:
+            answer = await http.post(where, content=raw, headers=DOORS[where] | {"Content-Encoding": "gzip"})
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (answer.status_code, "unpacked it is more than the limit" in answer.text) == (413, True)
+        assert peak < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("size", "status"), [(1024, 400), (1025, 413)])
+async def test_the_limit_of_a_bell_is_of_what_is_unpacked_too(
+    http: httpx.AsyncClient, size: int, status: int
+) -> None:
+    headers = bearer(secret("small")) | {"Content-Encoding": "gzip"}
+    for where in ("/bells/small", "/alarms/generic"):
+        answer = await http.post(where, content=gzip.compress(b" " * size), headers=headers)
+        assert (answer.status_code, "the limit of 1024 bytes" in answer.text) == (status, status == 413)
 
 
 async def test_an_exporter_of_logs_is_answered_in_its_own_words(

@@ -187,7 +187,7 @@ def test_the_station_that_it_teaches_has_no_gap_and_teaches_the_file_whole(tmp_p
 def test_every_bell_is_taught_with_a_station_that_can_be_read_and_settings_that_its_source_takes(
     tmp_path: Path,
 ) -> None:
-    bells, alertmanager = blocks(BELLS, "yaml")
+    bells, alertmanager, collector = blocks(BELLS, "yaml")
     people = "station: a\npeople: [{id: ana, name: Ana, roles: [captain], address: a@example.org}]\n"
     path = tmp_path / "station.yaml"
     path.write_text(f"{people}escalation: [ana]\n{bells}")
@@ -211,6 +211,11 @@ def test_every_bell_is_taught_with_a_station_that_can_be_read_and_settings_that_
     amtool = needs("amtool", "prometheus-alertmanager")
     done = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    exporter = yaml.safe_load(collector)["exporters"]["otlp_http/firestation"]
+    door, _, bell = exporter["logs_endpoint"].rpartition("/")
+    assert door == "http://127.0.0.1:8420/bells"
+    assert [each.format for each in station.bells if each.id == bell] == ["otlp"]
+    assert exporter["headers"].keys() == {"Authorization"}
 
 
 def test_the_login_that_it_teaches_can_be_read_and_is_taught_whole() -> None:
