@@ -1,4 +1,4 @@
-"""The runbook wall: each of the ten patterns has one page, and the agent's own alerts find it."""
+"""The runbook wall: each of the eleven patterns has one page, and the agent's own alerts find it."""
 
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ PATTERNS = {
     "judge-drift",
     "cost-runaway",
     "latency-fallback-harm",
+    "privacy-leak",
 }
 
 each_page = pytest.mark.parametrize("page", WALL, ids=lambda page: page.runbook)
 
 
-def test_ten_patterns_and_a_general_page() -> None:
+def test_eleven_patterns_and_a_general_page() -> None:
     assert sorted(page.pattern for page in WALL) == sorted({*PATTERNS, "general"})
 
 
