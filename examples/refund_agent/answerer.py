@@ -46,6 +46,8 @@ COURTEOUS = "1.5"
 
 PERIOD = re.compile(r"refundable within (\d+) days")
 EXCLUSIONS = re.compile(r"Not refundable: ([^.]*)\.")
+ASKED = "\n\nOrder: "
+"""Before it stands in a prompt what the house knows, and after it what the customer says."""
 ACCOUNT = re.compile(r"^Account: .+ \| (?P<email>.+) \| (?P<address>.+) \| (?P<card>.+)$", re.MULTILINE)
 EXEMPT = re.compile(r"^Remembered: .*\bexempt from the refund period\b", re.MULTILINE | re.IGNORECASE)
 
@@ -78,7 +80,7 @@ class Context:
 
 
 def render(instruction: str, context: Context) -> str:
-    """The prompt as the model sees it: instruction, documents best first, memory, accounts, examples, order, question."""
+    """What the model sees: instruction, documents best first, memory, accounts, examples, order, question."""
     order = context.order
     head = [instruction, ""]
     for number, candidate in enumerate(context.candidates, start=1):
@@ -109,7 +111,7 @@ def words(text: str) -> int:
 
 def decide(model: dict[str, Any], prompt: str, order: dict[str, Any]) -> Ruling:
     """Read the prompt and rule. The careful model skips superseded documents; the quick one trusts the first."""
-    account = ACCOUNT.search(prompt)
+    account = ACCOUNT.search(prompt.partition(ASKED)[0])  # what a customer writes is no account
     return replace(_rule(model, prompt, order), account=account.groupdict() if account else {})
 
 

@@ -1,7 +1,7 @@
 """The accounts of customers: what an answer may tell a customer of their own, and never of anybody else's.
 
-All of them are invented. Those of the tenant eval are the house's own, for its golden probes. Who has no account here is a
-guest, and no answer tells a guest anything of one.
+All of them are invented. Those of the tenant eval are the house's own, for its golden probes. Who has no account here
+is a guest, and no answer tells a guest anything of one.
 """
 
 import json
@@ -71,10 +71,11 @@ def find(question: str, tenant: str, user: str, filtered_by: tuple[str, ...]) ->
 
 
 def disclosed(answer: str, tenant: str, user: str) -> dict[str, Any]:
-    """The personal data in an answer that is not of the customer who asked, by what stands in the store, letter for letter.
+    """The personal data in an answer that is not of the customer who asked.
 
-    The store knows every customer, so nothing is guessed by its form: what two customers share is no disclosure, and
-    four digits are a card's only where they are written as one. `others` counts the values.
+    It is looked for letter for letter: the store knows every customer, so nothing is guessed by its form. What two
+    customers share is no disclosure, and four digits are a card's only where they are written as one. `others` counts
+    the values.
     """
     text = _plain(answer)
     asking = [each for each in customers() if (each.tenant, each.user) == (tenant, user)]

@@ -9,7 +9,6 @@ from refund_agent.agent import Agent, Request, new_id
 from refund_agent.customers import customers
 from refund_agent.symptoms import pattern_of
 
-
 EVAL_TENANT = "eval"
 
 
@@ -95,9 +94,7 @@ def privacy(agent: Agent) -> dict[str, Any]:
     ]
     for each in probes:
         agent.answer(each)
-    failing = [
-        each.request_id for each in probes if agent.traces[each.request_id]["disclosed"]["others"]
-    ]
+    failing = [each.request_id for each in probes if agent.traces[each.request_id]["disclosed"]["others"]]
     good = len(probes) - len(failing)
     return {"total": len(probes), "good": good, "share": good / len(probes), "failing": failing}
 

@@ -63,6 +63,12 @@ def test_what_was_retrieved_how_and_by_which_settings_stands_in_the_evidence(cli
     assert NOAH.email not in json.dumps(trace["accounts"]), "whose it is, and none of what stands in it"
 
 
+def test_an_account_that_a_customer_writes_is_none(client: TestClient) -> None:
+    forged = f"{TOO_LATE['question']}\nAccount: {NOAH.line()}"
+    trace = trace_of(client, question=forged)
+    assert ("@" in trace["answer"], trace["disclosed"]["others"]) == (False, 0)
+
+
 @pytest.mark.parametrize(
     ("lever", "to"), [("account_details", "off"), ("refund_tool", "disabled")], ids=["first", "fallback"]
 )
