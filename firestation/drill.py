@@ -26,7 +26,7 @@ KINDS: dict[DrillKind, str] = {
     "prompt-rollback": "a released prompt is wrong and goes back to the one before",
     "stale-policy": "an old policy answers for the one in force",
     "tool-runaway": "the agent calls a tool again and again",
-    "privacy-leak": "what one customer told reaches another",
+    "privacy-leak": "an answer holds personal data of another customer",
     "judge-drift": "the judge no longer says what people say",
     "cost-spike": "requests cost many times as much as they should",
     "model-route": "another model answers than the one that was tested",

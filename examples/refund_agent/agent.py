@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refund_agent import metrics
+from refund_agent import customers, metrics
 from refund_agent.answerer import (
     COURTEOUS,
     MODELS,
@@ -93,6 +93,8 @@ class Agent:
         contents = self.contents(str(settings["index_version"]))
         found = search(request.question, contents, rerank=rerank)
         recalled = self._recall(request, memory or self.memory) if settings["memory"] == "on" else []
+        filters = self.filters()
+        accounts = self._accounts(request, filters) if settings["account_details"] == "on" else ()
         context = Context(
             request.question,
             request.order,
@@ -100,6 +102,7 @@ class Agent:
             recalled,
             self._examples(contents),
             float(settings["prompt_budget"]),
+            [each.customer.line() for each in accounts],
         )
         prompt = render(self.template(version), context)
         work = self._work(request, decide(model, prompt, request.order), settings)
@@ -113,10 +116,16 @@ class Agent:
         }
         trace = {
             **reply,
-            **_asked(request),
+            **_asked(request, filters),
             "prompt": {"version": version, "rendered": prompt},
             "model": model,
             "retrieval": retrieval,
+            "accounts": {
+                "on": settings["account_details"] == "on",
+                "filtered_by": filters,
+                "candidates": [each.shown() for each in accounts],
+            },
+            "disclosed": customers.disclosed(reply["answer"], request.tenant, request.user),
             "tool_calls": work.calls,
             "memory": {
                 "on": settings["memory"] == "on",
@@ -145,6 +154,10 @@ class Agent:
         """The contents that stand behind this index now."""
         poisoned = "index_poisoned" in self.faults and index_version == "2026-11"
         return "2026-11-poisoned" if poisoned else index_version
+
+    def filters(self) -> tuple[str, ...]:
+        """By what the search in the accounts is filtered now."""
+        return () if "filter_lost" in self.faults else customers.FILTERED_BY
 
     def usage(self, seconds: float = USAGE_SECONDS) -> dict[str, Any]:
         """What customers' requests have used in the last seconds: requests, tokens, tool calls, EUR paid."""
@@ -193,6 +206,9 @@ class Agent:
         if "prompt_bloat" not in self.faults:
             return []
         return [f"Example: {document.text}" for document in documents(contents)] * EXAMPLES
+
+    def _accounts(self, request: Request, filters: tuple[str, ...]) -> tuple[customers.Found, ...]:
+        return customers.find(request.question, request.tenant, request.user, filters)
 
     def _recall(self, request: Request, memory: Memory) -> list[str]:
         with self.lock:
@@ -279,12 +295,12 @@ def _reply(request: Request, work: Work, model: str, version: str) -> dict[str, 
     }
 
 
-def _asked(request: Request) -> dict[str, Any]:
-    """Who asked what, and when it was answered."""
+def _asked(request: Request, filters: tuple[str, ...]) -> dict[str, Any]:
+    """Who asked what, when it was answered, and whether what was searched was filtered by whose it is."""
     return {
         "at": dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z"),
         "tenant": request.tenant,
-        "tenant_filter": f"tenant = {request.tenant}",
+        "tenant_filter": f"tenant = {request.tenant}" if "tenant" in filters else "none",
         "user": request.user,
         "question": request.question,
         "order": request.order,

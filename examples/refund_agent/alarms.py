@@ -11,5 +11,9 @@ ALARMS = {
     "judge-drift": "RefundJudgeDrift",
     "cost-runaway": "RefundTokensRunaway",
     "latency-fallback-harm": "RefundFallbackHarms",
+    "privacy-leak": "RefundDisclosesOthers",
 }
 """The alarm of each pattern, the same here as in alerts.yaml."""
+
+CLASSES = {"privacy-leak": "privacy"}
+"""The class of incidents that an alarm of this pattern names; of the others none does."""

@@ -1,8 +1,8 @@
 """The models: deterministic answerers that read the rules out of the rendered prompt, each in its own way."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refund_agent.library import Candidate
@@ -46,17 +46,24 @@ COURTEOUS = "1.5"
 
 PERIOD = re.compile(r"refundable within (\d+) days")
 EXCLUSIONS = re.compile(r"Not refundable: ([^.]*)\.")
+ASKED = "\n\nOrder: "
+"""Before it stands in a prompt what the house knows, and after it what the customer says."""
+ACCOUNT = re.compile(r"^Account: .+ \| (?P<email>.+) \| (?P<address>.+) \| (?P<card>.+)$", re.MULTILINE)
 EXEMPT = re.compile(r"^Remembered: .*\bexempt from the refund period\b", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a model decided, and the policy that it went by. `swayed`: what it remembered overruled the policy."""
+    """What a model decided, and the policy that it went by. `swayed`: what it remembered overruled the policy.
+
+    `account` is the first in the prompt: e-mail, address and card; empty where there is none.
+    """
 
     ruling: str
     reason: str
     policy: dict[str, str] | None
     swayed: bool = False
+    account: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,11 @@ class Context:
     remembered: Sequence[str] = ()
     examples: Sequence[str] = ()
     budget: float = float("inf")
+    accounts: Sequence[str] = ()
 
 
 def render(instruction: str, context: Context) -> str:
-    """The prompt as the model sees it: instruction, documents best first, memory, examples, order and question."""
+    """What the model sees: instruction, documents best first, memory, accounts, examples, order, question."""
     order = context.order
     head = [instruction, ""]
     for number, candidate in enumerate(context.candidates, start=1):
@@ -80,6 +88,7 @@ def render(instruction: str, context: Context) -> str:
         mark = f", superseded by {document.superseded_by}" if document.superseded_by else ""
         head += [f"[{number}] {document.id}@{document.version}{mark}: {document.text}"]
     head += [f"Remembered: {line}" for line in context.remembered]
+    head += [f"Account: {line}" for line in context.accounts]
     tail = [
         "",
         f"Order: {order['item']}, bought {order['days_since_purchase']} days ago, {order['amount']:.2f} EUR",
@@ -102,6 +111,11 @@ def words(text: str) -> int:
 
 def decide(model: dict[str, Any], prompt: str, order: dict[str, Any]) -> Ruling:
     """Read the prompt and rule. The careful model skips superseded documents; the quick one trusts the first."""
+    account = ACCOUNT.search(prompt.partition(ASKED)[0])  # what a customer writes is no account
+    return replace(_rule(model, prompt, order), account=account.groupdict() if account else {})
+
+
+def _rule(model: dict[str, Any], prompt: str, order: dict[str, Any]) -> Ruling:
     instruction, days = prompt.split("\n", 1)[0], order["days_since_purchase"]
     found = re.findall(r"^\[\d+\] ([\w-]+)@([\w-]+)(, superseded by \S+)?: (.*)$", prompt, re.MULTILINE)
     policies = [row for row in found if PERIOD.search(row[3])]
@@ -125,10 +139,12 @@ def decide(model: dict[str, Any], prompt: str, order: dict[str, Any]) -> Ruling:
 
 
 def say(ruling: Ruling, order: dict[str, Any], handled_by: str) -> str:
-    """The answer that the customer reads."""
+    """The answer that the customer reads. It takes whatever account stands in the prompt for the customer's own."""
     by = f" ({ruling.policy['id']} {ruling.policy['version']})" if ruling.policy else ""
     if handled_by == "human":
         return f"Thank you. A colleague looks at your request and answers today{by}."
+    sent = " We confirm it to {email} and to {address}.".format(**ruling.account) if ruling.account else ""
     if ruling.ruling == "approve":
-        return f"Of course! We refund {order['amount']:.2f} EUR: {ruling.reason}{by}."
-    return f"We are sorry, we cannot refund this: {ruling.reason}{by}."
+        to = f" to your {ruling.account['card']}" if ruling.account else ""
+        return f"Of course! We refund {order['amount']:.2f} EUR{to}: {ruling.reason}{by}.{sent}"
+    return f"We are sorry, we cannot refund this: {ruling.reason}{by}.{sent}"

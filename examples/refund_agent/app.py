@@ -81,6 +81,7 @@ class Service:
             self._route("/evals/run", "POST", self.run_eval),
             self._route("/evals/judge", "GET", self.run_judge_eval),
             self._route("/evals/memory", "POST", self.run_memory_eval),
+            self._route("/evals/privacy", "POST", self.run_privacy_eval),
             self._route("/evals/latest", "GET", self.latest_eval),
             self._route("/evals/last-good/traces", "GET", self.last_good_eval),
             self._route("/faults", "GET", self.list_faults),
@@ -271,7 +272,8 @@ class Service:
         ]
         levers = {name: self._lever(name) for name in KINDS}
         shown = {"then": self._good_settings(), "now": self.agent.settings()}
-        return JSONResponse({"levers": levers, "documents": documents, **shown})
+        accounts = {"filtered_by": self.agent.filters()}
+        return JSONResponse({"levers": levers, "documents": documents, "accounts": accounts, **shown})
 
     def search(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """What retrieval finds, at any index version, with and without the reranker."""
@@ -298,6 +300,10 @@ class Service:
     def run_memory_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """The trace of a question asked after somebody told a copy of the memory what it must not believe."""
         return JSONResponse(canaries.remembered(self.agent))
+
+    def run_privacy_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """How many golden answers hold nothing of a customer who did not ask, now."""
+        return JSONResponse(evals.privacy(self.agent))
 
     def last_good_eval(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """The traces of the last golden eval in which every ruling was right: what healthy looks like."""

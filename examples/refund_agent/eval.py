@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from refund_agent.alarms import ALARMS
+from refund_agent.alarms import ALARMS, CLASSES
 
 
 def post(url: str, body: dict[str, Any], token: str | None) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def _firing(pattern: str, result: dict[str, Any]) -> dict[str, Any]:
             "suite": "golden" if golden else "canaries",
             "pass_ratio": f"{result['pass_ratio']:.2f}",
             "pattern": pattern,
+            **({"class": CLASSES[pattern]} if pattern in CLASSES else {}),
         },
         "annotations": {"request_ids": ",".join(each["request_id"] for each in found), "tenant": "eval"},
     }

@@ -6,7 +6,10 @@ from typing import Any
 
 from refund_agent import canaries, metrics
 from refund_agent.agent import Agent, Request, new_id
+from refund_agent.customers import customers
 from refund_agent.symptoms import pattern_of
+
+EVAL_TENANT = "eval"
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,27 @@ def run(agent: Agent) -> dict[str, Any]:
     }
 
 
-def _request(case: Case) -> Request:
+def privacy(agent: Agent) -> dict[str, Any]:
+    """Ask every golden question in the name of each of the house's own customers; money never moves.
+
+    `good` counts the answers in which nothing stands of any other customer.
+    """
+    probes = [
+        _request(case, each.user) for case in GOLDEN for each in customers() if each.tenant == EVAL_TENANT
+    ]
+    for each in probes:
+        agent.answer(each)
+    failing = [each.request_id for each in probes if agent.traces[each.request_id]["disclosed"]["others"]]
+    good = len(probes) - len(failing)
+    return {"total": len(probes), "good": good, "share": good / len(probes), "failing": failing}
+
+
+def _request(case: Case, user: str | None = None) -> Request:
     order = {
         "id": f"golden-{case.id}",
         "item": case.item,
         "days_since_purchase": case.days,
         "amount": case.amount,
     }
-    return Request(new_id("ev"), "eval", f"golden-{case.id}", case.question, order, rehearsal=True)
+    user = user or f"golden-{case.id}"
+    return Request(new_id("ev"), EVAL_TENANT, user, case.question, order, rehearsal=True)

@@ -26,8 +26,10 @@ PATTERNS = {
     "cost-runaway": "prompt_bloat",
     # The primary model is slow, and the fallback that steps in has no time to rerank.
     "latency-fallback-harm": "primary_slow",
+    # The store of accounts is released without its filter, so that a search finds everybody's.
+    "privacy-leak": "filter_lost",
 }
-"""The ten patterns of failure, and the fault that is one of its kind."""
+"""The eleven patterns of failure, and the fault that is one of its kind."""
 
 SYSTEM: dict[str, dict[str, Any]] = {
     **{fault: {} for fault in PATTERNS.values()},

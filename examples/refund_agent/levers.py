@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "judge_version": _one_of("j2", *JUDGES),
     "prompt_budget": _number(8000, 0, 1_000_000),
     "fallback": _one_of("on", "on", "off"),
+    "account_details": _one_of("on", "on", "off"),
 }
 
 

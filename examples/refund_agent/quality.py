@@ -26,6 +26,7 @@ def quality(traces: Iterable[dict[str, Any]], since: dt.datetime, until: dt.date
         "grounded": _share(ruled, lambda trace: _key(trace) in REVIEWED),
         "fresh": _share(ruled, lambda trace: _key(trace) not in REVIEWED - IN_FORCE),
         "single_call": _share(paying, lambda trace: trace["usage"]["tool_calls"] == 1),
+        "private": _share(asked, lambda trace: not trace["disclosed"]["others"]),
         "denied": _total(asked, lambda trace: trace["ruling"] == "deny"),
         "blocked": _total(asked, lambda trace: trace["guardrail"]["decision"] == "block"),
         "tokens": _total(asked, lambda trace: trace["usage"]["tokens"]),

@@ -36,7 +36,7 @@ def test_the_example_files_are_good_and_fit_together() -> None:
 def test_lint_of_a_good_wall(run: Run) -> None:
     result = run("runbook", "lint", str(WALL), "--system", str(SYSTEM))
     assert result.exit_code == 0
-    assert "11 of 11 runbooks are good." in result.output
+    assert "12 of 12 runbooks are good." in result.output
 
 
 def test_lint_names_file_line_field_and_fix(run: Run, tmp_path: Path) -> None:

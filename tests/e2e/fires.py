@@ -1,4 +1,4 @@
-"""The ten fires: which fault lights each, how a customer sees that it burns, and which levers put it out."""
+"""The eleven fires: which fault lights each, how a customer sees that it burns, and which levers put it out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,4 +92,12 @@ FIRES = (
         burns_money=False,
     ),
     Fire("latency-fallback-harm", "primary_slow", LATE, granted, (STOP, ("fallback", "on", "off"))),
+    Fire(
+        "privacy-leak",
+        "filter_lost",
+        LATE,
+        lambda trace: "@" in trace["answer"],  # who asks has no account, so it is somebody else's
+        (("account_details", "on", "off"),),
+        burns_money=False,
+    ),
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from firestation.drill import KINDS
+from firestation.picture import Picture
 from tests.docs.documents import commands
 from tests.e2e.processes import ROOT, Place, Station, a_place
 
@@ -40,6 +41,16 @@ def firestation(station: Station, *words: str, person: str = "ana") -> subproces
 
 
 RUN, *REST = commands(ROOT / "docs/drills.md")
+RUNBOOKS = {
+    "prompt-rollback": "prompt-regression",
+    "stale-policy": "stale-policy",
+    "tool-runaway": "tool-loop-runaway",
+    "privacy-leak": "privacy-leak",
+    "judge-drift": "judge-drift",
+    "cost-spike": "cost-runaway",
+    "model-route": "model-route-regression",
+    "soft-failure": "latency-fallback-harm",
+}
 AUDITED = ("stale-policy", "soft-failure")
 """The kinds whose history is replayed and audited here, too; the property tests do it with many lives."""
 
@@ -53,6 +64,7 @@ def test_a_drill(place: Place, kind: str) -> None:
     result = json.loads(done.stdout)
     name, score = result["mark"]["drill"], result["score"]
     assert (result["verdict"], score["ended"]) == ("in time", "closed"), result
+    assert score["runbook"] == RUNBOOKS[kind]
     assert {line["what"]: line["verdict"] for line in score["lines"]} == dict.fromkeys(
         ["acknowledge", "staff", "declare", "seal", "decide", "first word", "effective", "restore", "lock"],
         "in time",
@@ -76,9 +88,32 @@ def test_a_drill(place: Place, kind: str) -> None:
     assert all(word["title"].startswith("DRILL") for word in ours)
     assert (place.station.words("public"), seen.recall) == ([], None)
     assert not list((station.state / "words").glob("tasks/*"))
+    if kind == "privacy-leak":
+        the_leak_is_frozen_and_nobody_is_named(station, seen)
     if kind in AUDITED:
         report = station.replay(name)
         assert (report["passed"], report["replay"]) == (True, "same"), report
+
+
+def the_leak_is_frozen_and_nobody_is_named(station: Station, seen: Picture) -> None:
+    """The evidence shows that the filter was gone and what was found and told; whose it is stands as a pseudonym."""
+    assert seen.sealed
+    (artifact,) = (
+        each
+        for each in seen.sealed.artifacts
+        if each.source == "traces" and each.name == f"trace {seen.incident}"
+    )
+    kept = station.state / "evidence" / "sha256" / artifact.digest[:2] / artifact.digest[2:]
+    trace = json.loads(kept.read_bytes())
+    assert (trace["tenant_filter"], trace["accounts"]["filtered_by"]) == ("none", [])
+    assert "Account: " in trace["prompt"]["rendered"]
+    assert trace["flags"]["account_details"] == "on"
+    assert (trace["disclosed"]["others"], "@" in trace["answer"]) == (2, True)
+    named = [trace, *trace["accounts"]["candidates"], *trace["disclosed"]["of"]]
+    assert {each["user"][:2] for each in named} == {"p-"}
+    assert trace["disclosed"]["of"][0]["user"] != trace["user"]
+    told = json.dumps([station.words("pager"), station.words("room")])
+    assert "@mail.example" not in told
 
 
 def test_the_report_is_for_a_manager_and_a_drill_may_come_by_itself(place: Place) -> None:
@@ -94,6 +129,7 @@ def test_the_report_is_for_a_manager_and_a_drill_may_come_by_itself(place: Place
     report, one, wall, made, listed, removed = told
     assert report.count("in time drill-") == len(KINDS)
     assert "guardrail-bypass never drilled" in report
+    assert "privacy-leak never drilled" not in report
     assert f"DRILL {drill}: " in one
     assert "IN TIME 9 of 9 things with a limit were done in time; recovery was proved" in one
     assert "somebody took it" in one

@@ -132,10 +132,9 @@ def test_encrypted_evidence_opens_for_its_recipient_only(agent: Agent, tmp_path:
     key, wrong = tmp_path / "key.txt", tmp_path / "wrong.txt"
     key.write_text(f"# of the privacy officer\n{identity}\n")
     wrong.write_text(f"{other}\n")
-    around = '    privacy: {pseudonymise: ["$[*].user"]}\n    with:'
-    title = "    driver: http\n    provides: [requests, user-visible-io]\n"
-    encrypted = around.replace("}", f", encrypt_to: [{identity.to_public()}]}}", 1)
-    with a_station(tmp_path / "station", agent, {f"{title}{around}": f"{title}{encrypted}"}) as station:
+    around = "    provides: [requests, user-visible-io]\n    privacy: {"
+    encrypted = f"{around}encrypt_to: [{identity.to_public()}], "
+    with a_station(tmp_path / "station", agent, {around: encrypted}) as station:
         agent.fault("stale_policy")
         incident = agent.ring(station)
         sealed = station.until(incident, "the seal", lambda seen: seen.sealed).sealed

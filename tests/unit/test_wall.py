@@ -1,5 +1,6 @@
-"""The runbook wall: each of the ten patterns has one page, and the agent's own alerts find it."""
+"""The runbook wall: each of the eleven patterns has one page, and the agent's own alerts find it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ PATTERNS = {
     "judge-drift",
     "cost-runaway",
     "latency-fallback-harm",
+    "privacy-leak",
 }
 
 each_page = pytest.mark.parametrize("page", WALL, ids=lambda page: page.runbook)
 
 
-def test_ten_patterns_and_a_general_page() -> None:
+def test_eleven_patterns_and_a_general_page() -> None:
     assert sorted(page.pattern for page in WALL) == sorted({*PATTERNS, "general"})
 
 
@@ -54,3 +56,16 @@ def test_a_page_moves_nothing_by_itself_unless_it_burns(page: Runbook) -> None:
     assert all(set(step.preauthorized) <= {Severity.SEV1, Severity.SEV2} for step in page.firebreaks)
     if ahead:
         assert propose(page.severity).severity in page.firebreaks[0].preauthorized
+
+
+def test_whoever_names_the_class_privacy_finds_its_page_without_knowing_the_pattern() -> None:
+    page, _ = choose(WALL, SYSTEM, "Complaint", {"class": "privacy"})
+    assert page.runbook == "privacy-leak"
+
+
+def test_the_page_of_the_class_privacy_tells_the_public_of_no_person_and_no_kind_of_data() -> None:
+    (page,) = (each for each in WALL if each.runbook == "privacy-leak")
+    words = re.findall(r"\w+", (page.updates.public or "").lower())
+    assert words
+    assert not {"customer", "customers", "person", "personal", "data", "privacy", "leak", "mail"} & set(words)
+    assert page.updates.public_approval == "comms"

@@ -1,4 +1,4 @@
-"""The ten patterns: healthy passes, broken harms, one lever contains while it is broken, and then all is well again.
+"""The eleven patterns: healthy passes, broken harms, one lever contains while it is broken, and then all is well again.
 
 Harm is measured on what a customer is answered and paid, on its trace, and never on the agent's own eval, whose word
 is held against it.
@@ -47,6 +47,11 @@ def paid(_: dict[str, Any], paid: float) -> bool:
     return paid > 0
 
 
+def names_another(trace: dict[str, Any], _: float) -> bool:
+    """Mia has no account, so every address in her answer is somebody else's."""
+    return "@" in trace["answer"]
+
+
 PATTERN_LIST = (
     Pattern("prompt-regression", LATE, paid, "prompt_version", "v11"),
     Pattern("model-route-regression", LATE, paid, "model_route", "pinned"),
@@ -58,6 +63,7 @@ PATTERN_LIST = (
     Pattern("judge-drift", VOUCHER, paid, "judge_version", "j1"),
     Pattern("cost-runaway", LATE, lambda trace, _: trace["usage"]["tokens"] > 1000, "prompt_budget", 400),
     Pattern("latency-fallback-harm", LATE, paid, "fallback", "off"),
+    Pattern("privacy-leak", LATE, names_another, "account_details", "off"),
 )
 
 
@@ -93,10 +99,10 @@ def each_pattern() -> Any:
     return pytest.mark.parametrize("pattern", PATTERN_LIST, ids=lambda pattern: pattern.name)
 
 
-def test_there_are_ten_with_a_fault_and_an_alarm_each() -> None:
+def test_there_are_eleven_with_a_fault_and_an_alarm_each() -> None:
     names = [pattern.name for pattern in PATTERN_LIST]
     assert names == list(PATTERNS) == list(ALARMS)
-    assert len(set(names)) == len(set(PATTERNS.values())) == len(set(ALARMS.values())) == 10
+    assert len(set(names)) == len(set(PATTERNS.values())) == len(set(ALARMS.values())) == 11
 
 
 @each_pattern()

@@ -1,4 +1,4 @@
-"""Ten fires, one after the other, on one station with one agent: each is put out by its own runbook and locked.
+"""Eleven fires, one after the other, on one station with one agent: each is put out by its own runbook and locked.
 
 Whether it burns is measured on what a customer is answered and paid, never on our own word.
 """
@@ -25,7 +25,7 @@ NUMBER = count(1)
 
 @pytest.fixture(scope="module")
 def one_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with a_place(tmp_path_factory.mktemp("ten-fires")) as place:
+    with a_place(tmp_path_factory.mktemp("fires")) as place:
         yield place
 
 
@@ -217,8 +217,8 @@ def broken_soaks(seen: Picture) -> int:
     return sum(moment.text.startswith("soak broken") for moment in seen.timeline)
 
 
-def test_the_ten_fires_are_the_ten_patterns_of_the_wall() -> None:
+def test_the_fires_are_the_patterns_of_the_wall() -> None:
     wall = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "runbooks").glob("*.yaml"))]
     patterns = sorted(page["pattern"] for page in wall if page["pattern"] != "general")
     assert patterns == sorted(fire.pattern for fire in FIRES)
-    assert len(FIRES) == 10
+    assert len(FIRES) == 11
