@@ -79,7 +79,9 @@ def _known(start: WatchStart, now: datetime) -> Course:
     except ValidationError as error:
         workflow.logger.warning("the course until now cannot be read, it begins anew: %s", error)
         return new
-    return found if found.definition == new.definition else new.changed(owed=found.owed)
+    if found.definition != new.definition:
+        return new.changed(owed=found.owed)
+    return course.put_back(found, start.detector, workflow.now())
 
 
 async def _heard(start: WatchStart, known: Course, now: datetime) -> Heard:

@@ -46,6 +46,8 @@ def _share(traces: list[dict[str, Any]], good: Callable[[dict[str, Any]], bool])
 
 
 def _total(traces: list[dict[str, Any]], of: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
-    """The sum over requests, and its mean."""
-    total = sum(of(trace) for trace in traces)
-    return {"n": len(traces), "total": total, "mean": total / len(traces) if traces else None}
+    """The sum over requests, that of the squares, and the mean."""
+    values = [of(trace) for trace in traces]
+    total, squares = sum(values), sum(value**2 for value in values)
+    mean = total / len(values) if values else None
+    return {"n": len(values), "total": total, "squares": squares, "mean": mean}

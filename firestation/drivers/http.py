@@ -271,11 +271,13 @@ class Question(Request):
 class SampleAt(Model):
     """Where the answer says how many outcomes it looked at and how many were good, or the sum of their values.
 
-    `key` is what changes with every new sample, such as its time; `request_ids` a list of some that were not good.
+    `squares` is the sum of the squares of these values. `key` is what changes with every new sample, such as its time;
+    `request_ids` a list of some that were not good.
     """
 
     n: JsonPath
     good: JsonPath
+    squares: JsonPath | None = None
     key: JsonPath | None = None
     request_ids: JsonPath | None = None
 

@@ -20,9 +20,17 @@ class Hour(Model):
         """With one window more."""
         return self.changed(n=self.n + n, good=self.good + good)
 
-    def promise(self) -> float:
-        """What is surely kept in this hour: less than its mean, the more so the less was seen."""
-        return surely_at_least(self.n, self.good, DOUBT / HOURS)
+    def promise(self, matters: float, together: int = 1) -> float:
+        """What is surely kept in this hour: less than its mean, the more so the less was seen.
+
+        And less than it by half of what matters at least: nobody has promised that two days are alike, and of many
+        outcomes the smallest difference between them would be as sure as a fire.
+        """
+        if self.n == 0:
+            return 0.0
+        surely = surely_at_least(self.n / together, self.good / together, DOUBT / HOURS)
+        mean = self.good / self.n
+        return min(surely, mean - min(matters, mean) / 2)
 
 
 EMPTY = (Hour(),) * HOURS

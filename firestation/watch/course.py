@@ -8,12 +8,14 @@ from pydantic import Field
 from firestation.alarm import MOST_SUBJECTS, Alarm
 from firestation.model import Id, Line, Model, Sha256, Text, Time
 from firestation.watch.baseline import EMPTY, HOURS, Hour, with_more
-from firestation.watch.betting import Bets, bets, log_factor
+from firestation.watch.betting import Bets, bets, log_factor, log_factors, spread_factors
 from firestation.watch.detector import SAME_HOUR, Detector
 from firestation.watch.sample import Sample
 from firestation.watch.words import fire_alarm, silence_alarm
 
 MOST_OWED = 10
+SKEW = timedelta(minutes=1)
+"""Two clocks of one cluster may differ by so much."""
 
 
 class Heard(Model):
@@ -80,25 +82,47 @@ def fresh(detector: Detector, definition: str, system: str, now: Time) -> Course
     return Course(definition=definition, system=system, began=began, until=began, heard_at=began, hours=hours)
 
 
+def put_back(course: Course, detector: Detector, clock: Time) -> Course:
+    """The course by a clock that was wrong, and has been put back: else it would be deaf until it is so late again."""
+    if course.until - clock <= max(detector.every, SKEW):
+        return course
+    until = clock - detector.every
+    return course.changed(
+        began=min(course.began, until),
+        until=until,
+        heard_at=min(course.heard_at, until),
+        change=Change(),
+        rang_at=course.rang_at and min(course.rang_at, until),
+        silent_at=course.silent_at and min(course.silent_at, until),
+    )
+
+
 def look(course: Course, detector: Detector, heard: Heard, now: Time) -> Course:
     """The course after the window that ends now. One that was counted already changes nothing."""
     if now <= course.until:
         return course
-    since, sample = course.until, heard.sample
+    since, sample, said = course.until, heard.sample, heard.said
+    if sample is not None and not detector.believes(sample.n, sample.good):
+        said = f"{said[:3800]}; {sample.good:g} of {sample.n} cannot be, so nothing is counted"
+        sample = None
     if sample is not None and (sample.n == 0 or (sample.key and sample.key == course.key)):
         sample = None
-    course = course.changed(until=now, said=heard.said)
+    course = course.changed(until=now, said=said)
     if sample is None:
         return _silent(course, detector, now)
+    gone = min(now - course.heard_at, detector.silence) / detector.every
     course = course.changed(heard_at=now, silent_at=None, last=sample, key=sample.key)
     if detector.promise is None:
         return course
-    return _judged(course, detector, _Window(since, now), sample)
+    return _judged(course, detector, _Window(since, now, gone), sample)
 
 
 class _Window(NamedTuple):
+    """`gone` are the windows since the last sample; of a time when it was silent, or nobody looked, no more count."""
+
     since: Time
     until: Time
+    gone: float
 
     def hours(self, every: timedelta) -> tuple[int, ...]:
         """The hours of the day that it is compared with: one, or of each look that it stands for, as none was made."""
@@ -124,7 +148,8 @@ def _judged(course: Course, detector: Detector, window: _Window, sample: Sample)
     if promise is None:
         hours = [course.hours[each] for each in window.hours(detector.every)]
         learns = window.until - course.began <= detector.learn
-        promise = 0.0 if learns else min(each.promise() for each in hours)
+        matters = detector.scaled_matters()
+        promise = 0.0 if learns else min(each.promise(matters, detector.together) for each in hours)
         if promise == 0 or min(each.n for each in hours) < detector.minimum:
             learned = course.hours
             if len(hours) == 1:  # of more nobody can tell what belongs to which
@@ -134,10 +159,20 @@ def _judged(course: Course, detector: Detector, window: _Window, sample: Sample)
     course = course.changed(
         learning=False,
         promise=detector.unscaled(promise),
-        bets=course.bets.after(promise, matters, sample.n, good),
+        bets=course.bets.after(_factors(detector, promise, matters, sample), window.gone),
         change=_changed(course.change, window, sample, _likely(promise, matters, sample.n, good)),
     )
     return _rung(course, detector, window)
+
+
+def _factors(detector: Detector, promise: float, matters: float, sample: Sample) -> tuple[float, ...]:
+    """What each bet has won by this sample; by the spread where it is known, which asks nothing of `most`."""
+    if sample.squares is None:
+        found = log_factors(promise, matters, sample.n, detector.scaled(sample.n, sample.good))
+    else:
+        squares = detector.scaled_squares(sample.n, sample.good, sample.squares)
+        found = spread_factors(promise, sample.n, detector.scaled_sum(sample.n, sample.good), squares)
+    return tuple(each / detector.together for each in found)
 
 
 def _likely(promise: float, matters: float, n: int, good: float) -> float:

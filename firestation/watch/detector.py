@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from firestation.model import Duration, Id, Line, Model, Plain, Span, show_duration, wrong_at
+from firestation.watch.sample import ROUNDED
 
 SAME_HOUR = "same-hour"
 SILENT = "WatchSilent"
@@ -41,6 +42,13 @@ class Detector(Model):
     )
     most: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="what one outcome is worth at most"
+    )
+    together: int = Field(
+        default=1,
+        ge=1,
+        le=10**6,
+        exclude_if=lambda value: value == 1,  # a detector's digest stays what it was
+        description="how many outcomes may go wrong together, by one cause: it takes so many for one",
     )
     every: Span = Field(description="how often it looks")
     false_alarms: Duration = Field(
@@ -119,8 +127,21 @@ class Detector(Model):
 
     def scaled(self, n: int, good: float) -> float:
         """The sum of outcomes as the statistics want it: each between 0 and 1, and more is better."""
-        share = min(good / self.most, float(n))
+        return max(min(self.scaled_sum(n, good), float(n)), 0.0)
+
+    def scaled_sum(self, n: int, good: float) -> float:
+        """The sum in that scale as it is: what is worth more than `most`, and must not be, is less than 0 there."""
+        share = good / self.most
         return share if self.at_most is None else n - share
+
+    def scaled_squares(self, n: int, good: float, squares: float) -> float:
+        """The sum of their squares, as it is."""
+        share, squared = good / self.most, squares / self.most**2
+        return squared if self.at_most is None else n - 2 * share + squared
+
+    def believes(self, n: int, good: float) -> bool:
+        """Whether so many outcomes can be worth this. More refusals than requests are a fire, not a mistake."""
+        return self.at_most is not None or good <= n * self.most * (1 + ROUNDED)
 
     def scaled_promise(self) -> float | None:
         """The promise in that scale; None when it has none, or learns it."""

@@ -24,7 +24,13 @@ from worker.bell import own_bell
 from worker.watch import _read
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
-SAMPLE = {"n": "$.total", "good": "$.passed", "key": "$.run", "request_ids": "$.failing"}
+SAMPLE = {
+    "n": "$.total",
+    "good": "$.passed",
+    "squares": "$.squares",
+    "key": "$.run",
+    "request_ids": "$.failing",
+}
 pytestmark = pytest.mark.driver
 
 
@@ -84,7 +90,13 @@ async def bench(tmp_path: Path) -> AsyncIterator[Drivers]:
         ({"total": 6, "passed": 4, "failing": "all"}, Sample(n=6, good=4)),
         ({"total": 0, "passed": 0}, Sample(n=0, good=0)),
         ({"total": 6}, Sample(n=0, good=0)),
+        ({"total": 6, "passed": 12, "squares": 26}, Sample(n=6, good=12, squares=26)),
+        ({"total": 6, "passed": 12, "squares": 12}, Sample(n=0, good=0)),
         ({"total": -6, "passed": 4}, Sample(n=0, good=0)),
+        ({"total": 6, "passed": -4}, Sample(n=0, good=0)),
+        ({"total": 6, "passed": "nan"}, Sample(n=0, good=0)),
+        ({"total": 6, "passed": "inf"}, Sample(n=0, good=0)),
+        ({"total": 0, "passed": 4}, Sample(n=0, good=0)),
         ({"total": 6, "passed": "most"}, Sample(n=0, good=0)),
         ({"total": None, "passed": None}, Sample(n=0, good=0)),
     ],

@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firestation.watch.baseline import Hour
-from firestation.watch.betting import Bets, bets, log_factor, surely_at_least
-from firestation.watch.course import Course, Heard, fresh, look
+from firestation.watch.betting import (
+    FRACTIONS,
+    Bets,
+    bets,
+    log_factor,
+    log_factors,
+    spread_factors,
+    surely_at_least,
+)
+from firestation.watch.course import Course, Heard, fresh, look, put_back
 from firestation.watch.detector import Detector
 from firestation.watch.sample import Sample
 from firestation.watch.view import view
@@ -101,6 +109,31 @@ def test_a_bet_on_values_is_no_better_than_fair(
         assert mean <= 1 + 1e-9
 
 
+@given(promise=PROMISES, low=st.floats(0, 1), high=st.floats(0, 1), longer=st.floats(1, 50))
+def test_a_bet_on_the_spread_is_no_better_than_fair(
+    promise: float, low: float, high: float, longer: float
+) -> None:
+    """Any two values, mixed so that the promise is just kept; the lower one may be far below 0, as tokens may be."""
+    below, above = promise - longer * (promise - low * promise), promise + high * (1 - promise)
+    if above - below < 1e-6:
+        return
+    weight = (promise - below) / (above - below)
+    mean = [0.0] * len(FRACTIONS)
+    for chance, value in ((weight, above), (1 - weight, below)):
+        for index, factor in enumerate(spread_factors(promise, 1, value, value**2)):
+            mean[index] += chance * math.exp(factor)
+    assert max(mean) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("together", "fair"), [(5, True), (4, False), (1, False)])
+def test_outcomes_that_go_wrong_together_are_fair_as_one(together: int, fair: bool) -> None:
+    """Five that are all good or all bad, as often as is promised: the fifth root is fair, and nothing less is."""
+    good, bad = (log_factors(0.95, 0.05, 5, each) for each in (5, 0))
+    for won, lost in zip(good, bad, strict=True):
+        mean = 0.95 * math.exp(won / together) + 0.05 * math.exp(lost / together)
+        assert (mean <= 1 + 1e-9) == fair
+
+
 @pytest.mark.parametrize("promise", [0.5, 0.9, 0.98])
 def test_the_detector_gains_one_a_window_on_average_and_no_more(promise: float) -> None:
     """M(t) - t is a martingale under the null, so it comes to N after N windows on average. All of 3^6 ways."""
@@ -110,10 +143,23 @@ def test_the_detector_gains_one_a_window_on_average_and_no_more(promise: float) 
         for way in product(ways, repeat=windows):
             state = Bets()
             for good in way:
-                state = state.after(promise, 0.05, 2, good)
+                state = state.after(log_factors(promise, 0.05, 2, good))
             assert state.log_m is not None
             mean += math.prod(ways[k] for k in way) * math.exp(state.log_m)
         assert math.isclose(mean, windows, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("gone", [(1.0, 1.0, 1.0), (5.0, 0.25, 3.0)])
+def test_it_gains_one_for_each_window_gone_by_and_no_more(gone: tuple[float, ...]) -> None:
+    """Of outcomes that come now and then, or of a look out of turn: what was staked is what comes back on average."""
+    mean = 0.0
+    for way in product((0, 1), repeat=len(gone)):
+        state = Bets()
+        for good, windows in zip(way, gone, strict=True):
+            state = state.after(log_factors(0.9, 0.05, 1, good), windows)
+        assert state.log_m is not None
+        mean += math.prod(0.9 if good else 0.1 for good in way) * math.exp(state.log_m)
+    assert math.isclose(mean, 1 + sum(gone[:-1]), rel_tol=1e-9)
 
 
 @pytest.mark.parametrize(("promise", "threshold"), [(0.7, 3.0), (0.7, 6.0), (0.9, 6.0)])
@@ -128,7 +174,7 @@ def test_a_false_alarm_is_as_rare_as_is_stated(promise: float, threshold: float)
         after: dict[tuple[float, ...], float] = {}
         for logs, chance in alive.items():
             for good, rate in ((1, promise), (0, 1 - promise)):
-                state = Bets(logs=logs).after(promise, 0.2, 1, good)
+                state = Bets(logs=logs).after(log_factors(promise, 0.2, 1, good))
                 assert state.log_m is not None
                 if state.log_m < math.log(threshold):
                     after[state.logs] = after.get(state.logs, 0.0) + chance * rate
@@ -153,7 +199,17 @@ def test_what_is_surely_kept_is_less_than_what_was_seen(n: int, share: float) ->
     total = n * share
     bound = surely_at_least(n, total, 0.01)
     assert 0 <= bound <= (total / n if n else 0)
-    assert Hour().promise() == 0
+    assert Hour().promise(0.1) == 0
+
+
+@given(n=st.integers(1, 10**9), share=st.floats(0, 1), matters=st.floats(0.001, 0.5))
+def test_an_hour_promises_less_than_was_seen_by_half_of_what_matters(
+    n: int, share: float, matters: float
+) -> None:
+    """However much was seen: no two days are alike."""
+    hour = Hour(n=n, good=n * share)
+    assert 0 <= hour.promise(matters) <= max(share - matters / 2, share / 2) + 1e-12
+    assert hour.promise(matters, 50) <= hour.promise(matters) + 1e-12
 
 
 # The course ----------------------------------------------------------------------------------------------
@@ -210,6 +266,97 @@ def test_silence_is_an_alarm_of_its_own_and_ends_with_the_first_word() -> None:
     assert "no answer" in alarms[0].summary
     assert rung[-1] is None
     assert courses[-1].bets.log_m is not None
+
+
+def test_two_days_that_differ_by_less_than_half_of_what_matters_ring_nobody() -> None:
+    """Ten thousand outcomes an hour know the hour to a tenth of a point; the days differ by two."""
+    watch = detector(at_least="same-hour", matters=0.05, every="1h", false_alarms="1000d", learn="7d")
+    days = [0.90, 0.92, 0.91, 0.88, 0.93, 0.91, 0.88]
+    usual = [heard(10_000, 10_000 * days[index // 24 % 7]) for index in range(24 * 28)]
+    assert last(watch, *usual).owed == ()
+    (alarm, *_) = last(watch, *usual, *[heard(10_000, 8_000)] * 3).owed
+    assert alarm.started_at == NOW + (len(usual) - 1) * watch.every
+
+
+def test_values_that_lie_close_together_are_soon_sure() -> None:
+    """A quarter more tokens per answer: of a sum alone nobody could tell it from one answer in fifty that ran away."""
+    watch = detector(at_least=None, at_most=400, matters=100, most=8000)
+    quiet = [heard(50, 50 * 390, squares=50 * 390**2 * 1.3)] * 100
+    burning = [heard(50, 50 * 500, squares=50 * 500**2 * 1.3)] * 12
+    assert last(watch, *quiet).owed == ()
+    assert last(watch, *quiet, *burning).owed
+    only_sums = [
+        Heard(sample=each.sample and each.sample.changed(squares=None), said="-") for each in burning
+    ]
+    assert last(watch, *quiet, *only_sums).owed == ()
+
+
+def test_one_answer_that_costs_a_thousand_times_as_much_rings_nobody() -> None:
+    """It is worth more than `most`, which a sum alone cannot bear: fifty windows later the mean is kept."""
+    watch = detector(at_least=None, at_most=400, matters=100, most=8000)
+    answer = 400_000
+    spike = heard(50, 49 * 390 + answer, squares=49 * 390**2 * 1.3 + answer**2)
+    assert last(watch, *[heard(50, 50 * 380, squares=50 * 380**2 * 1.3)] * 20, spike).owed == ()
+
+
+def test_one_cause_that_fails_many_at_once_is_one() -> None:
+    quiet, hiccup = [heard(50, 49)] * 20, heard(50, 30)
+    assert last(detector(), *quiet, hiccup).owed
+    assert last(detector(together=50), *quiet, hiccup).owed == ()
+    assert last(detector(together=50), *quiet, *[hiccup] * 40).owed, "all day long it is a fire"
+
+
+def test_more_good_ones_than_were_looked_at_are_no_outcome() -> None:
+    """A check whose two numbers are swapped would find everything good for ever."""
+    watch = detector()
+    courses = list(walked(watch, heard(20, 20), *[heard(18, 20)] * 4))
+    assert courses[-1].bets == courses[0].bets
+    (alarm,) = courses[-1].owed
+    assert (alarm.name, "20 of 18 cannot be" in alarm.summary) == ("WatchSilent", True)
+    refusals = detector(at_least=None, at_most=0.1)
+    assert last(refusals, *[heard(18, 20)] * 4).owed, "more refusals than requests are a fire"
+
+
+@pytest.mark.parametrize("squares", [399.0, 0.0])
+def test_squares_that_no_values_have_are_refused(squares: float) -> None:
+    with pytest.raises(ValidationError, match="square each, then add"):
+        Sample(n=4, good=40, squares=squares)
+    assert Sample(n=4, good=40, squares=400).squares == 400
+
+
+def test_a_clock_that_was_put_back_makes_nobody_deaf() -> None:
+    """A server whose clock was a day ahead for one look; it looks on, and rings, by the right clock."""
+    watch = detector()
+    quiet = last(watch, *[heard(20, 20)] * 10)
+    ahead = look(quiet, watch, heard(20, 10), quiet.until + timedelta(days=1))
+    now = quiet.until + watch.every
+    assert look(ahead, watch, heard(20, 8), now) == ahead, "else it is deaf"
+    course = put_back(ahead, watch, now)
+    for index in range(12):
+        course = look(course, watch, heard(20, 8), now + index * watch.every)
+    assert course.until == now + 11 * watch.every
+    assert course.owed[-1].started_at < course.until
+    assert put_back(quiet, watch, quiet.until - timedelta(seconds=59)) == quiet, "two clocks differ a little"
+
+
+def test_an_eval_of_once_a_day_is_heard_as_often_as_it_is_looked_for() -> None:
+    """The rate is of time: so an eval that comes with each 288th look is not 288 times as slow to be believed."""
+    looks = 24 * 12
+
+    def days_until(talks_every: str) -> int:
+        watch = detector(talks_every=talks_every)
+        evals = [heard(200, 196 if day < 20 else 182, key=f"run-{day}") for day in range(30)]
+        courses = list(walked(watch, *(each for each in evals for _ in range(looks))))
+        fires = ([alarm for alarm in course.owed if alarm.name == "GoldenFails"] for course in courses)
+        return next(index for index, found in enumerate(fires) if found) // looks - 20
+
+    assert days_until("30h") == 2
+    assert days_until("5m") > 2, "the days between are silence, and no time that it may stake"
+
+
+def test_a_detector_keeps_its_digest() -> None:
+    """Else every upgrade would make each detector forget what it knows, and a week of learning."""
+    assert detector().sha256() == "7629372e196f072ff3c012e18633b81ee4f4587a1db0a2800628bd4c3a476525"
 
 
 def test_a_sample_of_nothing_is_silence() -> None:

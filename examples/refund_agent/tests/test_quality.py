@@ -24,7 +24,8 @@ def test_the_seeds_fault_is_seen_in_the_share_of_answers_by_policies_in_force(cl
     found = counted(client, now - HOUR, now + HOUR)
     assert found["fresh"] == {"n": 2, "good": 1, "share": 0.5, "failing": [wrong]}
     assert found["grounded"]["share"] == 1.0  # the retired edition was reviewed, too
-    assert found["denied"] == {"n": 2, "total": 1, "mean": 0.5}
+    assert found["denied"] == {"n": 2, "total": 1, "squares": 1, "mean": 0.5}
+    assert found["tokens"]["squares"] > found["tokens"]["total"] ** 2 / 2  # a long answer and a short one
 
 
 def test_an_unreviewed_note_is_no_ground(client: TestClient) -> None:
