@@ -57,7 +57,9 @@ def _print(desk: Desk, each: DetectorView, now: datetime) -> None:
     if each.looked_at:
         looked = f"looked at {clock(each.looked_at, now)}: {plain(each.said, SHORT)}"
         say(desk.console, Text(looked, style=DIM), 2)
-    if each.late:
+    if each.paused:
+        say(desk.console, Text("IT IS PAUSED: somebody has paused its schedule in Temporal", style=BAD), 2)
+    elif each.late:
         say(desk.console, Text("IT DOES NOT LOOK ANY MORE: is there a worker?", style=BAD), 2)
     if each.owed:
         say(desk.console, Text(f"the bell does not have {each.owed} of its alarms yet", style=BAD), 2)

@@ -90,10 +90,11 @@ def readiness(
     """Each runbook of each system that can be rehearsed; the general one is drilled with none.
 
     A runbook was drilled when a drill of it was finished, late or not; it grows stale by its `stale_after`, as it does
-    when nobody goes through it.
+    when nobody goes through it. What was held on a day that is yet to come, by a clock that was wrong, proves nothing.
     """
+    past = [each for each in results if each.score and each.score.opened_at.date() <= today]
     return tuple(
-        _readiness(system, runbook, results, today)
+        _readiness(system, runbook, past, today)
         for system in systems.values()
         if system.rehearsal
         for runbook in walls[system.system]

@@ -111,16 +111,15 @@ class Score(Model):
         head = f"{len(good)} of {count(len(known), 'thing')} with a limit were done in time"
         found = {each.what: each.took for each in self.lines}
         took = found.get("restore")
-        tail = (
-            f"; recovery was proved {show_duration(took)} after the bell" if took else "; it never recovered"
-        )
-        return f"{head}{tail}."
+        if took is None:
+            return f"{head}; it never recovered."
+        return f"{head}; recovery was proved {show_duration(took)} after the bell."
 
     def improve(self) -> tuple[str, ...]:
         """What to do better, the first thing first."""
         found = []
         for each in self.lines:
-            if each.verdict == "late" and each.took and each.allowed:
+            if each.verdict == "late" and each.took is not None and each.allowed is not None:
                 late = f"{show_duration(each.took)} instead of {show_duration(each.allowed)}"
                 found.append(f"{each.what}: {late}: {IMPROVE[each.what]}")
             elif each.verdict == "not reached":
@@ -171,9 +170,7 @@ def _lines(incident: Incident, events: Record, moved: tuple[Firebreak, ...]) -> 
         what = BY_CLOCK[deadline.milestone]
         yield _line(what, since, deadline.met_at, deadline.due, "the first-fifteen clock of the runbook")
     yield _effective(incident, moved)
-    restored = next(
-        (each.at for each in events if isinstance(each, record.Soaked) and each.report.held), None
-    )
+    restored = _restored(events, moved)
     ends = [each.moved_at + each.action.expires_after for each in moved if each.moved_at]
     yield _line(
         "restore", since, restored, min(ends, default=None), "before the first firebreak would expire"
@@ -191,6 +188,13 @@ def _effective(incident: Incident, moved: tuple[Firebreak, ...]) -> ScoreLine:
     due = incident.deadline(Milestone.DECIDED).due + slowest
     why = "the time to decide, and the deadline of the slowest probe"
     return _line("effective", incident.opened_at, at, due, why)
+
+
+def _restored(events: Record, moved: tuple[Firebreak, ...]) -> datetime | None:
+    """When recovery was proved, with the last move made: one that had to be followed by another move was none."""
+    last = max((each.moved_at for each in moved if each.moved_at), default=None)
+    held = (each.at for each in events if isinstance(each, record.Soaked) and each.report.held)
+    return next((at for at in held if last is None or at >= last), None)
 
 
 def _locked(events: Record) -> datetime | None:

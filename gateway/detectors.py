@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 from pydantic import ValidationError
 from temporalio.client import (
     Client,
     ScheduleActionExecutionStartWorkflow,
+    ScheduleDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
 )
@@ -46,28 +48,41 @@ def detectors_of(client: Client, books: Books) -> DetectorsPort:
             if system in {None, each.system}
             for detector in each.watch
         ]
-        courses = await in_time(
+        seen = await in_time(
             asyncio.gather(
-                *(_course(client, book.station.station, schedule_id(name, each.id)) for name, each in wanted)
+                *(_seen(client, book.station.station, schedule_id(name, each.id)) for name, each in wanted)
             )
         )
         now = datetime.now(UTC)
-        shown = (view(name, each, course, now) for (name, each), course in zip(wanted, courses, strict=True))
+        shown = (
+            view(name, each, found.course, now, made=found.made, paused=found.paused)
+            for (name, each), found in zip(wanted, seen, strict=True)
+        )
         return Detectors(detectors=tuple(shown))
 
     return looked
 
 
-async def _course(client: Client, station: str, name: str) -> Course | None:
-    """What the last look that has ended knows; None when none has, or it is another station's."""
+class _Seen(NamedTuple):
+    course: Course | None = None
+    made: datetime | None = None
+    paused: bool = False
+
+
+async def _seen(client: Client, station: str, name: str) -> _Seen:
+    """Its schedule, and what the last look that has ended knows; nothing when it is another station's."""
     try:
         found = await client.get_schedule_handle(name).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return None
+            return _Seen()
         raise
     if (await found.memo()).get(messages.STATION) != station:
-        return None
+        return _Seen()
+    return _Seen(await _course(client, found), found.info.created_at, found.schedule.state.paused)
+
+
+async def _course(client: Client, found: ScheduleDescription) -> Course | None:
     for each in reversed(found.info.recent_actions):
         action = each.action
         if isinstance(action, ScheduleActionExecutionStartWorkflow):

@@ -46,6 +46,7 @@ FIRST_LOOK, LONGEST_LOOK = 0.3, 5.0
 
 SLOWER = 1.1
 RECOVERED = frozenset({Phase.RESTORED, Phase.AFTER_ACTION})
+BURNING = f"{search.PHASE.name} IN {tuple(str(each) for each in Phase if each not in RECOVERED | ENDS)}"
 CALLED_OFF = "the drill is over"
 
 
@@ -80,11 +81,21 @@ class TemporalGround:
         self.client, self.task_queue, self.opens = client, task_queue, opens
 
     async def open(self, order: OpenDrillOrder) -> Opening:
-        """No drill begins while an incident of the system is open: its levers are not to play with."""
+        """No drill begins while an incident of the system is open: its levers are not to play with.
+
+        Nor one of whoever is on call, while they are needed at a fire, or drilled, on any system.
+        """
         opening = await asyncio.to_thread(self.opens, order.mark, order.system)
-        name = await _in_words(open_fire(self.client, order.system, opening.brief.roster.station))
+        station = opening.brief.roster.station
+        name = await _in_words(open_fire(self.client, f"{search.SYSTEM.name} = '{order.system}'", station))
         if name:
             raise Unreachable(f"the incident {name} of {order.system} is open: no drill is held beside it")
+        if not order.mark.drillers:
+            name = await _in_words(open_fire(self.client, BURNING, station))
+            if name:
+                raise Unreachable(
+                    f"{name} is not over yet, and whoever is on call is needed there: no drill now"
+                )
         return opening
 
     async def ring(self, order: RingOrder) -> str:
@@ -153,12 +164,9 @@ class TemporalGround:
         return await _in_words(self.client.get_workflow_handle(name).describe(rpc_timeout=CALL))
 
 
-async def open_fire(client: Client, system: str, station: str) -> str | None:
-    """An open incident of this system, of this station; none where there is none."""
-    query = (
-        f"WorkflowType = '{messages.WORKFLOW}' AND ExecutionStatus = 'Running' "
-        f"AND {search.SYSTEM.name} = '{system}'"
-    )
+async def open_fire(client: Client, where: str, station: str) -> str | None:
+    """An open incident of this station of which this holds; none where there is none."""
+    query = f"WorkflowType = '{messages.WORKFLOW}' AND ExecutionStatus = 'Running' AND {where}"
     async for found in client.list_workflows(query, rpc_timeout=CALL):
         if (await found.memo()).get(messages.STATION, station) == station:
             return found.id

@@ -17,6 +17,7 @@ class DetectorView(Model):
 
     `near` is how far the evidence has come on the way to ringing, 0 to 1, by the logarithm: 0.5 is one false alarm in
     the square root of the time that is stated. `late` says that it has not looked for three windows: nobody watches.
+    `paused`: somebody has paused its schedule.
     """
 
     system: Id
@@ -27,6 +28,7 @@ class DetectorView(Model):
     standing: Standing
     looked_at: Time | None = None
     late: bool = False
+    paused: bool = False
     seen: Line | None = None
     since: Time | None = None
     near: float = 0.0
@@ -36,8 +38,17 @@ class DetectorView(Model):
     said: Text = "it has not looked yet"
 
 
-def view(system: str, detector: Detector, course: Course | None, now: datetime) -> DetectorView:
-    """The view as of now; without a course it has not looked yet."""
+def view(
+    system: str,
+    detector: Detector,
+    course: Course | None,
+    now: datetime,
+    *,
+    made: datetime | None = None,
+    paused: bool = False,
+) -> DetectorView:
+    """The view as of now; without a course it has not looked yet, since its schedule was `made`."""
+    looked = course.until if course else made
     seen = DetectorView(
         system=system,
         detector=detector.id,
@@ -45,13 +56,14 @@ def view(system: str, detector: Detector, course: Course | None, now: datetime) 
         check=detector.check,
         promise=_promise(detector, course.promise if course else None),
         standing=_standing(detector, course) if course else "waits",
+        late=looked is not None and now - looked > LATE_WINDOWS * detector.every,
+        paused=paused,
     )
     if course is None:
         return seen
     last = course.last
     return seen.changed(
         looked_at=course.until,
-        late=now - course.until > LATE_WINDOWS * detector.every,
         seen=f"{shown(detector, last.good / last.n)} of {last.n}" if last else None,
         since=course.heard_at if course.silent_at else course.change.since,
         near=near(detector, course),

@@ -50,14 +50,15 @@ def test_each_detector_says_what_it_sees_and_which_incident_it_rang(run: Run, st
             owed=2,
             late=True,
         ),
-        seen(detector="judge", standing="waits"),
+        seen(detector="judge", standing="waits", late=True, paused=True),
     )
     result = run("detectors", "refund-agent")
     text = " ".join(result.output.split())
     assert result.exit_code == 0
     assert "sees 66.7 % of 6, at least 98.0 % is promised since" in text
     assert "40% of the way to ringing" in text
-    assert "IT DOES NOT LOOK ANY MORE" in text
+    assert text.count("IT DOES NOT LOOK ANY MORE") == 1
+    assert text.count("IT IS PAUSED") == 1
     assert "the bell does not have 2 of its alarms yet" in text
     assert "$ firestation show refund-agent-1a2b3c4d" in result.output
     assert "\x1b[31m" not in result.output

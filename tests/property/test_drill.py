@@ -22,7 +22,7 @@ from firestation.opening import drill_opened
 from firestation.picture import picture
 from firestation.postmortem import draft
 from firestation.public_page.part import public_part
-from firestation.record import Brief
+from firestation.record import Brief, Probed, Soaked
 from firestation.recurrence import owed, recall_is_owed
 from firestation.rehearsal import RehearsalFitting, RehearsedAlarm
 from tests.property.recorded import Recorded
@@ -156,6 +156,29 @@ def test_wrong_decisions_and_words_that_were_missed_are_counted() -> None:
     assert score(tuple(other.record)).verdict == "not finished"
 
 
+def test_a_recovery_after_which_another_lever_had_to_be_moved_was_none() -> None:
+    world = ended([timedelta(minutes=1)] * 12)
+    events = tuple(world.record)
+    held = next(each for each in events if isinstance(each, Soaked) and each.report.held)
+    first, *_, last = (index for index, each in enumerate(events) if isinstance(each, Probed))
+    assert first < last < events.index(held)
+    early = held.changed(at=events[first].at)
+    relapsed = (*events[: first + 1], early, *events[first + 1 :])
+    found = (
+        next(each for each in score(each).lines if each.what == "restore") for each in (events, relapsed)
+    )
+    true, told = found
+    assert (told, told.took) == (true, held.at - world.incident.opened_at)
+
+
+def test_what_took_no_time_was_done() -> None:
+    told = score(tuple(ended([]).record))
+    at_once = tuple(each.changed(took=timedelta(), verdict="in time") for each in told.lines)
+    assert "never" not in told.changed(lines=at_once).sentence()
+    never = tuple(each.changed(took=None, verdict="not reached") for each in told.lines)
+    assert "it never recovered" in told.changed(lines=never).sentence()
+
+
 def test_the_score_of_a_fire_is_refused() -> None:
     with pytest.raises(ValueError, match="is no drill"):
         score(tuple(World().record))
@@ -287,6 +310,9 @@ def test_what_was_not_drilled_for_too_long_is_stale_and_so_it_is_in_the_plan() -
 
     assert standings(age) == ["ready", "never drilled"]
     assert standings(age + timedelta(days=1)) == ["stale", "never drilled"]
+    assert standings(timedelta(days=-1)) == ["never drilled"] * 2, (
+        "a clock was wrong, and tomorrow proves nothing"
+    )
     assert readiness({"refund-agent": system()}, walls, (done,), START.date()) == (), "it cannot be rehearsed"
     steps = drilled_steps((done,), "refund-agent")
     assert steps == dict.fromkeys(("stale-policy/stop-refunds", "stale-policy/reranker-on"), START.date())

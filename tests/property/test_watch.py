@@ -443,6 +443,9 @@ def test_nobody_looks_any_more_is_said() -> None:
     watch, course = detector(), last(detector(), heard(20, 20))
     assert view("refund-agent", watch, course, course.until + timedelta(minutes=16)).late
     assert view("refund-agent", watch, None, NOW).standing == "waits"
+    long_ago = NOW - timedelta(minutes=16)
+    assert view("refund-agent", watch, None, NOW, made=long_ago).late, "it has never looked, and should have"
+    assert not view("refund-agent", watch, None, NOW, made=NOW).late
 
 
 # The system file -----------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class Ground:
 
     def __call__(self, mark: DrillMark, system: str) -> Opening:
         brief = short_brief()
+        mark = mark.changed(drillers=mark.drillers or ("ana", "ben"))  # they are on call
         alarm = RehearsedAlarm(name="RefundGoldenEvalFailing", summary="a case fails", request_ids=("r-1",))
         plan = RehearsalFitting(
             id="stale-policy", title="The reranker is off", driver="memory", alarm=alarm, limit=self.limit
@@ -154,6 +155,9 @@ async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drillin
     assert mark
     with pytest.raises(Unreachable, match=f"the incident {mark.drill} of refund-agent is open"):
         await beside(ground, mark)
+    with pytest.raises(Unreachable, match=f"{mark.drill} is not over yet, and whoever is on call is needed"):
+        await beside(ground, mark.changed(drillers=()), "another-agent")
+    assert await ground.open(OpenDrillOrder(mark=mark, system="another-agent")), "these are not needed there"
     await handle.signal(messages.STOP)
     result = await drilling.over(handle)
     assert result.score
@@ -187,9 +191,9 @@ async def test_a_schedule_begins_a_drill_unless_one_is_held(drilling: Drilling) 
     assert drilling.stage.town.fault.set == set()
 
 
-async def beside(ground: TemporalGround, mark: DrillMark) -> None:
+async def beside(ground: TemporalGround, mark: DrillMark, system: str = "refund-agent") -> None:
     """Open another drill, until Temporal lists that there is an incident."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            await ground.open(OpenDrillOrder(mark=mark, system="refund-agent"))
+            await ground.open(OpenDrillOrder(mark=mark, system=system))
             await asyncio.sleep(0.05)

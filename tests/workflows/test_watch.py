@@ -238,7 +238,7 @@ async def test_schedules_follow_the_files_and_leave_those_of_others_alone() -> N
             post.system = post.system.changed(watch=watch)
             await post.keep()
             await until(lambda: began(0.9))
-            assert (await handle.describe()).schedule.state.paused
+            assert ((await post.view("hears")).paused, (await post.view("golden")).paused) == (True, False)
             post.system = post.system.changed(watch=watch[:1])
             await post.keep()
             await until(lambda: holds(post, theirs | {schedule_id("refund-agent", "golden")}))
