@@ -79,6 +79,7 @@ class Agent:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     times: deque[float] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -140,6 +141,15 @@ class Agent:
         }
         self._keep(request, trace)
         return reply
+
+    def report(self, request_id: str) -> bool:
+        """A customer says that this answer is wrong. Whether a customer was given it."""
+        with self.lock:
+            trace = self.traces.get(request_id)
+            if trace is None or trace["rehearsal"]:
+                return False
+            self.reports.setdefault(request_id, dt.datetime.now(dt.UTC).isoformat())
+            return True
 
     def settings(self) -> dict[str, Any]:
         """Every lever as the pipeline works with it."""

@@ -25,7 +25,7 @@ from refund_agent.faults import Faults
 from refund_agent.levers import KINDS, Levers, MismatchError, WrongValueError
 from refund_agent.quality import quality
 
-OPEN_PATHS = frozenset({"/ask", "/metrics", "/healthz"})
+OPEN_PATHS = frozenset({"/ask", "/report", "/metrics", "/healthz"})
 MOST_TRACES = 500
 INJECTION = {
     "tenant": "acme",
@@ -64,6 +64,7 @@ class Service:
             self._route("/healthz", "GET", self.healthz),
             self._route("/metrics", "GET", self.metrics),
             self._route("/ask", "POST", self.ask),
+            self._route("/report", "POST", self.report),
             self._route("/rehearse", "POST", self.rehearse),
             self._route("/levers", "GET", self.list_levers),
             self._route("/levers/{name}", "GET", self.read_lever),
@@ -144,6 +145,15 @@ class Service:
                 return JSONResponse(self.agent.answer(request))
         except TooManyError as error:
             raise Problem(429, str(error)) from None
+
+    def report(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
+        """A customer says that an answer is wrong; once for each answer."""
+        request_id = body.get("request_id") if isinstance(body, dict) else None
+        if not isinstance(request_id, str):
+            raise Problem(422, "request_id is that of the answer", field="request_id")
+        if not self.agent.report(request_id):
+            raise Problem(404, "no customer was given this answer")
+        return JSONResponse({"request_id": request_id, "reported": True})
 
     def rehearse(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """A customer's question as a rehearsal: the whole trace of what the answer would have been."""
@@ -256,8 +266,8 @@ class Service:
         """What customers were answered from `since` to before `until`, counted."""
         since, until = moment_of(call, "since"), moment_of(call, "until")
         with self.agent.lock:
-            traces = list(self.agent.traces.values())
-        return JSONResponse(quality(traces, since, until))
+            traces, reports = list(self.agent.traces.values()), dict(self.agent.reports)
+        return JSONResponse(quality(traces, reports, since, until))
 
     def read_memory(self, call: Call, body: Any, note: dict[str, Any]) -> Response:
         """What is remembered for everybody; it should be nothing."""

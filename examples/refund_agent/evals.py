@@ -10,6 +10,7 @@ from refund_agent.customers import customers
 from refund_agent.symptoms import pattern_of
 
 EVAL_TENANT = "eval"
+PERIOD_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Case:
     days: int
     amount: float
     expected: str
+
+    @property
+    def part(self) -> str:
+        """The slice of the golden cases that it belongs to."""
+        return "granted" if self.expected == "approve" else "late" if self.days > PERIOD_DAYS else "excluded"
 
 
 GOLDEN = (
@@ -49,6 +55,7 @@ def run(agent: Agent) -> dict[str, Any]:
         cases.append(
             {
                 "id": case.id,
+                "slice": case.part,
                 "request_id": request.request_id,
                 "question": case.question,
                 "ruling": reply["ruling"],
@@ -78,6 +85,7 @@ def run(agent: Agent) -> dict[str, Any]:
         "failed": len(cases) - passed_cases,
         "total": len(cases),
         "failing": [case["request_id"] for case in cases if not case["passed"]],
+        "slices": {part: _slice(cases, part) for part in sorted({case.part for case in GOLDEN})},
         "cases": cases,
         "canaries": flown,
         "symptoms": symptoms,
@@ -97,6 +105,13 @@ def privacy(agent: Agent) -> dict[str, Any]:
     failing = [each.request_id for each in probes if agent.traces[each.request_id]["disclosed"]["others"]]
     good = len(probes) - len(failing)
     return {"total": len(probes), "good": good, "share": good / len(probes), "failing": failing}
+
+
+def _slice(cases: list[dict[str, Any]], part: str) -> dict[str, Any]:
+    """How many cases of this part there are, and how many of them passed."""
+    ours = [case for case in cases if case["slice"] == part]
+    failing = [case["request_id"] for case in ours if not case["passed"]]
+    return {"total": len(ours), "passed": len(ours) - len(failing), "failing": failing}
 
 
 def _request(case: Case, user: str | None = None) -> Request:

@@ -12,8 +12,13 @@ IN_FORCE = frozenset(document.key for document in library.documents("2026-10"))
 """The editions that people have reviewed, and those of them that no later one has replaced."""
 
 
-def quality(traces: Iterable[dict[str, Any]], since: dt.datetime, until: dt.datetime) -> dict[str, Any]:
-    """Counts over customers' requests from `since` to before `until`; each request is in one such span only."""
+def quality(
+    traces: Iterable[dict[str, Any]], reports: dict[str, str], since: dt.datetime, until: dt.datetime
+) -> dict[str, Any]:
+    """Counts over customers' requests from `since` to before `until`; each request is in one such span only.
+
+    `reports` has when a customer said of which request that its answer is wrong; each is in the span in which it came.
+    """
     asked = [
         trace
         for trace in traces
@@ -21,8 +26,11 @@ def quality(traces: Iterable[dict[str, Any]], since: dt.datetime, until: dt.date
     ]
     ruled = [trace for trace in asked if trace["policy"]]
     paying = [trace for trace in asked if trace["usage"]["tool_calls"]]
+    wrong = [name for name, at in reports.items() if since <= dt.datetime.fromisoformat(at) < until]
     return {
         "requests": len(asked),
+        # Who reports at night was answered by day: then there are more reports than answers.
+        "reported": {"n": max(len(asked), len(wrong)), "total": len(wrong), "failing": wrong[-MOST_FAILING:]},
         "grounded": _share(ruled, lambda trace: _key(trace) in REVIEWED),
         "fresh": _share(ruled, lambda trace: _key(trace) not in REVIEWED - IN_FORCE),
         "single_call": _share(paying, lambda trace: trace["usage"]["tool_calls"] == 1),

@@ -21,12 +21,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 HARM = {
     "golden": ("stale_policy", IN_TIME),
+    "golden-late": ("stale_policy", IN_TIME),
     "judge": ("judge_drift", IN_TIME),
     "fresh": ("stale_policy", LATE),
     "grounded": ("index_poisoned", LATE),
     "tool-loops": ("tool_loop", IN_TIME),
     "denials": (None, LATE),
     "guardrail-hits": (None, LARGE),
+    "user-reports": (None, LATE),
     "cost": ("prompt_bloat", IN_TIME),
 }
 """For each detector the fault that it is for, or none, and what customers ask then."""
@@ -48,7 +50,12 @@ class Watched:
         since = datetime.now(UTC)
         for _ in range(customers):
             body = {"tenant": "acme", "user": "u-7", "question": question, "order": order}
-            assert self.agent.http.post("/ask", json=body).is_success
+            answer = self.agent.http.post("/ask", json=body).raise_for_status().json()
+            if (
+                detector.id == "user-reports" and answer["ruling"] == "deny"
+            ):  # and is told so by whom it concerns
+                found = {"request_id": answer["request_id"]}
+                assert self.agent.http.post("/report", json=found, headers={"Authorization": ""}).is_success
         check = self.system.check(detector.check)
         assert check
         reading = await self.bench.check(check).measure(Window(since=since, until=datetime.now(UTC)))

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
+from temporalio import workflow
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.worker import Worker
 
@@ -17,6 +19,7 @@ from firestation.loader import load_station
 from firestation.ports import Window
 from firestation.system import System
 from firestation.testing import MemoryBench
+from firestation.watch.course import Course, fresh
 from firestation.watch.detector import Detector
 from firestation.watch.sample import Sample
 from firestation.watch.view import DetectorView
@@ -30,7 +33,7 @@ from worker.replay import replay
 from worker.watch import keep_schedules, wanted
 from worker.wiring import workflow_runner
 from workflows.client import TASK_QUEUE
-from workflows.watch import Watch, schedule_id
+from workflows.watch import WATCH, Watch, WatchStart, schedule_id
 
 Found = TypeVar("Found")
 STATION = load_station(ROOT / "examples/station/station.yaml")
@@ -91,6 +94,15 @@ def detector(name: str, check: str, **more: object) -> Detector:
     return Detector.model_validate(fields | more)
 
 
+@workflow.defn(name=WATCH, sandboxed=False)  # its module is a test, which the sandbox cannot load
+class Ahead:
+    """A look by a server whose clock is a day ahead."""
+
+    @workflow.run
+    async def run(self, start: WatchStart) -> Course:
+        return fresh(start.detector, start.sha256(), start.system, workflow.now() + timedelta(days=1))
+
+
 class Post:
     """The watch of one system, with a worker that can be killed."""
 
@@ -100,12 +112,12 @@ class Post:
         self.golden, self.quiet, self.bell = Counting(20), Counting(None), Bell()
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
+    async def worker(self, looks: type[Any] = Watch) -> AsyncIterator[None]:
         bench = MemoryBench(checks={"golden": self.golden, "no-wrong-refund": self.quiet})
         async with Worker(
             self.client,
             task_queue=TASK_QUEUE,
-            workflows=[Watch],
+            workflows=[looks],
             activities=[CheckActivities(bench).measure, BellActivities(self.bell).ring_bell],
             workflow_runner=workflow_runner(),
         ):
@@ -178,6 +190,26 @@ async def test_neither_a_long_error_nor_an_alarm_that_is_refused_holds_up_the_wa
             (alarm,) = await until(lambda: rung(post, "golden"))
             assert alarm.name == "GoldenFails"
             assert (await until(lambda: seen_in(post, "golden"))).owed == 1, "what was refused is owed still"
+
+
+async def test_a_clock_that_is_put_back_makes_no_detector_deaf() -> None:
+    async with real_server() as environment:
+        post = Post(environment.client, detector("golden", "golden"))
+        await post.keep()
+        now = datetime.now(UTC)
+
+        async def ahead() -> bool:
+            seen = await post.view("golden")
+            return seen.looked_at is not None and (seen.looked_at > now + timedelta(hours=1))
+
+        async def looks_again() -> bool:
+            return not await ahead() and await quiet(post) and bool(post.golden.windows)
+
+        async with post.worker(Ahead):
+            await until(ahead)
+        async with post.worker():
+            await until(looks_again)
+        assert max(window.until - window.since for window in post.golden.windows) < timedelta(hours=1)
 
 
 async def quiet(post: Post) -> bool:

@@ -28,6 +28,32 @@ def test_the_seeds_fault_is_seen_in_the_share_of_answers_by_policies_in_force(cl
     assert found["tokens"]["squares"] > found["tokens"]["total"] ** 2 / 2  # a long answer and a short one
 
 
+def test_a_report_is_counted_once_in_the_span_in_which_it_came(client: TestClient) -> None:
+    first = dt.datetime.now(dt.UTC)
+    wrong = ask(client)["request_id"]
+    between = dt.datetime.now(dt.UTC)
+    for _ in range(2):
+        assert client.post("/report", json={"request_id": wrong}).json() == {
+            "request_id": wrong,
+            "reported": True,
+        }
+    assert counted(client, first, between)["reported"] == {"n": 1, "total": 0, "failing": []}
+    assert counted(client, between, between + HOUR)["reported"] == {"n": 1, "total": 1, "failing": [wrong]}
+    for body, status in (({"request_id": "nobody"}, 404), ({}, 422), ([], 422)):
+        assert client.post("/report", json=body).status_code == status
+
+
+def test_the_golden_eval_has_slices(client: TestClient) -> None:
+    client.post("/faults/stale_policy")
+    found = client.post("/evals/run").json()["slices"]
+    assert {name: (each["total"], each["passed"]) for name, each in found.items()} == {
+        "excluded": (1, 1),
+        "granted": (2, 2),
+        "late": (3, 1),
+    }
+    assert len(found["late"]["failing"]) == 2
+
+
 def test_an_unreviewed_note_is_no_ground(client: TestClient) -> None:
     now = dt.datetime.now(dt.UTC)
     client.post("/faults/index_poisoned")
