@@ -4,7 +4,7 @@ So there is no workflow that lives for years, and no store: the course of a dete
 A look that fails leaves the course as it was, and the next one looks at the longer window.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from firestation.orders import MeasureOrder, RingOrder, Rung
 from firestation.system import CheckFitting
 from firestation.watch import course
 from firestation.watch.course import Course, Heard
-from firestation.watch.detector import Detector
+from firestation.watch.detector import Detector, Rings
 from firestation.watch.sample import Sample
 from workflows.house import why
 from workflows.options import OPTIONS
@@ -28,6 +28,7 @@ SCHEDULED = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """When the schedule wanted it, which is later than that where the worker was away: windows follow one another by it."""
 
 PREFIX = "watch/"
+UNNAMED = "-"
 
 
 class WatchStart(Model):
@@ -36,6 +37,21 @@ class WatchStart(Model):
     system: Id
     detector: Detector
     check: CheckFitting
+
+    def definition(self) -> str:
+        """The digest of what is counted, and against what: with another one the course begins anew.
+
+        What it is called, what it rings and when may be changed meanwhile: what was counted stays what it is.
+        """
+        plain = self.detector.changed(
+            title=UNNAMED,
+            rings=Rings(name=UNNAMED),
+            false_alarms=timedelta(),
+            minimum=1,
+            talks_every=None,
+            again=timedelta(),
+        )
+        return self.changed(detector=plain, check=self.check.changed(title=UNNAMED)).sha256()
 
 
 def schedule_id(system: str, detector: str) -> str:
@@ -69,19 +85,20 @@ class Watch:
 def _known(start: WatchStart, now: datetime) -> Course:
     """The course until now; a new one at the first look, and when something else was watched then.
 
-    What is owed to the bell is owed still.
+    What is owed to the bell is owed still. A course of before `definition` has the digest of all that it started with.
     """
-    new = course.fresh(start.detector, start.sha256(), start.system, now)
+    new = course.fresh(start.detector, start.definition(), start.system, now)
     if not workflow.has_last_completion_result():
         return new
+    last = workflow.get_last_completion_result()
     try:
-        found = Course.model_validate(workflow.get_last_completion_result())
+        found = Course.model_validate(last)
     except ValidationError as error:
         workflow.logger.warning("the course until now cannot be read, it begins anew: %s", error)
-        return new
-    if found.definition != new.definition:
+        return new.changed(owed=course.owed_in(last))
+    if found.definition not in {new.definition, start.sha256()}:
         return new.changed(owed=found.owed)
-    return course.put_back(found, start.detector, workflow.now())
+    return course.put_back(found.changed(definition=new.definition), start.detector, workflow.now())
 
 
 async def _heard(start: WatchStart, known: Course, now: datetime) -> Heard:

@@ -1,9 +1,10 @@
 """The course of a detector: what it has seen until now, and what one look more makes of it. Time is an argument."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from firestation.alarm import MOST_SUBJECTS, Alarm
 from firestation.model import Id, Line, Model, Sha256, Text, Time
@@ -39,7 +40,7 @@ class Change(Model):
 
 
 class Course(Model):
-    """All that a detector knows. `definition` is the digest of what it was told to look at and how.
+    """All that a detector knows. `definition` is the digest of what it counts, and against what.
 
     `until` is the end of its last window, `heard_at` of the last one in which it heard something. `good` of the last
     sample and of the change are in the check's own unit. `owed` are alarms that the bell does not have yet.
@@ -80,6 +81,16 @@ def fresh(detector: Detector, definition: str, system: str, now: Time) -> Course
     hours = EMPTY if detector.promise == SAME_HOUR else ()
     began = now - detector.every
     return Course(definition=definition, system=system, began=began, until=began, heard_at=began, hours=hours)
+
+
+def owed_in(found: object) -> tuple[Alarm, ...]:
+    """The alarms that are owed in a course that cannot be read otherwise, such as one of a later version."""
+    given = found.get("owed") if isinstance(found, dict) else None
+    alarms = []
+    for each in given if isinstance(given, list) else ():
+        with suppress(ValidationError):
+            alarms.append(Alarm.model_validate(each))
+    return tuple(alarms)[-MOST_OWED:]
 
 
 def put_back(course: Course, detector: Detector, clock: Time) -> Course:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from firestation.system import CheckFitting
 from firestation.watch.baseline import Hour
 from firestation.watch.betting import (
     FRACTIONS,
@@ -20,10 +21,11 @@ from firestation.watch.betting import (
     spread_factors,
     surely_at_least,
 )
-from firestation.watch.course import Course, Heard, fresh, look, put_back
+from firestation.watch.course import Course, Heard, fresh, look, owed_in, put_back
 from firestation.watch.detector import Detector
 from firestation.watch.sample import Sample
 from firestation.watch.view import view
+from workflows.watch import WatchStart
 
 NOW = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
 DIGEST = "0" * 64
@@ -352,6 +354,37 @@ def test_an_eval_of_once_a_day_is_heard_as_often_as_it_is_looked_for() -> None:
 
     assert days_until("30h") == 2
     assert days_until("5m") > 2, "the days between are silence, and no time that it may stake"
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"title": "Golden", "rings": {"name": "Other"}, "false_alarms": "10d", "again": "2h"}, True),
+        ({"minimum": 3, "talks_every": "1h"}, True),
+        ({"at_least": 0.9}, False),
+        ({"matters": 0.04}, False),
+        ({"every": "1m"}, False),
+        ({"together": 2}, False),
+        ({"learn": "8d"}, False),
+    ],
+)
+def test_what_it_is_called_and_how_it_rings_may_be_changed_meanwhile(
+    changes: dict[str, object], same: bool
+) -> None:
+    check = CheckFitting(id="golden", title="Golden", driver="memory")
+    start = WatchStart(system="refund-agent", detector=detector(), check=check)
+    other = start.changed(detector=detector(**changes), check=check.changed(title="Gold"))
+    assert (start.definition() == other.definition()) == same
+    assert start.definition() != start.changed(check=check.changed(driver="http")).definition()
+
+
+def test_what_is_owed_is_read_where_nothing_else_can_be() -> None:
+    course = last(detector(), *[heard(20, 3)] * 5)
+    assert course.owed
+    later = course.model_dump(mode="json") | {"of-a-later-version": 1}
+    assert owed_in(later) == course.owed
+    assert owed_in({"owed": [{"key": "nonsense"}, *later["owed"]]}) == course.owed
+    assert owed_in("nonsense") == owed_in({"owed": 7}) == ()
 
 
 def test_a_detector_keeps_its_digest() -> None:

@@ -157,7 +157,8 @@ async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drillin
         await beside(ground, mark)
     with pytest.raises(Unreachable, match=f"{mark.drill} is not over yet, and whoever is on call is needed"):
         await beside(ground, mark.changed(drillers=()), "another-agent")
-    assert await ground.open(OpenDrillOrder(mark=mark, system="another-agent")), "these are not needed there"
+    opening = await ground.open(OpenDrillOrder(mark=mark, system="another-agent"))
+    assert opening.brief.drill == mark, "who was named is not on call"
     await handle.signal(messages.STOP)
     result = await drilling.over(handle)
     assert result.score
