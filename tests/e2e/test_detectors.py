@@ -26,6 +26,7 @@ HARM = {
     "fresh": ("stale_policy", LATE),
     "grounded": ("index_poisoned", LATE),
     "tool-loops": ("tool_loop", IN_TIME),
+    "private": ("filter_lost", LATE),
     "denials": (None, LATE),
     "guardrail-hits": (None, LARGE),
     "user-reports": (None, LATE),
