@@ -26,6 +26,7 @@ from firestation.triage import classed, rule_for
 from firestation.waits import PREFIX, triage_id
 from gateway.book import Books
 from gateway.pump import Pump, Told
+from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
@@ -35,6 +36,9 @@ from workflows.ringing import ring
 
 NAMED_HOURS = timedelta(hours=24)
 """So long a delivery that has an id of its own is known again."""
+
+HEALTH_SECONDS = 1.0
+"""So long an answer about the health is good: whoever asks is nobody, and each look writes to the disk."""
 
 SHOWN = 1000
 Drilled = Callable[[str], Mapping[str, date]]
@@ -104,6 +108,7 @@ class Ringing:
         self.sieve, self.waits = Sieve(client, books), WaitDesk(client, books)
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
         self._keeper: asyncio.Task[NoReturn] | None = None
+        self._health = Shared[str, Health](self._look, HEALTH_SECONDS)
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
@@ -140,7 +145,10 @@ class Ringing:
         self._keeper = asyncio.create_task(self.pump.keep_on(), name="the spool's keeper")
 
     async def health(self) -> Health:
-        """Whether Temporal answers, and the spool can be written."""
+        """Whether Temporal answers, and the spool can be written: as it was a moment ago, however many ask."""
+        return await self._health.get("")
+
+    async def _look(self, _: str) -> Health:
         spool = await self.spool.condition()
         self.pump.resume()
         found = Health(status="spooling", waiting=spool.waiting, oldest=spool.oldest)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -29,6 +30,7 @@ from firestation.storm import CALM, Heap, Pace, fewer, pile
 from gateway import pump as pumps
 from gateway import spool as spools
 from gateway.pump import Pump, Told
+from gateway.ringing import HEALTH_SECONDS, Ringing
 from gateway.spool import Frozen, Left, Spool
 from tests.property.worlds import START, World, alarm
 
@@ -503,3 +505,39 @@ def test_what_flaps_is_no_news() -> None:
 
 def one(key: Line, status: str = "firing", **fields: Any) -> Heap:
     return pile(None, alarm(key, status=status).changed(**fields), datetime.now(UTC))
+
+
+async def test_however_many_ask_how_it_is_the_disk_is_written_once_in_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Answering:
+        async def check_health(self, **_: Any) -> bool:
+            return True
+
+    client: Any = SimpleNamespace(service_client=Answering())
+    books: Any = None
+    spool, written, now = Spool(tmp_path / "alarms.sqlite"), list[int](), [1000.0]
+    commit = spool._commit
+
+    def counted(writes: Sequence[spools.Write]) -> None:
+        written.append(len(writes))
+        commit(writes)
+
+    monkeypatch.setattr(spool, "_commit", counted)
+    ringing = Ringing(client, books, spool, timedelta(seconds=30))
+    ringing._health.clock = lambda: now[0]
+    try:
+        for _ in range(20):
+            many = await asyncio.gather(*(ringing.health() for _ in range(50)))
+            assert {each.status for each in many} == {"ready"}
+        assert written == [1]
+        now[0] += HEALTH_SECONDS
+        monkeypatch.setattr(spool, "_commit", broken_disk)
+        assert (await ringing.health()).status == "down"
+    finally:
+        monkeypatch.setattr(spool, "_commit", commit)
+        await ringing.close()
+
+
+def broken_disk(_: Sequence[spools.Write]) -> None:
+    raise OSError(28, "No space left on device")
