@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NoReturn
 
+import structlog
 from pydantic import Field
 from temporalio.client import (
     Client,
@@ -19,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.alarm import Alarm, Alarms, incident_id
+from firestation.bell.heard import REMEMBERED
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.storm import Heap, fewer
@@ -34,8 +36,7 @@ from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
 from workflows.ringing import ring
 
-NAMED_HOURS = timedelta(hours=24)
-"""So long a delivery that has an id of its own is known again."""
+log = structlog.get_logger()
 
 HEALTH_SECONDS = 1.0
 """So long an answer about the health is good: whoever asks is nobody, and each look writes to the disk."""
@@ -122,12 +123,13 @@ class Ringing:
         incident, sifted = incident_id(alarm, system.fire_labels), await self.sieve.sift(system, alarm)
         lane = {"incident": incident, "person": triage_id(incident)}.get(sifted.then, f"ledger/{incident}")
         if delivery:
-            identity, window = f"{alarm.delivery}/{delivery}", NAMED_HOURS
+            identity, window = f"{alarm.delivery}/{delivery}", REMEMBERED
         else:
             identity, window = alarm.model_dump_json(), self.coalesce
         digest = hashlib.sha256(f"{lane}/{identity}".encode()).hexdigest()
         if sifted.then == "record":
-            kept = await self.spool.record(set_aside(incident, alarm, sifted), digest, window)
+            left, named = set_aside(incident, alarm, sifted), bool(delivery)
+            kept = await self.spool.record(left, digest, window, named=named)
             reason = f"recorded only: {sifted.why}"[:300]
             return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason)
         kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery))
@@ -210,6 +212,7 @@ class Ringing:
             return await in_time(tell(incident, batch, known))
         except (Refused, NotConfigured, InvalidInput) as error:
             reason = str(error)[:4000]
+            log.error("an alarm was refused, and rings nobody", incident=incident, problem=reason)  # noqa: TRY400
             return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
 
     async def _deliver(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:

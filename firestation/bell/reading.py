@@ -161,6 +161,11 @@ def identity(*parts: object) -> str:
     return key if len(key) <= LONGEST_KEY else f"sha256:{_sha256(key)}"
 
 
+def digest_of(body: Any) -> str:
+    """SHA-256 of what was sent as JSON: the same sent again has the same, whatever its headers say."""
+    return _sha256(json.dumps(body, sort_keys=True))
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 

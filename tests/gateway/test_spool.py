@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from firestation import record
 from firestation.alarm import MOST_KINDS, Alarms
+from firestation.bell.heard import REMEMBERED
 from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
@@ -280,6 +281,42 @@ async def test_a_clock_that_was_put_back_makes_nothing_a_repeat(
         await spool.close()
 
 
+async def test_a_clock_that_was_put_back_a_little_forgets_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, now = Spool(tmp_path / "alarms.sqlite"), [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "one", REMEMBERED)
+        now[0] -= 3600
+        assert not await spool.keep("fire-1", alarm("k1"), "one", REMEMBERED)
+    finally:
+        await spool.close()
+
+
+async def test_a_storm_in_words_pushes_no_named_delivery_out_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a captured delivery would be news as soon as enough has rung beside it."""
+    monkeypatch.setattr(spools, "MOST_HEARD", 20)
+    spool, brief = Spool(tmp_path / "alarms.sqlite"), timedelta(seconds=30)
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED)
+        for number in range(40):
+            assert await spool.keep("fire-2", alarm(f"k{number}"), f"words-{number}", brief, named=False)
+        assert not await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED)
+        assert await spool.keep("fire-2", alarm("k0"), "words-0", brief, named=False), (
+            "the oldest are forgotten"
+        )
+    finally:
+        await spool.close()
+    spool = Spool(spool.path)
+    try:
+        assert not await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED), "over restarts too"
+    finally:
+        await spool.close()
+
+
 async def test_a_window_of_no_time_makes_nothing_a_repeat(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "alarms.sqlite")
     try:
@@ -422,6 +459,25 @@ async def test_what_could_not_be_told_is_kept_with_its_count(tmp_path: Path) -> 
             await spool.done("fire-1", left)
         (kept,) = await spool.left(10)
         assert (kept.why, kept.heap.tally.times, spool.holds("fire-1")) == ("orphan", 3, False)
+    finally:
+        await spool.close()
+
+
+async def test_what_is_recorded_only_hides_and_pushes_out_nothing_that_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "MOST_KEPT", 5)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        refused = Left(why="refused", incident="fire-1", place="s/k1", heap=one("k1"), reason="another's")
+        await spool.record(refused, "refused", WINDOW)
+        for number in range(20):
+            heap = pile(None, alarm(f"k{number}"), datetime.now(UTC))
+            left = Left(why="recorded", incident="fire-2", place=f"s/k{number}", heap=heap, reason="chatter")
+            await spool.record(left, str(number), WINDOW)
+        kept = [each.why for each in await spool.left(3)]
+        assert kept == ["recorded"] * 3 + ["refused"]
+        assert len(await spool.left(100)) == 6
     finally:
         await spool.close()
 
