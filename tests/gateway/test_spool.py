@@ -512,10 +512,11 @@ def test_a_word_that_is_a_little_late_does_not_begin_the_storm_anew() -> None:
     assert waits[-4:] == [600] * 4
 
 
-def test_a_night_of_storm_fits_into_the_page_that_is_handed_on() -> None:
+@pytest.mark.parametrize("long", [700, 4000, 12_000])
+def test_a_night_of_storm_fits_into_the_page_that_is_handed_on(long: int) -> None:
     """New alarms without end, and fifty that ring on: Temporal takes two megabytes of a record, and no more."""
     first, now, pace, written = timedelta(seconds=30), 1000.0, Pace(), 0
-    notes = {"text": "x" * 700}
+    notes = {"text": "x" * long}
     until, number = now + timedelta(hours=12).total_seconds(), 0
     while now < until:
         forming = {f"s/k{each}": one(f"k{each}", annotations=notes) for each in range(25)}
