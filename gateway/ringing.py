@@ -31,7 +31,7 @@ from gateway.pump import Pump, Told
 from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, not_told, our_memo
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
 from workflows.ringing import ring
@@ -226,7 +226,7 @@ class Ringing:
                 return await self._open(incident, batch, known, latest)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                    raise refused(error) from error
+                    raise not_told(error) from error
             except RPCError as error:
                 if error.status is RPCStatusCode.INVALID_ARGUMENT:
                     raise NotConfigured(f"Temporal does not take it: {error.message}") from error

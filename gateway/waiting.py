@@ -30,7 +30,7 @@ from firestation.triage_rules import TriageRule
 from firestation.waits import Verdict, Wait, triage_id
 from gateway.book import Books
 from gateway.spool import Frozen
-from gateway.temporal import CALL, NOT_TAKEN, in_time, latest_of, refused
+from gateway.temporal import CALL, NOT_TAKEN, in_time, latest_of, not_told, refused
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -80,7 +80,7 @@ class WaitDesk:
                 rpc_timeout=CALL,
             )
         except WorkflowUpdateFailedError as error:
-            raise refused(error) from error
+            raise not_told(error) from error
         return told
 
     def _start(self, wait: Wait, alarms: Alarms) -> WithStartWorkflowOperation[Any, Any]:

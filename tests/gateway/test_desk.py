@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from temporalio.client import Client, WorkflowExecution
@@ -162,6 +162,31 @@ async def test_what_was_told_and_not_noted_is_counted_once_whatever_page_is_turn
     await told(desk, incident)
     assert len(lost) == 2
     assert [each.times for each in (await desk.picture(incident)).alarms] == [6]
+
+
+async def test_what_a_worker_of_before_does_not_understand_waits_for_a_newer_one(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, alarms, new = await desks(), ringing._alarms, [True]
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await told(desk, incident)
+
+    def newer(*given: Any) -> Any:
+        made = alarms(*given)
+        return made.model_dump(mode="json") | {"a-field-of-tomorrow": 1} if new else made
+
+    monkeypatch.setattr(ringing, "_alarms", newer)
+    await desk.ring(alarm("k2"))
+    async with asyncio.timeout(30):
+        while "worker of before" not in str(desk.ringing.pump.trouble()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    new.clear()
+    async with asyncio.timeout(30):
+        while desk.ringing.spool.holds(incident):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert not (await desk.held()).untold
+    assert [each.alarm.key for each in (await desk.picture(incident)).alarms] == ["k1", "k2"]
 
 
 async def test_what_rings_again_is_told_after_a_while_by_itself(stage: Stage, desks: Opening) -> None:
