@@ -263,6 +263,8 @@ class Ringing:
         system = (await self.books.latest()).system(first)
         rule = rule_for(system, first)
         if rule is None or rule.then != "person" or await self._runs(incident):
+            if await self.waits.has(incident, batch.batch):
+                return Told(None)  # it was told, and the answer was lost
             own = batch.batch.changed(
                 spool=f"{batch.batch.spool}.waits"
             )  # the incident's lane has numbers too

@@ -22,7 +22,7 @@ from temporalio.common import (
 from temporalio.service import RPCError
 
 from firestation import waits
-from firestation.alarm import Alarms
+from firestation.alarm import Alarms, Batch
 from firestation.errors import ORDER, Gone, Refused
 from firestation.model import Line, Model
 from firestation.system import System
@@ -66,6 +66,14 @@ class WaitDesk:
         if found is not None and not await self._is_ours(found):
             raise Gone(f"{incident} is another station's")
         return found
+
+    async def has(self, incident: str, batch: Batch) -> bool:
+        """Whether what waited there last was told this batch; no where nobody can say: better twice than never."""
+        latest = await latest_of(self.client, triage_id(incident))
+        if latest is None or not await self._is_ours(latest):
+            return False
+        wait = await self._picture(latest.id)
+        return wait is not None and batch.number <= wait.told.get(batch.spool, 0)
 
     async def tell(self, wait: Wait, alarms: Alarms) -> messages.Waits:
         """Tell what waits, or have it wait from now on. A batch that is told twice is counted once."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from gateway.desk import Desk, Row
 from gateway.forms import Field, Form
 from gateway.ringing import Rang
 from gateway.same_fire import offered
+from gateway.spool import Left
 from gateway.waiting import WaitDesk
 from tests.gateway.conftest import BELL, INCIDENT, TOKENS, Remembering, Standing, bearer
 from tests.gateway.desks import a_desk
@@ -227,6 +228,33 @@ async def test_what_a_person_opens_rings_once_though_the_bell_is_away_and_its_an
 async def rings_again(place: Place, incident: str) -> bool:
     """Once its incident is seen to be open, it is told what rings again."""
     return (await place.ring("CostUp")).incident == incident
+
+
+async def test_what_waited_and_was_not_noted_is_counted_once_though_it_is_an_incident_by_now(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.bell.desk, spool = place.desk, place.desk.ringing.spool
+    noted, died = spool.done, list[str]()
+
+    async def dies_once(lane: str, left: Iterable[Left] = ()) -> None:
+        if lane.startswith("triage/") and not died:
+            died.append(lane)
+            incident = lane.removeprefix("triage/")
+            await place.desk.decide(incident, Verdict(word="open", by="ana", reason="it is one"))
+            await until(lambda: place.is_open(incident))
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(lane, left)
+
+    monkeypatch.setattr(spool, "done", dies_once)
+    incident = (await place.ring("CostUp")).waits
+    assert incident
+    await until(lambda: emptied(place))
+    assert died
+    assert [each.times for each in (await place.desk.picture(incident)).alarms] == [1]
+
+
+async def emptied(place: Place) -> bool:
+    return not place.desk.ringing.spool.incidents()
 
 
 async def shown(place: Place) -> Any:
