@@ -47,6 +47,7 @@ CREATE INDEX IF NOT EXISTS rung_at ON rung (bell, at);
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
+DROP INDEX IF EXISTS kept_last;
 CREATE INDEX IF NOT EXISTS kept_why ON kept (why, last_at);
 """
 CLAIM_SECONDS = 5.0
