@@ -38,7 +38,7 @@ from workflows.ringing import ring
 
 log = structlog.get_logger()
 
-HEALTH_SECONDS = 1.0
+HEALTH_SECONDS = 0.5
 """So long an answer about the health is good: whoever asks is nobody, and each look writes to the disk."""
 
 SHOWN = 1000
