@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -55,4 +56,5 @@ class Impatient(H11Protocol):
 def hold_many() -> None:
     """Hold as many connections as the machine lets us: what a process has by itself is often a thousand."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(ValueError, OSError):  # a system that says "without end" and does not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
