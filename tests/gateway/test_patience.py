@@ -104,9 +104,7 @@ async def test_who_says_it_at_once_is_heard_and_may_say_more_later(address: int)
 
 
 def test_a_gateway_holds_as_many_connections_as_the_machine_lets_it() -> None:
-    program = "import resource; from gateway.patience import hold_many; hold_many(); " + (
-        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
-    )
-    few = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)); {program}"
+    held = "from gateway.patience import hold_many; hold_many(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    few = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)); {held}"
     done = subprocess.run([sys.executable, "-c", few], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["512", "512"]
