@@ -10,6 +10,8 @@ from firestation.credentials import SECRETS
 
 SECRET_NAMES = ("authorization", "token", "secret", "password", "api_key", "private_key")
 MASK = "[masked]"
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""What a terminal would obey, but for tabs and line ends, written out."""
 
 
 def set_up(form: Literal["console", "json"]) -> None:
@@ -24,8 +26,10 @@ def set_up(form: Literal["console", "json"]) -> None:
         structlog.processors.format_exc_info,
         mask,
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    rendered: list[Any] = (
+        [structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [written_out, structlog.dev.ConsoleRenderer(colors=False)]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,7 +41,7 @@ def set_up(form: Literal["console", "json"]) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
     root = logging.getLogger()
@@ -50,6 +54,13 @@ def set_up(form: Literal["console", "json"]) -> None:
 def mask(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - a processor's form
     """Mask what is named like a credential, and whatever has the form of one."""
     return {name: _masked(name, value) for name, value in event.items()}
+
+
+def written_out(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001
+    """Write out what a terminal would obey: an alarm's id may have been made to paint over a line of the log."""
+    return {
+        name: value.translate(CONTROLS) if isinstance(value, str) else value for name, value in event.items()
+    }
 
 
 def _masked(name: str, value: Any) -> Any:

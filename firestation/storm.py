@@ -26,7 +26,8 @@ SMALL = 5_000
 """So many bytes of repeats may be told that often; of more the longest interval is longer in proportion."""
 
 MUCH = 700_000
-"""When a run was told so many bytes, nothing is news to it: what it has on its record it must be able to hand on."""
+"""When a run was told so many bytes, nothing is news to it, and each word waits for the longest pause of its size at
+once: what it has on its record it must be able to hand on."""
 
 
 class Heap(Model):
@@ -171,4 +172,4 @@ class Pace:
         """How long repeats gather now."""
         longest: timedelta = first * MOST_DOUBLINGS * max(1.0, self.size / SMALL)
         doubled: timedelta = first * 2 ** min(self.repeats, 16)
-        return min(doubled, longest)
+        return longest if self.total > MUCH else min(doubled, longest)

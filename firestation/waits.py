@@ -104,12 +104,15 @@ class Wait(Model):
 
 
 def heard(wait: Wait, given: Alarms, now: datetime) -> Wait:
-    """The same with these alarms. A batch that comes twice is counted once."""
+    """The same with these alarms. A batch that comes twice is counted once; what fires after a dismissal waits anew."""
     batch = given.batch
     if batch and wait.told.get(batch.spool, 0) >= batch.number:
         return wait
-    heaps, touched = dict(wait.heaps), list[str]()
     tallies = given.tallies or tuple(_once(each, now) for each in given.alarms)
+    fires = any(Heap(alarm=a, tally=t).fired for a, t in zip(given.alarms, tallies, strict=True))
+    if wait.ended is not None and not wait.opened and fires:
+        wait = wait.changed(since=now, until=now + (wait.until - wait.since), heaps={}, ended=None)
+    heaps, touched = dict(wait.heaps), list[str]()
     for alarm, tally in zip(given.alarms, tallies, strict=True):
         where = OTHERS if tally.others else place(alarm, heaps)
         before = heaps.get(where)

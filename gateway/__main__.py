@@ -39,6 +39,7 @@ from gateway.detectors import detectors_of
 from gateway.drills import FOUND, DrillDesk, LastDrilled, Shelved
 from gateway.front import open_front
 from gateway.listening import Listening
+from gateway.patience import Impatient, hold_many
 from gateway.ringing import Ringing
 from gateway.spool import Spool
 from gateway.subscribing import Customers
@@ -91,6 +92,7 @@ async def run(settings: Settings, address: str | None) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            http=Impatient,
         )
         log.info("gateway ready", host=settings.gateway_host, port=settings.gateway_port)
         pass_over_what_stays()
@@ -167,6 +169,7 @@ def main() -> int:
         settings = Settings.from_environment()
         set_up(settings.log)
         forward_logs()
+        hold_many()
         asyncio.run(run(settings, arguments.address))
     except FirestationError as error:
         print(f"firestation gateway: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 import structlog
@@ -77,8 +77,8 @@ class Bell(Model):
 class Rope:
     """From what a bell sent to what became of it."""
 
-    def __init__(self, desk: Ringing) -> None:
-        self.desk = desk
+    def __init__(self, desk: Ringing, clock: Callable[[], datetime]) -> None:
+        self.desk, self.clock = desk, clock
         self._rung = dict[str, OrderedDict[str, Alarm]]()
 
     async def pull(self, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> Bell:
@@ -87,7 +87,7 @@ class Rope:
         Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
         """
         rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
-        ear = Ear(bell.id, bell.system, datetime.now(UTC), rung, bell.mapping)
+        ear = Ear(bell.id, bell.system, self.clock(), rung, bell.mapping)
         heard = hear(bell.format, body, headers, ear)
         if heard.cut:
             log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
@@ -167,7 +167,7 @@ def alarms(
 
 def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
     """The routes of the station's bells, each in its own format."""
-    router, rope = APIRouter(tags=["alarms"]), Rope(desk)
+    router, rope = APIRouter(tags=["alarms"]), Rope(desk, ringers.door.clock)
 
     @router.post("/bells/{bell}", status_code=202, openapi_extra=ANY_DELIVERY, response_model=Bell)
     async def by_name(bell: str, request: Request) -> Response | Bell:

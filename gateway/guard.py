@@ -1,5 +1,8 @@
 """What holds for every answer, whoever gives it: how much is read, and the headers that it has."""
 
+import asyncio
+import time
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +23,9 @@ A payload of two megabytes, the most that Temporal takes, in base64; the postmor
 long as its record; a screenshot; and the form that has one, which throws away what is too much and says so."""
 SMALLER = (("/subscribe", "", 16 * 1024), ("/unsubscribe", "", 16 * 1024))
 """Where less is read, for anybody may send it."""
+
+WAIT_SECONDS, SLOWEST = 10.0, 5_000
+"""So long, and a second more for so many bytes, a body is waited for: a screenshot from a telephone takes its time."""
 
 MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {
@@ -43,12 +49,23 @@ class Guard:
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         limit = _largest(str(scope["path"]))
-        read = 0
+        read, waited, whole = 0, 0.0, False
 
         async def bounded() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, waited, whole
+            if whole:  # from now on only that they go away is waited for
+                return await receive()
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(WAIT_SECONDS + read / SLOWEST - waited):
+                    message = await receive()
+            except TimeoutError:
+                slow = Problem(408, "this came too slowly", "send it again, in one go")
+                slow.headers["Connection"] = "close"
+                raise slow from None
+            waited += time.monotonic() - began
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > limit:
                 raise Problem(413, "this is too large", f"the limit is {limit} bytes")
             return message

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, NoReturn
 
+import structlog
 from pydantic import Field
 from temporalio.client import (
     Client,
@@ -19,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.alarm import Alarm, Alarms, incident_id
+from firestation.bell.heard import REMEMBERED
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
 from firestation.storm import Heap, fewer
@@ -26,15 +28,18 @@ from firestation.triage import classed, rule_for
 from firestation.waits import PREFIX, triage_id
 from gateway.book import Books
 from gateway.pump import Pump, Told
+from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, not_told, our_memo
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
 from workflows.ringing import ring
 
-NAMED_HOURS = timedelta(hours=24)
-"""So long a delivery that has an id of its own is known again."""
+log = structlog.get_logger()
+
+HEALTH_SECONDS = 0.5
+"""So long an answer about the health is good: whoever asks is nobody, and each look writes to the disk."""
 
 SHOWN = 1000
 Drilled = Callable[[str], Mapping[str, date]]
@@ -104,6 +109,7 @@ class Ringing:
         self.sieve, self.waits = Sieve(client, books), WaitDesk(client, books)
         self.pump = Pump(spool, self._tell, self._runs, coalesce)
         self._keeper: asyncio.Task[NoReturn] | None = None
+        self._health = Shared[str, Health](self._look, HEALTH_SECONDS)
 
     async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
         """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
@@ -117,12 +123,13 @@ class Ringing:
         incident, sifted = incident_id(alarm, system.fire_labels), await self.sieve.sift(system, alarm)
         lane = {"incident": incident, "person": triage_id(incident)}.get(sifted.then, f"ledger/{incident}")
         if delivery:
-            identity, window = f"{alarm.delivery}/{delivery}", NAMED_HOURS
+            identity, window = f"{alarm.delivery}/{delivery}", REMEMBERED
         else:
             identity, window = alarm.model_dump_json(), self.coalesce
         digest = hashlib.sha256(f"{lane}/{identity}".encode()).hexdigest()
         if sifted.then == "record":
-            kept = await self.spool.record(set_aside(incident, alarm, sifted), digest, window)
+            left, named = set_aside(incident, alarm, sifted), bool(delivery)
+            kept = await self.spool.record(left, digest, window, named=named)
             reason = f"recorded only: {sifted.why}"[:300]
             return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason)
         kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery))
@@ -140,7 +147,10 @@ class Ringing:
         self._keeper = asyncio.create_task(self.pump.keep_on(), name="the spool's keeper")
 
     async def health(self) -> Health:
-        """Whether Temporal answers, and the spool can be written."""
+        """Whether Temporal answers, and the spool can be written: as it was a moment ago, however many ask."""
+        return await self._health.get("")
+
+    async def _look(self, _: str) -> Health:
         spool = await self.spool.condition()
         self.pump.resume()
         found = Health(status="spooling", waiting=spool.waiting, oldest=spool.oldest)
@@ -202,6 +212,7 @@ class Ringing:
             return await in_time(tell(incident, batch, known))
         except (Refused, NotConfigured, InvalidInput) as error:
             reason = str(error)[:4000]
+            log.error("an alarm was refused, and rings nobody", incident=incident, problem=reason)  # noqa: TRY400
             return Told(None, tuple(_left("refused", incident, batch, batch.heaps, reason)))
 
     async def _deliver(self, incident: str, batch: Frozen, known: Collection[str]) -> Told:
@@ -215,7 +226,7 @@ class Ringing:
                 return await self._open(incident, batch, known, latest)
             except WorkflowUpdateFailedError as error:
                 if not isinstance(error.cause, ApplicationError) or error.cause.details[:1] != (0,):
-                    raise refused(error) from error
+                    raise not_told(error) from error
             except RPCError as error:
                 if error.status is RPCStatusCode.INVALID_ARGUMENT:
                     raise NotConfigured(f"Temporal does not take it: {error.message}") from error
@@ -252,6 +263,8 @@ class Ringing:
         system = (await self.books.latest()).system(first)
         rule = rule_for(system, first)
         if rule is None or rule.then != "person" or await self._runs(incident):
+            if await self.waits.has(incident, batch.batch):
+                return Told(None)  # it was told, and the answer was lost
             own = batch.batch.changed(
                 spool=f"{batch.batch.spool}.waits"
             )  # the incident's lane has numbers too

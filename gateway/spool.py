@@ -19,7 +19,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeVar
+from typing import IO, Any, Literal, NamedTuple, TypeVar, get_args
 
 import structlog
 from pydantic import Field
@@ -40,25 +40,32 @@ CREATE TABLE IF NOT EXISTS station (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS waiting (
     id INTEGER PRIMARY KEY, incident TEXT NOT NULL, place TEXT NOT NULL, batch INTEGER, heap TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS heard (identity TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named (identity TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rung (
     bell TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, alarm TEXT NOT NULL, PRIMARY KEY (bell, key));
 CREATE INDEX IF NOT EXISTS rung_at ON rung (bell, at);
 CREATE TABLE IF NOT EXISTS kept (
     why TEXT NOT NULL, incident TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, heap TEXT NOT NULL,
     last_at TEXT NOT NULL, PRIMARY KEY (why, incident, place, reason));
-CREATE INDEX IF NOT EXISTS kept_last ON kept (last_at);
+DROP INDEX IF EXISTS kept_last;
+CREATE INDEX IF NOT EXISTS kept_why ON kept (why, last_at);
 """
 CLAIM_SECONDS = 5.0
 MOST_ASKED = 150
 """Changes that are written together: more would hold up those who only want to be heard."""
 MOST_HEARD = 50_000
+"""Deliveries that are known again: so many that their senders name, and as many that are known by their words."""
 MOST_KEPT = 10_000
+"""Entries of what could not be told, for each reason why: what is recorded only pushes out nothing that was refused."""
 MOST_RUNG = 2000
 """Alarms of one bell that are remembered, for sources that tell only the key of what is over."""
 MOST_BYTES = 500_000
 """What is told at once; Temporal takes payloads of up to two megabytes."""
 
 Why = Literal["orphan", "late", "refused", "recorded", "inhibited", "maintenance"]
+Memory = Literal["heard", "named"]
+MEMORIES: tuple[Memory, ...] = get_args(Memory)
+"""The tables of deliveries that were heard: a storm of the one kind, over in seconds, pushes out none of the other."""
 
 
 class Left(Model):
@@ -127,7 +134,7 @@ class Spool:
         self._trouble: str | None = None
         self._name, self._batch, self._row = "", 0, 0
         self._lanes: dict[str, _Lane] = {}
-        self._heard: OrderedDict[str, float] = OrderedDict()
+        self._heard: dict[Memory, OrderedDict[str, float]] = {each: OrderedDict() for each in MEMORIES}
 
     # What is asked of it ------------------------------------------------------------------------------------
 
@@ -147,10 +154,10 @@ class Spool:
             until, most = clock + window.total_seconds(), window.total_seconds()
             if self._is_heard(identity, clock, most) and (named or not self._is_heard(other, clock, most)):
                 return False
-            self._hear(identity, until, clock)
+            self._hear("named" if named else "heard", identity, until, clock)
             if not named:
-                self._hear(f"{turned}/{alarm.status}", until, clock)
-                self._unhear(other)
+                self._hear("heard", f"{turned}/{alarm.status}", until, clock)
+                self._unhear("heard", other)
             forming = self._lanes.setdefault(incident, _Lane()).forming
             where = place(alarm, forming)
             row = forming.get(where)
@@ -184,14 +191,14 @@ class Spool:
         rows = await self._read("SELECT key, alarm FROM rung WHERE bell = ? ORDER BY at", bell)
         return {key: Alarm.model_validate_json(alarm) for key, alarm in rows}
 
-    async def record(self, left: Left, identity: str, window: timedelta) -> bool:
+    async def record(self, left: Left, identity: str, window: timedelta, *, named: bool = True) -> bool:
         """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
         clock = time.time()
 
         def change() -> bool:
             if self._is_heard(identity, clock, window.total_seconds()):
                 return False
-            self._hear(identity, clock + window.total_seconds(), clock)
+            self._hear("named" if named else "heard", identity, clock + window.total_seconds(), clock)
             self._writes.append(partial(_keep, left=left))
             return True
 
@@ -287,11 +294,14 @@ class Spool:
         )
 
     async def left(self, most: int) -> tuple[Left, ...]:
-        """What could not be told, the newest first."""
-        question = "SELECT why, incident, place, reason, heap FROM kept ORDER BY last_at DESC LIMIT ?"
+        """What could not be told, the newest first: so many for each reason why, that none hides another."""
+        question = "SELECT incident, place, reason, heap, last_at FROM kept WHERE why = ? ORDER BY last_at DESC LIMIT ?"
+        rows = [(why, row) for why in get_args(Why) for row in await self._read(question, why, most)]
         return tuple(
             Left(why=why, incident=incident, place=where, reason=reason, heap=Heap.model_validate_json(heap))
-            for why, incident, where, reason, heap in await self._read(question, most)
+            for why, (incident, where, reason, heap, _) in sorted(
+                rows, key=lambda each: each[1][-1], reverse=True
+            )
         )
 
     async def close(self) -> None:
@@ -311,19 +321,24 @@ class Spool:
             raise Unreachable(f"the spool {self.path} cannot be read: {error}") from error
 
     def _is_heard(self, identity: str, clock: float, window: float) -> bool:
-        """Within the window: what is known for longer than that was heard by a clock that was put back since."""
-        return clock < self._heard.get(identity, 0.0) <= clock + window
+        """Within the window, or within two of a clock that was put back a little since.
 
-    def _unhear(self, identity: str) -> None:
-        if self._heard.pop(identity, None) is not None:
-            self._write("DELETE FROM heard WHERE identity = ?", identity)
+        What is known for longer than that was heard by a clock that was put back by more.
+        """
+        until = max(known.get(identity, 0.0) for known in self._heard.values())
+        return clock < until <= clock + 2 * window
 
-    def _hear(self, identity: str, until: float, clock: float) -> None:
-        self._heard.pop(identity, None)
-        self._heard[identity] = until
-        self._write("INSERT OR REPLACE INTO heard VALUES (?, ?)", identity, until)
-        while self._heard and (len(self._heard) > MOST_HEARD or next(iter(self._heard.values())) <= clock):
-            self._unhear(next(iter(self._heard)))
+    def _unhear(self, memory: Memory, identity: str) -> None:
+        if self._heard[memory].pop(identity, None) is not None:
+            self._write(f"DELETE FROM {memory} WHERE identity = ?", identity)  # noqa: S608 - our own
+
+    def _hear(self, memory: Memory, identity: str, until: float, clock: float) -> None:
+        known = self._heard[memory]
+        known.pop(identity, None)
+        known[identity] = until
+        self._write(f"INSERT OR REPLACE INTO {memory} VALUES (?, ?)", identity, until)  # noqa: S608 - our own
+        while known and (len(known) > MOST_HEARD or next(iter(known.values())) <= clock):
+            self._unhear(memory, next(iter(known)))
 
     def _write(self, statement: str, *values: object) -> None:
         self._writes.append(lambda disk: disk.execute(statement, values))
@@ -397,7 +412,9 @@ class Spool:
             lane.batch = batch or lane.batch
             rows[where] = _Row(number, Heap.model_validate_json(heap))
             self._row = number
-        self._heard = OrderedDict(disk.execute("SELECT identity, until FROM heard ORDER BY until"))
+        for memory in MEMORIES:
+            asked = f"SELECT identity, until FROM {memory} ORDER BY until"  # noqa: S608 - our own
+            self._heard[memory] = OrderedDict(disk.execute(asked))
 
     def _shut(self) -> None:
         if self._disk is not None:
@@ -420,9 +437,9 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
     )
     if found:
         return
-    old = "DELETE FROM kept WHERE rowid IN (SELECT rowid FROM kept ORDER BY last_at DESC LIMIT -1 OFFSET ?)"
-    if disk.execute(old, (MOST_KEPT,)).rowcount:
-        log.warning("too much could not be told; the oldest of it is forgotten", most=MOST_KEPT)
+    oldest = "SELECT rowid FROM kept WHERE why = ? ORDER BY last_at DESC LIMIT -1 OFFSET ?"
+    if disk.execute(f"DELETE FROM kept WHERE rowid IN ({oldest})", (left.why, MOST_KEPT)).rowcount:  # noqa: S608
+        log.warning("too much could not be told; the oldest of it is forgotten", why=left.why, most=MOST_KEPT)
 
 
 def _private(path: Path) -> None:

@@ -14,7 +14,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import Gone, NotConfigured, Refused, Unreachable
+from firestation.errors import Gone, Nonsense, NotConfigured, Refused, Unreachable
 from workflows import messages
 
 CALL = timedelta(seconds=4)
@@ -72,3 +72,9 @@ def refused(error: WorkflowUpdateFailedError) -> Refused | NotConfigured:
         rule = int(cause.details[0]) if cause.details else 0
         return Refused(rule, "refused", cause.message)
     return NotConfigured(f"the incident could not take it: {cause}")
+
+
+def not_told(error: WorkflowUpdateFailedError) -> Refused | Nonsense:
+    """Why alarms were not taken: refused for good; or not understood, by a worker of before perhaps, which changes."""
+    found = refused(error)
+    return found if isinstance(found, Refused) else Nonsense(f"{found}; is there a worker of before still?")

@@ -22,7 +22,7 @@ from temporalio.common import (
 from temporalio.service import RPCError
 
 from firestation import waits
-from firestation.alarm import Alarms
+from firestation.alarm import Alarms, Batch
 from firestation.errors import ORDER, Gone, Refused
 from firestation.model import Line, Model
 from firestation.system import System
@@ -30,7 +30,7 @@ from firestation.triage_rules import TriageRule
 from firestation.waits import Verdict, Wait, triage_id
 from gateway.book import Books
 from gateway.spool import Frozen
-from gateway.temporal import CALL, NOT_TAKEN, in_time, latest_of, refused
+from gateway.temporal import CALL, NOT_TAKEN, in_time, latest_of, not_told, refused
 from workflows import messages, search
 from workflows.client import TASK_QUEUE
 
@@ -67,6 +67,14 @@ class WaitDesk:
             raise Gone(f"{incident} is another station's")
         return found
 
+    async def has(self, incident: str, batch: Batch) -> bool:
+        """Whether what waited there last was told this batch; no where nobody can say: better twice than never."""
+        latest = await latest_of(self.client, triage_id(incident))
+        if latest is None or not await self._is_ours(latest):
+            return False
+        wait = await self._picture(latest.id)
+        return wait is not None and batch.number <= wait.told.get(batch.spool, 0)
+
     async def tell(self, wait: Wait, alarms: Alarms) -> messages.Waits:
         """Tell what waits, or have it wait from now on. A batch that is told twice is counted once."""
         batch = alarms.batch
@@ -80,7 +88,7 @@ class WaitDesk:
                 rpc_timeout=CALL,
             )
         except WorkflowUpdateFailedError as error:
-            raise refused(error) from error
+            raise not_told(error) from error
         return told
 
     def _start(self, wait: Wait, alarms: Alarms) -> WithStartWorkflowOperation[Any, Any]:

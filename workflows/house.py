@@ -18,7 +18,7 @@ from firestation.quorum import still_missing
 from firestation.record import Acted, Event, Opened, TurnedAway
 from firestation.rules import no_secrets
 from firestation.state import Incident
-from workflows.messages import Answer, IncidentStart
+from workflows.messages import MOST_HANDED_ON, Answer, IncidentStart
 from workflows.options import options
 
 Result = TypeVar("Result")
@@ -39,6 +39,7 @@ class House:
         self.incident: Incident = fold(tuple(self.record))
         self.turning = False
         self._events_per_run = start.events_per_run
+        self._too_large = False
 
     @property
     def leaving(self) -> bool:
@@ -58,7 +59,13 @@ class House:
         self.settle(event.at)
         info = workflow.info()
         if info.is_continue_as_new_suggested() or info.get_current_history_length() > self._events_per_run:
-            self.turning = True
+            self.turn_page()
+
+    def turn_page(self) -> None:
+        """Continue as new at the next safe point. A record that could not be handed on stays on this page."""
+        size = 0 if self._too_large else sum(len(each.model_dump_json().encode()) for each in self.record)
+        self._too_large = self._too_large or size > MOST_HANDED_ON  # it only grows
+        self.turning = self.turning or not self._too_large
 
     def settle(self, now: datetime, hearing: str = "") -> None:
         """Let happen what time and the runbook alone have made due, while this person is being heard."""

@@ -112,7 +112,7 @@ class IncidentWorkflow:
     @workflow.signal(name=messages.TURN_PAGE)
     def turn_page(self, *_: Any) -> None:
         """Continue as new at the next safe point; nothing is lost by it."""
-        self.house.turning = True
+        self.house.turn_page()
 
     @workflow.query(name=messages.PICTURE)
     def picture(self) -> picture.Picture:

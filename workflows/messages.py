@@ -24,6 +24,9 @@ RING = "ring"
 PICTURE = "picture"
 TURN_PAGE = "turn-page"
 
+MOST_HANDED_ON = 1_800_000
+"""Bytes that a run can hand on to the next: Temporal takes two megabytes at once, and of more it takes nothing ever."""
+
 AFTER_ACTION = "AfterAction"
 TOLD = "told"
 STATION = "station"

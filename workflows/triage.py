@@ -31,25 +31,28 @@ class Triage:
     @workflow.init
     def __init__(self, start: messages.TriageStart) -> None:
         """Take up the wait where it began, or where the last run left it."""
-        self.wait = start.wait.changed(mark=start.wait.mark or workflow.info().run_id)
+        self._first_run = start.wait.mark or workflow.info().run_id
+        self.wait = start.wait.changed(mark=self._first_run)
         self._events_per_run = start.events_per_run
 
     @workflow.run
     async def run(self, start: messages.TriageStart) -> messages.TriageEnd:
         """Wait until somebody has decided, or the time is over; then ring, if it is an incident."""
         del start
-        while self.wait.ended is None and not self._page_is_full():
-            await self._next()
         pause = FIRST_PAUSE
-        while self.wait.owed and not self._page_is_full():
-            if not await self._ring(self.wait.owed[0]):
-                await workflow.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        wait = self.wait
-        if wait.ended is None or wait.owed:
-            workflow.continue_as_new(messages.TriageStart(wait=wait, events_per_run=self._events_per_run))
-        return messages.TriageEnd(incident=wait.incident, ended=wait.ended)
+        while True:
+            while self.wait.ended is None and not self._page_is_full():
+                await self._next()
+            while self.wait.owed and not self._page_is_full():
+                if not await self._ring(self.wait.owed[0]):
+                    await workflow.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            wait = self.wait
+            if wait.ended is not None and not wait.owed:
+                return messages.TriageEnd(incident=wait.incident, ended=wait.ended)
+            if self._page_is_full():
+                workflow.continue_as_new(self._handed_on())
 
     async def _next(self) -> None:
         """Wait until something was said, or the time is over."""
@@ -60,8 +63,13 @@ class Triage:
             self.wait = waits.overdue(self.wait, workflow.now())
 
     def _page_is_full(self) -> bool:
+        """Whether to go on in a new run; never with more than could be handed on to it."""
         info = workflow.info()
-        return info.get_current_history_length() > self._events_per_run or info.is_continue_as_new_suggested()
+        full = info.get_current_history_length() > self._events_per_run or info.is_continue_as_new_suggested()
+        return full and len(self._handed_on().model_dump_json().encode()) <= messages.MOST_HANDED_ON
+
+    def _handed_on(self) -> messages.TriageStart:
+        return messages.TriageStart(wait=self.wait, events_per_run=self._events_per_run)
 
     async def _ring(self, owed: Owed) -> bool:
         """Ring once; whether the bell has it. What is wrong with the bell somebody has to mend."""
@@ -81,7 +89,7 @@ class Triage:
         """More of its alarms."""
         await signals_first()
         self.wait = waits.heard(self.wait, read(Alarms, given), workflow.now())
-        return messages.Waits(incident=self.wait.incident, run=workflow.info().run_id, until=self.wait.until)
+        return messages.Waits(incident=self.wait.incident, run=self._first_run, until=self.wait.until)
 
     @workflow.update(name=messages.DECIDE)
     async def decide(self, *given: Any) -> messages.Decided:

@@ -1,13 +1,16 @@
 """What every format is given, and what it makes of it."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from firestation.alarm import Alarm
 from firestation.bell.mapping import Mapping as Declared
 from firestation.errors import InvalidInput
+
+REMEMBERED = timedelta(days=7)
+"""So long a delivery that has a name is known again, also when its incident has ended meanwhile."""
 
 
 class Ear(NamedTuple):
@@ -29,7 +32,8 @@ class Ear(NamedTuple):
 class Heard(NamedTuple):
     """The alarms of one delivery, and what is wrong with those that are none: one does not silence the others.
 
-    `delivery` is what a redelivery repeats, where the source names it; otherwise the alarms tell. `cut` counts the
+    `delivery` is what a redelivery repeats, where the source names it; otherwise the alarms tell. Where the body is
+    signed it is of the body: a header that is not signed would make news of a captured delivery. `cut` counts the
     alarms that the source says it has left out.
     """
 

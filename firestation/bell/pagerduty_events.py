@@ -4,16 +4,25 @@ Its `routing_key` is a secret: the door looks at it, and no alarm holds it. A re
 `dedup_key`; then the alarm that rang by it tells the rest.
 """
 
-import json
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import Field
 
 from firestation.alarm import Alarm
 from firestation.bell.heard import Ear, Heard
-from firestation.bell.reading import Foreign, When, Words, alarm, flat, read, started, subjects, system_of
+from firestation.bell.reading import (
+    Foreign,
+    When,
+    Words,
+    alarm,
+    digest_of,
+    flat,
+    read,
+    started,
+    subjects,
+    system_of,
+)
 from firestation.errors import InvalidInput
 from firestation.model import without
 
@@ -96,7 +105,7 @@ def _orphan(key: str, ear: Ear) -> Alarm:
 
 def made_key(body: Any) -> str:
     """The key of a trigger that brings none: the same event sent again has the same."""
-    return sha256(json.dumps(without(body, SECRET), sort_keys=True).encode()).hexdigest()[:32]
+    return digest_of(without(body, SECRET))[:32]
 
 
 def _link(links: Any) -> str | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from firestation.bell.heard import Ear, Heard
+from firestation.bell.heard import REMEMBERED, Ear, Heard
 from firestation.bell.reading import Foreign, Key, When, Words, alarm, flat, read, started, system_of
+from firestation.errors import InvalidInput
 
 RINGS = {"incident.triggered": "firing", "incident.reopened": "firing", "incident.resolved": "resolved"}
 """The events that an alarm is made of; acknowledgements, notes and the rest are PagerDuty's own affair."""
@@ -38,13 +39,13 @@ class Incident(Foreign):
     service: Any = None
 
 
-def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:
+def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:  # noqa: ARG001 - a format's form
     """The alarm of an incident that was triggered, reopened or resolved; none of any other event."""
     event = read(Event, read(Envelope, body).event, "event")
-    delivery = headers.get("x-webhook-id") or event.id
     status = RINGS.get(event.event_type)
     if status is None:
-        return Heard((), delivery=delivery)
+        return Heard((), delivery=event.id)
+    _young(event, ear)
     said = read(Incident, event.data, "event", "data")
     labels = {
         "service": _name(said.service),
@@ -64,7 +65,21 @@ def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:
         "url": said.html_url,
     }
     where = {"key": "id", "name": "title", "summary": "title", "url": "html_url", "started_at": "created_at"}
-    return Heard((alarm(fields, where, "event.data."),), delivery=delivery)
+    return Heard((alarm(fields, where, "event.data."),), delivery=event.id)
+
+
+def _young(event: Event, ear: Ear) -> None:
+    """PagerDuty signs no moment of sending, but when it happened: what nobody would know again is no news.
+
+    Raises `InvalidInput`.
+    """
+    if ear.at and event.occurred_at and ear.at - event.occurred_at > REMEMBERED:
+        problem = (
+            f"this happened more than {REMEMBERED.days} days ago, and may be a copy of what was heard then"
+        )
+        raise InvalidInput(
+            "event.occurred_at", problem, "Ring by hand for what still burns: firestation ring"
+        )
 
 
 def _name(reference: Any) -> str | None:

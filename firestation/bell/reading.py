@@ -27,6 +27,9 @@ LONGEST_KEY, LONGEST_URL, LONGEST_LINE, LONGEST_TEXT = 300, 2000, 300, 4000
 MOST_DEEP = 50
 """Levels of lists and objects in one delivery; OTLP, the deepest, has about twenty."""
 
+MOST_SAID = 16_000
+"""Characters of one alarm: fifty of a fire must fit, with all else, into the two megabytes that Temporal takes."""
+
 MOST_ITEMS = 20_000
 """Things in one delivery: more of them than a megabyte of alarms holds would keep everybody else waiting."""
 
@@ -134,13 +137,39 @@ def alarm(fields: dict[str, Any], where: Mapping[str, str], prefix: str = "") ->
     known["summary"] = cut(known.get("summary") or known["name"], LONGEST_TEXT)
     if len(str(known.get("url", ""))) > LONGEST_URL:
         del known["url"]  # half an address leads nowhere
+    for what, most in (("labels", LONGEST_VALUE), ("annotations", LONGEST_TEXT)):
+        given = known.get(what, {})
+        known[what] = {_short(name, LONGEST_NAME): _short(value, most) for name, value in given.items()}
     try:
-        return Alarm.model_validate(known)
+        return bounded(Alarm.model_validate(known))
     except ValidationError as error:
         first = first_invalid(error, Alarm)
         head = first.field.partition(".")[0].partition("[")[0]
         field = where.get(head, head) + first.field[len(head) :]
         raise InvalidInput(prefix + field, first.problem, first.fix) from None
+
+
+def bounded(alarm: Alarm) -> Alarm:
+    """The alarm with no more about it than may be said: what it is, and its labels, are never less.
+
+    What it is about comes first, then its annotations; what does not fit any more is left out.
+    """
+    if len(alarm.model_dump_json()) <= MOST_SAID:
+        return alarm
+    bare = alarm.changed(annotations={}, **dict.fromkeys(SUBJECTS, ()))
+    left = MOST_SAID - len(bare.model_dump_json())
+
+    def fits(*texts: str) -> bool:
+        nonlocal left
+        size = len(json.dumps(texts, ensure_ascii=False))
+        if size > left:
+            return False
+        left -= size
+        return True
+
+    about = {what: tuple(each for each in getattr(alarm, what) if fits(each)) for what in SUBJECTS}
+    notes = {name: value for name, value in alarm.annotations.items() if fits(name, value)}
+    return bare.changed(annotations=notes, **about)
 
 
 def started(said: datetime | None, ear: Ear, field: str) -> datetime:
@@ -152,7 +181,10 @@ def started(said: datetime | None, ear: Ear, field: str) -> datetime:
 
 def cut(text: str, most: int) -> str:
     """The text, or its beginning where it is longer than an alarm can hold."""
-    text = text.strip()
+    return _short(text.strip(), most)
+
+
+def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
@@ -164,6 +196,11 @@ def identity(*parts: object) -> str:
     *first, last = (str(part) for part in parts)
     key = "/".join([*(part.replace("%", "%25").replace("/", "%2F") for part in first), last])
     return key if len(key) <= LONGEST_KEY else f"sha256:{_sha256(key)}"
+
+
+def digest_of(body: Any) -> str:
+    """SHA-256 of what was sent as JSON: the same sent again has the same, whatever its headers say."""
+    return _sha256(json.dumps(body, sort_keys=True))
 
 
 def _sha256(text: str) -> str:

@@ -11,6 +11,7 @@ from firestation.bell.reading import (
     When,
     Words,
     alarm,
+    digest_of,
     flat,
     identity,
     read,
@@ -74,10 +75,9 @@ def hear(body: Any, headers: Mapping[str, str], ear: Ear) -> Heard:
     """The alarm of a webhook; none of a resource that tells of no alert, such as an installation or a comment."""
     hook = read(Hook, body)
     resource = headers.get("sentry-hook-resource") or next((each for each in MAKERS if each in hook.data), "")
-    delivery = headers.get("request-id")
     make = MAKERS.get(resource)
     found = make(hook, ear) if make else None
-    return Heard((found,) if found else (), delivery=delivery)
+    return Heard((found,) if found else (), delivery=digest_of(body))
 
 
 def _event(hook: Hook, ear: Ear) -> Alarm:

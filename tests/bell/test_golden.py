@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from firestation.alarm import Alarm, incident_id
 from firestation.bell.formats import FORMATS, FormatName, hear
 from firestation.bell.heard import Ear
-from firestation.bell.reading import LONGEST_KEY, MOST_DEEP, MOST_ITEMS, identity
+from firestation.bell.reading import LONGEST_KEY, MOST_DEEP, MOST_ITEMS, MOST_SAID, bounded, identity
 from firestation.errors import InvalidInput
 from tests.bell.golden import AT, HERE, MAPPING, Sent, every, sent, shown
 from tests.property.values import JSON
@@ -162,6 +162,25 @@ def test_what_is_too_long_to_show_is_cut_and_rings_all_the_same() -> None:
     found = sent("opsgenie", "firing")
     found.body["alert"]["alias"] = "a" * 512
     assert only(found).key.startswith("sha256:")
+
+
+@given(st.integers(0, 60), st.integers(1, 30_000), st.integers(0, 60), st.integers(1, 30_000))
+def test_an_alarm_says_no_more_than_fifty_of_its_kind_can_be_handed_on_with(
+    queries: int, long: int, notes: int, wordy: int
+) -> None:
+    found = sent("alertmanager", "firing")
+    alert = found.body["alerts"][0]
+    alert["labels"] |= {"team": "t" * wordy}
+    alert["annotations"] = {f"note-{number}": "n" * wordy for number in range(notes)}
+    alert["annotations"]["queries"] = "\n".join(
+        f"{number}{'q' * min(long, 1900)}" for number in range(queries)
+    )
+    heard = only(found)
+    assert len(heard.model_dump_json()) <= MOST_SAID
+    assert heard.labels["team"] == "t" * wordy or heard.labels["team"] == "t" * 999 + "…"
+    if queries and long < 100:
+        assert len(heard.queries) == min(queries, 50)
+    assert bounded(heard) == heard, "what is small enough stays as it is"
 
 
 def test_nesting_without_end_is_refused_before_anything_reads_it() -> None:

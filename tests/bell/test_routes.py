@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from firestation.bell.formats import FORMATS
+from firestation.bell.heard import REMEMBERED
 from firestation.errors import Unreachable
 from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
@@ -164,6 +165,25 @@ async def test_a_replay_is_refused_once_its_moment_has_passed(
     for name in ("grafana", "langfuse"):
         assert (await ring(http, sent(name, "firing"))).status_code == 401
     assert len(desk.rang) == 2
+
+
+@pytest.mark.parametrize("name", ["pagerduty-webhook", "sentry"])
+async def test_what_signs_no_moment_is_known_by_what_it_signs(
+    http: httpx.AsyncClient, desk: Remembering, clock: Clock, name: str
+) -> None:
+    """Whoever has captured a delivery can change the headers that are not signed, and makes no news of it."""
+    found = sent(name, "firing")
+    for number in range(2):
+        forged = {"request-id": f"n{number}", "x-webhook-id": f"n{number}"}
+        answer = await ring(http, found._replace(headers=found.headers | forged))
+        assert answer.status_code == 202
+    assert len(set(desk.deliveries)) == 1
+    assert desk.deliveries[0]
+    assert (await ring(http, sent(name, "resolved"))).status_code == 202
+    assert desk.deliveries[2] != desk.deliveries[0]
+    clock.now += REMEMBERED
+    answer = await ring(http, found)
+    assert (answer.status_code, len(desk.rang)) == ((422, 3) if name == "pagerduty-webhook" else (202, 4))
 
 
 async def test_too_much_is_refused_before_all_of_it_is_read(http: httpx.AsyncClient) -> None:

@@ -19,6 +19,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from obstore.store import MemoryStore
 
+from firestation.drivers.subscribers import book as books
 from firestation.drivers.subscribers.book import PrivateShelf, SubscriberBook, open_book
 from firestation.drivers.subscribers.herald import MAILS, Herald
 from firestation.drivers.subscribers.hook import Hooks, Post, _signed, new_secret
@@ -182,6 +183,18 @@ async def test_what_was_altered_or_moved_is_nobody_and_takes_nothing_from_the_ot
 
 
 # Asking --------------------------------------------------------------------------------------------------------
+
+
+async def test_in_one_hour_no_more_than_so_many_are_asked_whoever_asks(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "MOST_AN_HOUR", 3)
+    wishes = [Wish(kind="email", address=f"{name}@example.org") for name in "abcdef"]
+    town.clock.now = town.clock.now.replace(minute=0)
+    asked = [await town.book.may_ask(each, town.clock()) for each in wishes]
+    assert asked == [True] * 3 + [False] * 3
+    town.clock.now += timedelta(hours=1)
+    assert await town.book.may_ask(wishes[5], town.clock()), "who was not asked has used up nothing"
 
 
 async def test_nothing_but_the_question_is_sent_and_nothing_kept_before_it_is_confirmed(

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from temporalio.client import Client, WorkflowExecution
@@ -164,6 +164,31 @@ async def test_what_was_told_and_not_noted_is_counted_once_whatever_page_is_turn
     assert [each.times for each in (await desk.picture(incident)).alarms] == [6]
 
 
+async def test_what_a_worker_of_before_does_not_understand_waits_for_a_newer_one(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, alarms, new = await desks(), ringing._alarms, [True]
+    incident = (await desk.ring(alarm("k1"))).incident
+    assert incident
+    await told(desk, incident)
+
+    def newer(*given: Any) -> Any:
+        made = alarms(*given)
+        return made.model_dump(mode="json") | {"a-field-of-tomorrow": 1} if new else made
+
+    monkeypatch.setattr(ringing, "_alarms", newer)
+    await desk.ring(alarm("k2"))
+    async with asyncio.timeout(30):
+        while "worker of before" not in str(desk.ringing.pump.trouble()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    new.clear()
+    async with asyncio.timeout(30):
+        while desk.ringing.spool.holds(incident):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert not (await desk.held()).untold
+    assert [each.alarm.key for each in (await desk.picture(incident)).alarms] == ["k1", "k2"]
+
+
 async def test_what_rings_again_is_told_after_a_while_by_itself(stage: Stage, desks: Opening) -> None:
     desk = await desks(coalesce=timedelta(seconds=0.2))
     incident = (await desk.ring(alarm("k1"))).incident
@@ -193,16 +218,21 @@ async def test_all_clear_without_a_fire_opens_nothing_and_is_kept(stage: Stage, 
 async def test_an_alarm_while_the_last_incident_says_its_last_words_opens_the_next(
     stage: Stage, desks: Opening
 ) -> None:
-    """A slow channel keeps an ended incident's workflow open for a moment; the alarm waits and is not lost."""
+    """A slow channel keeps an ended incident's workflow open for a moment; the alarm waits and is not lost.
+
+    What was delivered before it ended, and is sent again by whoever has captured it, is no such alarm.
+    """
     desk = await desks()
-    incident = (await desk.ring(alarm("k1"))).incident
+    incident = (await desk.ring(alarm("k1"), "event-1")).incident
     assert incident
     first = await desk.picture(incident)
     await stage_dismissed(desk, incident)
+    assert (await desk.ring(alarm("k1"), "event-1")).coalesced
     await desk.ring(alarm("k2"))
     await told(desk, incident)
     picture = await desk.picture(incident)
     assert picture.predecessor == first.run
+    assert [each.alarm.key for each in picture.alarms] == ["k2"]
 
 
 async def stage_dismissed(desk: Desk, incident: str) -> None:

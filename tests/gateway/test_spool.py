@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from firestation import record
 from firestation.alarm import MOST_KINDS, Alarms
+from firestation.bell.heard import REMEMBERED
 from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
@@ -29,6 +31,7 @@ from firestation.storm import CALM, Heap, Pace, fewer, pile
 from gateway import pump as pumps
 from gateway import spool as spools
 from gateway.pump import Pump, Told
+from gateway.ringing import HEALTH_SECONDS, Ringing
 from gateway.spool import Frozen, Left, Spool
 from tests.property.worlds import START, World, alarm
 
@@ -278,6 +281,42 @@ async def test_a_clock_that_was_put_back_makes_nothing_a_repeat(
         await spool.close()
 
 
+async def test_a_clock_that_was_put_back_a_little_forgets_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, now = Spool(tmp_path / "alarms.sqlite"), [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "one", REMEMBERED)
+        now[0] -= 3600
+        assert not await spool.keep("fire-1", alarm("k1"), "one", REMEMBERED)
+    finally:
+        await spool.close()
+
+
+async def test_a_storm_in_words_pushes_no_named_delivery_out_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a captured delivery would be news as soon as enough has rung beside it."""
+    monkeypatch.setattr(spools, "MOST_HEARD", 20)
+    spool, brief = Spool(tmp_path / "alarms.sqlite"), timedelta(seconds=30)
+    try:
+        assert await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED)
+        for number in range(40):
+            assert await spool.keep("fire-2", alarm(f"k{number}"), f"words-{number}", brief, named=False)
+        assert not await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED)
+        assert await spool.keep("fire-2", alarm("k0"), "words-0", brief, named=False), (
+            "the oldest are forgotten"
+        )
+    finally:
+        await spool.close()
+    spool = Spool(spool.path)
+    try:
+        assert not await spool.keep("fire-1", alarm("k1"), "captured", REMEMBERED), "over restarts too"
+    finally:
+        await spool.close()
+
+
 async def test_a_window_of_no_time_makes_nothing_a_repeat(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "alarms.sqlite")
     try:
@@ -424,6 +463,25 @@ async def test_what_could_not_be_told_is_kept_with_its_count(tmp_path: Path) -> 
         await spool.close()
 
 
+async def test_what_is_recorded_only_hides_and_pushes_out_nothing_that_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "MOST_KEPT", 5)
+    spool = Spool(tmp_path / "alarms.sqlite")
+    try:
+        refused = Left(why="refused", incident="fire-1", place="s/k1", heap=one("k1"), reason="another's")
+        await spool.record(refused, "refused", WINDOW)
+        for number in range(20):
+            heap = pile(None, alarm(f"k{number}"), datetime.now(UTC))
+            left = Left(why="recorded", incident="fire-2", place=f"s/k{number}", heap=heap, reason="chatter")
+            await spool.record(left, str(number), WINDOW)
+        kept = [each.why for each in await spool.left(3)]
+        assert kept == ["recorded"] * 3 + ["refused"]
+        assert len(await spool.left(100)) == 6
+    finally:
+        await spool.close()
+
+
 def test_the_pace_of_a_storm_slows_down_and_starts_anew_after_a_calm() -> None:
     first, now, pace = timedelta(seconds=30), 1000.0, Pace()
     heaps = {"k1": one("k1")}
@@ -454,10 +512,11 @@ def test_a_word_that_is_a_little_late_does_not_begin_the_storm_anew() -> None:
     assert waits[-4:] == [600] * 4
 
 
-def test_a_night_of_storm_fits_into_the_page_that_is_handed_on() -> None:
+@pytest.mark.parametrize("long", [700, 4000, 12_000])
+def test_a_night_of_storm_fits_into_the_page_that_is_handed_on(long: int) -> None:
     """New alarms without end, and fifty that ring on: Temporal takes two megabytes of a record, and no more."""
     first, now, pace, written = timedelta(seconds=30), 1000.0, Pace(), 0
-    notes = {"text": "x" * 700}
+    notes = {"text": "x" * long}
     until, number = now + timedelta(hours=12).total_seconds(), 0
     while now < until:
         forming = {f"s/k{each}": one(f"k{each}", annotations=notes) for each in range(25)}
@@ -503,3 +562,39 @@ def test_what_flaps_is_no_news() -> None:
 
 def one(key: Line, status: str = "firing", **fields: Any) -> Heap:
     return pile(None, alarm(key, status=status).changed(**fields), datetime.now(UTC))
+
+
+async def test_however_many_ask_how_it_is_the_disk_is_written_once_in_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Answering:
+        async def check_health(self, **_: Any) -> bool:
+            return True
+
+    client: Any = SimpleNamespace(service_client=Answering())
+    books: Any = None
+    spool, written, now = Spool(tmp_path / "alarms.sqlite"), list[int](), [1000.0]
+    commit = spool._commit
+
+    def counted(writes: Sequence[spools.Write]) -> None:
+        written.append(len(writes))
+        commit(writes)
+
+    monkeypatch.setattr(spool, "_commit", counted)
+    ringing = Ringing(client, books, spool, timedelta(seconds=30))
+    ringing._health.clock = lambda: now[0]
+    try:
+        for _ in range(20):
+            many = await asyncio.gather(*(ringing.health() for _ in range(50)))
+            assert {each.status for each in many} == {"ready"}
+        assert written == [1]
+        now[0] += HEALTH_SECONDS
+        monkeypatch.setattr(spool, "_commit", broken_disk)
+        assert (await ringing.health()).status == "down"
+    finally:
+        monkeypatch.setattr(spool, "_commit", commit)
+        await ringing.close()
+
+
+def broken_disk(_: Sequence[spools.Write]) -> None:
+    raise OSError(28, "No space left on device")

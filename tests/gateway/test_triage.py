@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from gateway.desk import Desk, Row
 from gateway.forms import Field, Form
 from gateway.ringing import Rang
 from gateway.same_fire import offered
+from gateway.spool import Left
 from gateway.waiting import WaitDesk
 from tests.gateway.conftest import BELL, INCIDENT, TOKENS, Remembering, Standing, bearer
 from tests.gateway.desks import a_desk
@@ -229,6 +230,33 @@ async def rings_again(place: Place, incident: str) -> bool:
     return (await place.ring("CostUp")).incident == incident
 
 
+async def test_what_waited_and_was_not_noted_is_counted_once_though_it_is_an_incident_by_now(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.bell.desk, spool = place.desk, place.desk.ringing.spool
+    noted, died = spool.done, list[str]()
+
+    async def dies_once(lane: str, left: Iterable[Left] = ()) -> None:
+        if lane.startswith("triage/") and not died:
+            died.append(lane)
+            incident = lane.removeprefix("triage/")
+            await place.desk.decide(incident, Verdict(word="open", by="ana", reason="it is one"))
+            await until(lambda: place.is_open(incident))
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(lane, left)
+
+    monkeypatch.setattr(spool, "done", dies_once)
+    incident = (await place.ring("CostUp")).waits
+    assert incident
+    await until(lambda: emptied(place))
+    assert died
+    assert [each.times for each in (await place.desk.picture(incident)).alarms] == [1]
+
+
+async def emptied(place: Place) -> bool:
+    return not place.desk.ringing.spool.incidents()
+
+
 async def shown(place: Place) -> Any:
     found = await place.desk.waits()
     return found if found.waiting else None
@@ -304,6 +332,37 @@ async def test_a_wait_outlives_its_page_and_a_bell_that_only_people_can_mend(tmp
         ((rang, key),) = bell.rang
         assert rang.triaged
         assert key == f"triage-{handle.first_execution_run_id}-1"
+
+
+WORDY = {"text": "x" * 400_000}
+
+
+async def test_what_is_too_large_to_be_handed_on_is_kept_where_it_is(tmp_path: Path) -> None:
+    """Temporal takes two megabytes at once: a page that had to be turned with more would stand for ever."""
+    bell, first = DeskBell(), one_alarm()
+    async with real_server() as environment, staged(environment, tmp_path, bell=bell) as stage:
+        client, now = environment.client, datetime.now(UTC)
+        desk, id_ = WaitDesk(client, standing(stage)), incident_id(first, ())
+        wait = Wait(
+            incident=id_,
+            system=first.system,
+            title="Refund agent",
+            rule="cheap",
+            why="often nothing",
+            since=now,
+            until=now + timedelta(hours=1),
+        )
+        start = messages.TriageStart(wait=wait, events_per_run=50)
+        handle = await client.start_workflow(messages.TRIAGE, start, id=triage_id(id_), task_queue=TASK_QUEUE)
+        for number in range(1, 10):
+            wordy = one_alarm(f"k{number % 6}").changed(annotations=WORDY)
+            alarms = Alarms(alarms=(wordy,), batch=Batch(spool="s", number=number))
+            told = await desk.tell(wait, alarms)
+            assert told.run == handle.first_execution_run_id
+        verdict = Verdict(word="dismiss", by="ana", reason="a load test")
+        said_so = await handle.execute_update(messages.DECIDE, verdict, result_type=messages.Decided)
+        assert said_so.accepted
+        await handle.result()
 
 
 # The doors ------------------------------------------------------------------------------------------------------

@@ -235,8 +235,12 @@ def test_what_is_opened_rings_every_alarm_that_is_kept_and_its_all_clear_last(
     )
     for key, status in after:
         wait = waits.heard(wait, Alarms(alarms=(one_alarm(f"k{key}", status),)), end)
-    if word == "dismiss":
+    if word == "dismiss":  # what fires after it is another fire, and waits for another word
+        fired = [status for _, status in after]
+        rest = fired[fired.index("firing") :] if "firing" in fired else []
         assert not wait.owed
+        assert (wait.ended is None, wait.until) == ((True, end + HOUR) if rest else (False, end))
+        assert wait.times == (len(rest) or len(before) + len(after))
         return
     owed = [each.alarm for each in wait.owed]
     assert {place(each, wait.heaps) for each in owed} == set(wait.heaps)

@@ -48,3 +48,19 @@ def test_the_libraries_logs_are_masked_too() -> None:
     assert second["authorization"] == MASK
     assert KEY not in done.stderr
     assert BEARER not in done.stderr
+
+
+PAINTING = """
+import structlog
+from firestation.logging import set_up
+set_up("console")
+structlog.get_logger().info("a bell rang", delivery="a\\x1b[2Jb\\x9bc", names=["x\\x1b[2J"], text="two\\nlines")
+"""
+
+
+def test_no_word_of_an_alarm_paints_on_the_terminal_that_shows_the_log() -> None:
+    done = subprocess.run([sys.executable, "-c", PAINTING], capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    assert "delivery=a\\x1b[2Jb\\x9bc" in line
+    assert "text='two\\nlines'" in line
+    assert line.isprintable()

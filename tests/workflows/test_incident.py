@@ -56,6 +56,18 @@ async def test_continue_as_new_in_any_phase_loses_nothing(stage: Stage, phase: P
 
 
 @ON_THE_REAL_SERVER
+async def test_a_record_that_is_too_large_to_be_handed_on_stays_on_its_page(stage: Stage) -> None:
+    """Temporal takes two megabytes at once, and a run that had to hand on more would take nothing ever after."""
+    for number in range(6):
+        await stage.ring(alarm(f"k{number}").changed(annotations={"text": "x" * 400_000}))
+    handle = stage.client.get_workflow_handle(stage.brief.incident)
+    before = (await handle.describe()).run_id
+    await handle.signal(messages.TURN_PAGE)
+    assert not (await stage.ring(alarm("k9"))).new
+    assert (await handle.describe()).run_id == before
+
+
+@ON_THE_REAL_SERVER
 async def test_acts_and_alarms_that_arrive_while_the_page_turns_are_kept(stage: Stage) -> None:
     await live(stage, until=Phase.DECLARED)
     for number in range(5):

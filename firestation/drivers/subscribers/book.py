@@ -32,6 +32,8 @@ from firestation.public_page.subscriber import Subscriber, SubscriberId, Wish, d
 log = structlog.get_logger()
 
 HOUR = 3600
+MOST_AN_HOUR = 1000
+"""Addresses that are asked in one hour, whoever asks: else anybody could have a station write to everybody."""
 NONCE_BYTES = 12
 REMEMBERED = timedelta(days=2)
 """How long it is kept to whom a word was told, after all were: longer than a worker that hung can come back."""
@@ -108,19 +110,25 @@ class SubscriberBook:
     async def may_ask(self, wish: Wish, now: datetime) -> bool:
         """Whether this address may be asked to confirm: once an hour, whoever asks for it and at whichever gateway.
 
-        Who is told yes has used it up.
+        Who is told yes has used it up. In one hour no more than `MOST_AN_HOUR` are asked.
         """
         at = now.timestamp()
         hour, who = int(at // HOUR), mailbox(wish.kind, wish.address, self.key)
         before = await self.shelf.get(f"asked/{hour - 1}/{who}")
         if before is not None and at - float(before) < HOUR:
             return False
+        names = [(int(name.split("/")[1]), name) for name in await self.shelf.names("asked")]
+        if sum(asked == hour for asked, _ in names) >= MOST_AN_HOUR:
+            log.warning(
+                "so many were asked to confirm that nobody is for the rest of the hour", most=MOST_AN_HOUR
+            )
+            return False
         if not await self.shelf.create(f"asked/{hour}/{who}", str(at).encode()):
             return False
         if self._swept != hour:
             self._swept = hour
-            for name in await self.shelf.names("asked"):
-                if int(name.split("/")[1]) < hour - 1:
+            for asked, name in names:
+                if asked < hour - 1:
                     await self.shelf.delete(name)
         return True
 

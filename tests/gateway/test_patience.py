@@ -1,0 +1,110 @@
+"""Whoever says nothing, or a byte now and then, holds no connection for long."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from uvicorn.server import ServerState
+
+from gateway import guard, patience
+from gateway.guard import Guard
+from gateway.patience import Impatient
+from gateway.problems import install
+
+SOON = 10.0
+HEAD = b"POST /bells/a HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(guard, "WAIT_SECONDS", 0.3)
+
+
+def bell() -> Guard:
+    app = FastAPI()
+    install(app)
+
+    @app.post("/bells/{name}")
+    async def ring(name: str, request: Request) -> int:
+        assert name
+        return len(await request.body())
+
+    return Guard(app)
+
+
+@pytest.fixture
+async def address(hurried: None) -> AsyncIterator[int]:
+    config = uvicorn.Config(bell(), port=0, http=Impatient, log_config=None, access_log=False, lifespan="off")
+    config.load()
+    state, loop = ServerState(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+@asynccontextmanager
+async def calling(address: int) -> AsyncIterator[Ends]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", address)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def drip(writer: asyncio.StreamWriter, byte: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            writer.write(byte)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /bells/a HT", HEAD + b"X-More: "])
+async def test_who_does_not_get_to_the_point_is_hung_up_on(address: int, begun: bytes) -> None:
+    async with calling(address) as (reader, writer):
+        dripping = asyncio.create_task(drip(writer, b"a"))
+        if not begun:
+            dripping.cancel()
+        writer.write(begun)
+        async with asyncio.timeout(SOON):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        dripping.cancel()
+
+
+async def test_a_body_that_comes_too_slowly_is_answered_so(address: int) -> None:
+    async with calling(address) as (reader, writer):
+        writer.write(HEAD + b"Content-Length: 500\r\n\r\n")
+        dripping = asyncio.create_task(drip(writer, b"1"))
+        async with asyncio.timeout(SOON):
+            said = await reader.readuntil(b"send it again, in one go")
+        assert said.startswith(b"HTTP/1.1 408")
+        dripping.cancel()
+
+
+async def test_who_says_it_at_once_is_heard_and_may_say_more_later(address: int) -> None:
+    async with calling(address) as (reader, writer):
+        for _ in range(2):
+            writer.write(HEAD + b"Content-Length: 2\r\n\r\n{}")
+            async with asyncio.timeout(SOON):
+                assert (await reader.readuntil(b"\r\n\r\n2")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(
+                patience.HEAD_SECONDS * 1.5
+            )  # between two requests nobody is hung up on by us
+
+
+def test_a_gateway_holds_as_many_connections_as_the_machine_lets_it() -> None:
+    held = "from gateway.patience import hold_many; hold_many(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    few = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512)); {held}"
+    done = subprocess.run([sys.executable, "-c", few], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["512", "512"]
