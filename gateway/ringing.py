@@ -28,9 +28,10 @@ from gateway.book import Books
 from gateway.pump import Pump, Told
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, our_memo, refused
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, our_memo, refused
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
+from workflows.asking import in_time
 from workflows.ringing import ring
 
 NAMED_HOURS = timedelta(hours=24)
