@@ -17,11 +17,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from firestation.errors import Unreachable
 from firestation.firebreak import Lease
 from tests.e2e.captain import stands
-from tests.e2e.processes import ROOT, Station, a_station, an_agent, free_port, standing, wait_for
+from tests.e2e.processes import ROOT, SHORTER, Station, a_station, an_agent, free_port, standing, wait_for
 from workflows import messages
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kill, pytest.mark.timeout(240)]
 
+QUICK = SHORTER | {"soak: 10m": "soak: 1s"}
 DRILL = messages.drill_workflow("refund-agent")
 
 
@@ -75,11 +76,10 @@ def test_everything_dies_and_the_drill_ends_as_it_should(tmp_path: Path) -> None
     with an_agent(tmp_path / "agent") as agent:
         start = agent.levers()
         agent.fault("hang_moves", lever="model_route")  # so the way out of the fault hangs
-        with a_station(state, agent, ports=ports) as station, playing(station) as people:
+        with a_station(state, agent, changes=QUICK, ports=ports) as station, playing(station) as people:
             wait_for("the fault to be set", lambda: "stale_policy" in agent.http.get("/faults").json())
             station.kill("worker")
             drill = burning(station)
-            station.kill("gateway")
             station.until(drill, "the reranker to be on", stands("reranker", Lease.EFFECTIVE))
             dead_at = time.monotonic()
             station.kill_all()
