@@ -24,6 +24,7 @@ STYLES = {
     "not finished": BAD,
     "no limit": "",
     "not held": BAD,
+    "not scored": BAD,
 }
 STANDINGS = {"ready": GOOD, "stale": ASK, "never drilled": BAD}
 MOST_SHOWN = 12
@@ -62,7 +63,12 @@ def show_result(console: Console, result: DrillResult) -> None:
         Text(f"on {plain(result.system)}, {when}; {people} drilled, ordered by {plain(mark.ordered_by)}"),
     )
     if score is None:
-        say(console, Text.assemble(("NOT HELD ", BAD), plain(result.trouble or "nobody knows why", SHORT)))
+        say(
+            console,
+            Text.assemble(
+                (f"{result.told.upper()} ", BAD), plain(result.trouble or "nobody knows why", SHORT)
+            ),
+        )
         return
     verdict = score.verdict
     console.print()

@@ -19,6 +19,7 @@ from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
 from firestation.model import show_duration
 from firestation.picture import Picture, Waiting
+from firestation.release import Pending
 from firestation.state import ENDS
 from firestation.timeline import Moment
 
@@ -62,6 +63,7 @@ def show(console: Console, seen: Picture, *, everything: bool = False) -> None:
         _section(console, title, said)
     _section(console, "Last words", _words(seen))
     _section(console, "Public words that wait for a yes", _held(seen))
+    _section(console, "Public words that were never published: it ended before a yes", _unpublished(seen))
     _section(console, "Drafts of the engine, not said", _drafts(seen))
     _section(console, "After-action", _after(seen))
     shown = seen.timeline if everything else seen.timeline[-TAIL:]
@@ -77,6 +79,9 @@ def waiting(console: Console, seen: Picture) -> None:
     if seen.phase in ENDS:
         into = f" into {plain(seen.merged_into)}" if seen.merged_into else ""
         say(console, Text(f"The incident is {seen.phase}{into}. Nothing is waited for.", style=GOOD))
+        for word in seen.unpublished:
+            never = f"! Never published: the public word {word.digest[:12]} of {plain(word.by)}; nobody had said yes"
+            say(console, Text(never, style=BAD), indent=2)
         return
     if not seen.waiting:
         say(console, Text("Nothing is waited for now: the engine goes on by itself."))
@@ -277,9 +282,19 @@ def _held(seen: Picture) -> Iterator[Text]:
         yield Text(
             f"by {plain(each.by)} at {clock(each.since, seen.as_of)}, waits for {plain(who)}:", style=ASK
         )
-        parts = {"known": each.known, "not known": each.unknown, "being done": each.doing}
-        yield from (Text(f"  {name}: {plain(text, 4000)}") for name, text in parts.items() if text)
-        yield Text(f"  digest {each.digest}")
+        yield from _whole(each)
+
+
+def _unpublished(seen: Picture) -> Iterator[Text]:
+    for each in seen.unpublished:
+        yield Text(f"by {plain(each.by)} at {clock(each.since, seen.as_of)}:", style=BAD)
+        yield from _whole(each)
+
+
+def _whole(word: Pending) -> Iterator[Text]:
+    parts = {"known": word.known, "not known": word.unknown, "being done": word.doing}
+    yield from (Text(f"  {name}: {plain(text, 4000)}") for name, text in parts.items() if text)
+    yield Text(f"  digest {word.digest}")
 
 
 def _drafts(seen: Picture) -> Iterator[Text]:

@@ -6,6 +6,7 @@ from firestation.alarm import Alarm
 from firestation.drill import DrillId, DrillKind, DrillMark
 from firestation.drill_report import DrillResult
 from firestation.model import Id, Line, Model, Time
+from firestation.opening import Opening
 from firestation.record import Brief
 from firestation.rehearsal import RehearsalFitting
 
@@ -60,6 +61,14 @@ class RingOrder(Model):
 
     brief: Brief
     alarm: Alarm
+
+
+class GuardOrder(Model):
+    """The input of the workflow that stands beside a drill, and clears up after it if it is terminated."""
+
+    mark: DrillMark
+    system: Id
+    opening: Opening
 
 
 class FollowOrder(Model):

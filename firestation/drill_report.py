@@ -17,10 +17,10 @@ Standing = Literal["ready", "stale", "never drilled"]
 
 
 class DrillResult(Model):
-    """One drill as it is kept. Without a `score` it was not held, and `trouble` says why.
+    """One drill as it is kept. Without a `score` it was not held, or could not be scored, and `trouble` says why.
 
     It is kept when the fault is out of the target again. `incident_run` is that of the history by which an auditor
-    computes the score again.
+    computes the score again, where the drill's workflow knew it.
     """
 
     mark: DrillMark
@@ -39,7 +39,9 @@ class DrillResult(Model):
     @property
     def told(self) -> str:
         """How it went, in a word."""
-        return self.score.verdict if self.score else "not held"
+        if self.score:
+            return self.score.verdict
+        return "not scored" if self.incident_run else "not held"
 
     def statement(self) -> dict[str, Any]:
         """The in-toto statement that is signed: its subject is the result itself."""

@@ -98,6 +98,7 @@ class Picture(Model):
     drafts: tuple[WordDraft, ...] = ()
     overdue_words: tuple[LateWord, ...] = ()
     held: tuple[release.Pending, ...] = ()
+    unpublished: tuple[release.Pending, ...] = Field(default=(), exclude_if=lambda value: value == ())
     waivers: tuple[Waiver, ...]
     legal: tuple[LegalRun, ...]
     trouble: dict[str, Text]
@@ -138,6 +139,7 @@ def picture(incident: Incident, events: Record) -> Picture:
         next_public_word=incident.due("public"),
         overdue_words=tuple(filter(None, map(incident.late_word, AUDIENCES))),
         held=release.waiting(incident),
+        unpublished=release.unpublished(incident),
         as_of=incident.now,
         alarms=incident.rung,
         baseline=tuple(incident.baseline.values()),
@@ -313,7 +315,7 @@ def _held(incident: Incident) -> list[Waiting]:
     """The public words that wait for a yes."""
     return [
         Waiting(
-            what=f"a yes to the public word of {each.by}",
+            what=f"a yes to the public word of {each.by}, which is never published once the incident has ended",
             who=" or ".join(each.who) or "a comms owner or a captain",
             since=each.since,
             command=f"firestation release {incident.id} {each.digest[:12]}",

@@ -52,6 +52,15 @@ def held_word(incident: Incident, digest: str) -> Held | None:
 
 def waiting(incident: Incident) -> tuple[Pending, ...]:
     """The words that wait now, the oldest first."""
+    return () if incident.ended else _unanswered(incident)
+
+
+def unpublished(incident: Incident) -> tuple[Pending, ...]:
+    """The words that still waited for a yes when the incident ended: they are never said."""
+    return _unanswered(incident) if incident.ended else ()
+
+
+def _unanswered(incident: Incident) -> tuple[Pending, ...]:
     return tuple(
         Pending(
             digest=each.digest,
@@ -63,7 +72,7 @@ def waiting(incident: Incident) -> tuple[Pending, ...]:
             who=releasers(incident, each.word.by),
         )
         for each in incident.held_words
-        if each.state == "waits" and not incident.ended
+        if each.state == "waits"
     )
 
 
@@ -170,7 +179,13 @@ def put(incident: Incident, event: Event) -> tuple[Pending, ...]:
 
 
 def in_waiting(incident: Incident, event: Event) -> str:
-    """What is to be added to the sentence of a public word that was not said at once; empty for anything else."""
+    """What is to be added to the sentence of a public word that was not said at once; empty for anything else.
+
+    The end of the incident leaves those that wait unsaid for ever, and says which.
+    """
+    if isinstance(event, Acted) and isinstance(event.act, acts.Close | acts.Dismiss | acts.Merge):
+        never = ", ".join(f"{each.digest[:12]} of {each.by}" for each in unpublished(incident))
+        return f"; never published, for nobody had said yes: the public word {never}" if never else ""
     if not isinstance(event, Acted) or not isinstance(event.act, acts.Update):
         return ""
     key = event.act.by, event.act.known, event.at

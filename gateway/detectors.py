@@ -20,8 +20,8 @@ from firestation.model import Model
 from firestation.watch.course import Course
 from firestation.watch.view import DetectorView, view
 from gateway.book import Books
-from gateway.temporal import in_time
 from workflows import messages
+from workflows.asking import in_time
 from workflows.watch import schedule_id
 
 log = structlog.get_logger()

@@ -33,8 +33,9 @@ from firestation.model import Duration, Id, Model
 from firestation.wall import Doubt
 from gateway.acting import person_of
 from gateway.book import Books
-from gateway.temporal import CALL, in_time
+from gateway.temporal import CALL
 from workflows import messages
+from workflows.asking import in_time
 from workflows.client import TASK_QUEUE
 
 log = structlog.get_logger()

@@ -55,7 +55,10 @@ class Field(NamedTuple):
 
 
 class Form(NamedTuple):
-    """One form, as the page shows it. `wrong` is why it was refused; `danger` says that it cannot be taken back."""
+    """One form, as the page shows it. `wrong` is why it was refused; `danger` says that it cannot be taken back.
+
+    `warning` is what else follows from it.
+    """
 
     act: str
     subject: str
@@ -65,6 +68,7 @@ class Form(NamedTuple):
     key: str
     danger: bool = False
     wrong: "Wrong | None" = None
+    warning: str = ""
 
 
 class Wrong(NamedTuple):
@@ -127,6 +131,7 @@ BUTTONS = {
     "merge": "Merge",
     "close": "Close the incident",
 }
+ENDING = frozenset({"close", "dismiss", "merge"})
 DANGER = frozenset({"stop", "dismiss", "merge", "waive", "adopt"})
 
 
@@ -154,8 +159,9 @@ def draw(
         )
         button = BUTTONS[act].format(subject=subject, short=subject[:SHORT])
         wrong, key = (ours.wrong, ours.key) if ours else (None, "")
+        warning = _never_said(seen) if act in ENDING else ""
         found[id_] = Form(
-            act, subject, id_, button, fields, key or os.urandom(12).hex(), act in DANGER, wrong
+            act, subject, id_, button, fields, key or os.urandom(12).hex(), act in DANGER, wrong, warning
         )
     return found
 
@@ -201,6 +207,12 @@ def in_utc(value: str) -> str:
     if DAY.fullmatch(value):
         return f"{value}T00:00:00Z"
     return f"{value}Z" if MINUTE.fullmatch(value) else value
+
+
+def _never_said(seen: Picture) -> str:
+    """What the end of the incident makes of the public words that wait for a yes."""
+    words = ", ".join(f"{each.digest[:SHORT]} of {each.by}" for each in seen.held)
+    return f"Never published then: the public word {words}. Release or withhold it first." if words else ""
 
 
 def _fields(act: str, asked: Asked) -> Iterable[Field]:

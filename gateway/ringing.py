@@ -31,9 +31,10 @@ from gateway.pump import Pump, Told
 from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, in_time, latest_of, not_told, our_memo
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, not_told, our_memo
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
+from workflows.asking import in_time
 from workflows.ringing import ring
 
 log = structlog.get_logger()
@@ -313,7 +314,11 @@ class Ringing:
         return Told((await ring(self.client, _alarms(batch, heaps), start, CALL, key=_name(batch))).run, left)
 
     async def _closing(self, latest: WorkflowExecution) -> messages.Closing | None:
-        """How it ended by the rules, while it may have gone on for what it had to say; None when it was ended."""
+        """How it ended by the rules, while it may have gone on for what it had to say; None when it was ended.
+
+        One that was terminated in Temporal itself says nothing of its batches. It need not: Temporal answers an update
+        with start under an id that the last run has taken by that run's answer, and starts nothing.
+        """
         if latest.status is not WorkflowExecutionStatus.COMPLETED:
             return None
         handle: Any = self.client.get_workflow_handle(

@@ -15,8 +15,9 @@ from firestation.triage import OpenFire, Sifted, decide, sifts
 from gateway.book import Books
 from gateway.shared import Shared
 from gateway.spool import Left
-from gateway.temporal import in_time, our_memo
+from gateway.temporal import our_memo
 from workflows import messages, search
+from workflows.asking import in_time
 
 log = structlog.get_logger()
 

@@ -1,20 +1,14 @@
-"""What the desks share of Temporal: how long it is waited for, and its troubles as ours."""
+"""What the desks share of Temporal: how long it is waited for, whose an incident is, and why it took nothing."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from temporalio.client import (
-    Client,
-    WorkflowExecution,
-    WorkflowQueryFailedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
+from temporalio.client import Client, WorkflowExecution, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from firestation.errors import Gone, Nonsense, NotConfigured, Refused, Unreachable
+from firestation.errors import Nonsense, NotConfigured, Refused
 from workflows import messages
 
 CALL = timedelta(seconds=4)
@@ -24,7 +18,6 @@ NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
 """Temporal's answers when a run ended, or turned its page, before it could take what was sent to it."""
 
 PAUSE_SECONDS = 0.2
-Result = TypeVar("Result")
 
 
 async def latest_of(client: Client, incident: str) -> WorkflowExecution | None:
@@ -43,26 +36,6 @@ async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] 
         return None
     memo = await found.memo()
     return memo if memo.get(messages.STATION, station) == station else None
-
-
-async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = "") -> Result:
-    """The result; Temporal's troubles as ours. Raises `Gone`, which says `gone` where that is given; `Unreachable`."""
-    try:
-        return await call
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise Gone(gone or f"there is no incident {incident!r}") from error
-        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
-    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
-        raise Unreachable(
-            "no worker has answered in time; it may still happen, so look before you repeat"
-        ) from error
-    except WorkflowQueryFailedError as error:
-        raise Unreachable(f"the incident cannot be shown now: {error}") from error
-    except RuntimeError as error:  # of the SDK, when the first connection of a client fails
-        if "client connect" not in str(error):
-            raise
-        raise Unreachable("Temporal does not answer (no connection)") from error
 
 
 def refused(error: WorkflowUpdateFailedError) -> Refused | NotConfigured:

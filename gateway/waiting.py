@@ -30,8 +30,9 @@ from firestation.triage_rules import TriageRule
 from firestation.waits import Verdict, Wait, triage_id
 from gateway.book import Books
 from gateway.spool import Frozen
-from gateway.temporal import CALL, NOT_TAKEN, in_time, latest_of, not_told, refused
+from gateway.temporal import CALL, NOT_TAKEN, latest_of, not_told, refused
 from workflows import messages, search
+from workflows.asking import in_time
 from workflows.client import TASK_QUEUE
 
 SHOWN = 200

@@ -10,12 +10,9 @@ from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
-    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from firestation import acts
 from firestation.alarm import Alarms
@@ -34,6 +31,7 @@ from firestation.settings import Settings
 from firestation.state import ENDS, Phase
 from firestation.system import System
 from workflows import messages, search
+from workflows.asking import in_time
 from workflows.histories import as_json, fetch_chain
 from workflows.ringing import ring
 
@@ -87,11 +85,11 @@ class TemporalGround:
         """
         opening = await asyncio.to_thread(self.opens, order.mark, order.system)
         station = opening.brief.roster.station
-        name = await _in_words(open_fire(self.client, f"{search.SYSTEM.name} = '{order.system}'", station))
+        name = await in_time(open_fire(self.client, f"{search.SYSTEM.name} = '{order.system}'", station))
         if name:
             raise Unreachable(f"the incident {name} of {order.system} is open: no drill is held beside it")
         if not order.mark.drillers:
-            name = await _in_words(open_fire(self.client, BURNING, station))
+            name = await in_time(open_fire(self.client, BURNING, station))
             if name:
                 raise Unreachable(
                     f"{name} is not over yet, and whoever is on call is needed there: no drill now"
@@ -103,7 +101,7 @@ class TemporalGround:
         start, alarms = messages.IncidentStart(brief=order.brief), Alarms(alarms=(order.alarm,))
         name = order.brief.incident
         try:
-            joined = await _in_words(
+            joined = await _taken(
                 ring(
                     self.client,
                     alarms,
@@ -132,36 +130,38 @@ class TemporalGround:
 
     async def score(self, order: ScoreOrder) -> Score:
         """As an auditor does it."""
-        chain = await _in_words(fetch_chain(self.client, order.drill))
+        chain = await in_time(fetch_chain(self.client, order.drill), order.drill)
         found = await asyncio.to_thread(lambda: recomputed([as_json(run) for run in chain]))
         return score(tuple(found.record))
 
     async def call_off(self, order: CallOffOrder) -> None:
         """Lift what holds, the newest first, and dismiss it; whatever is under way is waited for. None is none."""
-        with suppress(Gone):
-            await self._call_off(order.mark)
-
-    async def _call_off(self, mark: DrillMark) -> None:
         pause = FIRST_LOOK
-        handle = self.client.get_workflow_handle(mark.drill)
-        while (await self._seen(mark.drill)).status is WorkflowExecutionStatus.RUNNING:
-            seen: Picture = await _in_words(
-                handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL)
-            )
-            holding = [each for each in reversed(seen.firebreaks) if each.state in HOLDING]
-            act: acts.Act | None = acts.Dismiss(by=mark.ordered_by, reason=CALLED_OFF)
-            if holding:
-                waits = [each.digest for each in holding if not each.lift_wanted_by]
-                act = acts.Lift(by=mark.ordered_by, action=waits[0], reason=CALLED_OFF) if waits else None
-            if act and seen.phase not in ENDS:
-                await _in_words(
-                    handle.execute_update(act.kind, act, result_type=messages.Answer, rpc_timeout=CALL)
-                )
+        while await self._is_open(order.mark.drill):
+            with suppress(Gone):  # it has ended just now, or turned its page
+                await self._one_step_off(order.mark)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_LOOK)
 
+    async def _one_step_off(self, mark: DrillMark) -> None:
+        handle = self.client.get_workflow_handle(mark.drill)
+        seen: Picture = await in_time(handle.query(messages.PICTURE, result_type=Picture, rpc_timeout=CALL))
+        holding = [each for each in reversed(seen.firebreaks) if each.state in HOLDING]
+        act: acts.Act | None = acts.Dismiss(by=mark.ordered_by, reason=CALLED_OFF)
+        if holding:
+            waits = [each.digest for each in holding if not each.lift_wanted_by]
+            act = acts.Lift(by=mark.ordered_by, action=waits[0], reason=CALLED_OFF) if waits else None
+        if act and seen.phase not in ENDS:
+            await _taken(handle.execute_update(act.kind, act, result_type=messages.Answer, rpc_timeout=CALL))
+
+    async def _is_open(self, name: str) -> bool:
+        try:
+            return (await self._seen(name)).status is WorkflowExecutionStatus.RUNNING
+        except Gone:
+            return False
+
     async def _seen(self, name: str) -> WorkflowExecutionDescription:
-        return await _in_words(self.client.get_workflow_handle(name).describe(rpc_timeout=CALL))
+        return await in_time(self.client.get_workflow_handle(name).describe(rpc_timeout=CALL), name)
 
 
 async def open_fire(client: Client, where: str, station: str) -> str | None:
@@ -177,15 +177,9 @@ def _first(seen: WorkflowExecutionDescription) -> str:
     return str(seen.raw_description.workflow_execution_info.first_run_id or seen.run_id)
 
 
-async def _in_words(call: Awaitable[Result]) -> Result:
-    """The result; Temporal's troubles as ours."""
+async def _taken(call: Awaitable[Result]) -> Result:
+    """The incident's answer; where it did not take it, that may be otherwise in a moment. Raises `Unreachable`."""
     try:
-        return await call
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise Gone("Temporal knows no such incident") from error
-        raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
+        return await in_time(call)
     except WorkflowUpdateFailedError as error:
         raise Unreachable(f"the incident could not take it: {error.cause}") from error
-    except (WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError, TimeoutError) as error:
-        raise Unreachable(f"the incident does not answer: {error}") from error

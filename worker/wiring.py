@@ -56,6 +56,7 @@ from worker.subscribers import criers_of, herald_of
 from worker.watch import kept_watch
 from workflows.client import TASK_QUEUE
 from workflows.drill import DrillWorkflow, ScheduledDrill
+from workflows.drill_guard import DrillGuard
 from workflows.follow_up import AfterActionWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.lease import LeverLease
@@ -76,6 +77,7 @@ WORKFLOWS = [
     SubscriberTeller,
     Watch,
     DrillWorkflow,
+    DrillGuard,
     ScheduledDrill,
     Triage,
 ]

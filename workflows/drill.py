@@ -1,15 +1,25 @@
 """One drill: set the fault, ring, wait for the incident's end, clear the fault whatever happens, score, keep the score.
 
 One drill at a time is held on a system: its workflow has the system's name. The fault is taken out as soon as recovery
-is proved, as if somebody had repaired it, so that people can put their levers back; and in any case at the end.
+is proved, as if somebody had repaired it, so that people can put their levers back; and in any case at the end. Once
+more after the levers are back: where the fault had moved one, its way back leads into the fault.
+
+A cancellation in Temporal itself is a person's word to stop. A termination ends this workflow between any two lines;
+for that there is the guard beside it (`workflows/drill_guard.py`).
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 from firestation.drill import DrillMark, drill_id
 from firestation.drill_orders import (
@@ -18,44 +28,47 @@ from firestation.drill_orders import (
     DrillOrder,
     FaultOrder,
     FollowOrder,
-    KeepDrillOrder,
+    GuardOrder,
     OpenDrillOrder,
     RingOrder,
-    ScoreOrder,
     Step,
 )
 from firestation.drill_report import DrillResult
-from firestation.drill_score import Score
 from firestation.opening import Opening
 from firestation.state import ENDS
 from workflows import messages
+from workflows.drilling import Drilling, undisturbed
 from workflows.house import why
 from workflows.options import OPTIONS
-from workflows.perseverance import FIRST_PAUSE, let_go, longer
+from workflows.perseverance import let_go
 
-Result = TypeVar("Result")
 AT_LEAST = timedelta(seconds=1)
+GUARDED = "guarded"
+"""Since then a guard stands beside a drill, and the fault is cleared once more at the end."""
+
+NOT_BEGUN = "it was stopped before the bell rang"
+STILL_THERE = "what the drill before has left on {} is still being cleared away; try again when that is done"
 
 
 @workflow.defn(name=messages.DRILL)
-class DrillWorkflow:
+class DrillWorkflow(Drilling):
     """The durable course of one drill."""
 
     @workflow.init
     def __init__(self, order: DrillOrder) -> None:
         """Give it its name."""
-        self.mark = DrillMark(
+        mark = DrillMark(
             drill=order.drill or drill_id(order.kind, workflow.uuid4().hex),
             kind=order.kind,
             drillers=order.drillers,
             ordered_by=order.ordered_by,
             ordered_at=workflow.now(),
         )
-        self.system = order.system
+        super().__init__(mark, order.system)
         self.step: Step = "opening"
         self.since = workflow.now()
         self.opening: Opening | None = None
-        self.trouble: str | None = None
+        self.guard: workflow.ChildWorkflowHandle[Any, Any] | None = None
         self.run_id: str | None = None
         self.rang = False
         self.phase = ""
@@ -64,32 +77,39 @@ class DrillWorkflow:
     @workflow.run
     async def run(self, order: DrillOrder) -> DrillResult:  # noqa: ARG002 - the init has it
         """The drill, from the fault to the score. Whatever ends it, the fault is cleared."""
+        return await undisturbed(self._course(guarded=workflow.patched(GUARDED)), self.stop)
+
+    async def _course(self, *, guarded: bool) -> DrillResult:
+        """A drill that began before there were guards (`guarded` is false) goes on as it began."""
         try:
-            self.opening = await self._do(
+            self.opening = await self.do(
                 "open_drill", OpenDrillOrder(mark=self.mark, system=self.system), Opening
             )
         except ActivityError as error:
-            self._wrong(error)
-        if self.opening:
+            self.wrong(error)
+        if self.opening and (not guarded or await self._is_guarded(self.opening)):
             self.mark = self.opening.brief.drill or self.mark  # with those who are on call now
             limit = workflow.now() + self.opening.plan.limit
             try:
-                await self._burn(self.opening, limit - workflow.now())
+                await self._burn(self.opening, limit - workflow.now(), guarded=guarded)
             except ActivityError as error:
-                self._wrong(error)
-            finally:
-                await self._persevere(
-                    "clear_fault", FaultOrder(plan=self.opening.plan, drill=self.mark.drill), str
-                )
+                self.wrong(error)
+            await self.clear(self.opening.plan)
             if self.run_id:
                 self._at("repaired")
                 await self._follow("ended", limit - workflow.now())
-        result = await self._kept()
+        self._at("scoring")
+        score = await self.score() if self.run_id else None
+        kept = None if guarded else await self.keep(self._runbook, self.run_id, score)
         if self.rang and self.phase not in ENDS:  # also where the answer to the ring was lost
             self._at("calling it off")
-            await self._persevere("call_off_drill", CallOffOrder(mark=self.mark), str)
+            await self.persevere("call_off_drill", CallOffOrder(mark=self.mark), str)
+        if self.guard and self.opening:
+            await self.clear(self.opening.plan)
+            await self._relieve(self.guard)
+        kept = kept or await self.keep(self._runbook, self.run_id, score)
         self._at("over")
-        return result
+        return kept
 
     @workflow.signal(name=messages.STOP)
     def stop(self, *_: Any) -> None:
@@ -104,22 +124,62 @@ class DrillWorkflow:
             system=self.system,
             step=self.step,
             since=self.since,
-            runbook=self.opening.brief.runbook.runbook if self.opening else None,
+            runbook=self._runbook,
             stays=self.opening.plan.stays if self.opening else (),
             trouble=self.trouble[:300] if self.trouble else None,
         )
 
-    async def _burn(self, opening: Opening, within: timedelta) -> None:
+    @property
+    def _runbook(self) -> str | None:
+        return self.opening.brief.runbook.runbook if self.opening else None
+
+    async def _is_guarded(self, opening: Opening) -> bool:
+        """Whether a guard stands beside it from now on. It is there before the fault is."""
+        order = GuardOrder(mark=self.mark, system=self.system, opening=opening)
+        try:
+            self.guard = await workflow.start_child_workflow(
+                messages.DRILL_GUARD,
+                order,
+                id=messages.drill_guard(self.system),
+                parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+                static_summary=f"clears up after {self.mark.drill}, should that be terminated",
+            )
+        except WorkflowAlreadyStartedError:
+            self.trouble = STILL_THERE.format(self.system)
+            return False
+        let_go(self.guard)
+        return True
+
+    async def _relieve(self, guard: workflow.ChildWorkflowHandle[Any, Any]) -> None:
+        """Let it go, and see that it has gone; one that somebody has ended is gone already."""
+        with suppress(FailureError):
+            await guard.signal(messages.RELIEVED)
+            await guard
+
+    async def _burn(self, opening: Opening, within: timedelta, *, guarded: bool) -> None:
         """From the fault to the recovery that is proved, or to the end of its time."""
+        if self._is_over_already(guarded=guarded):
+            return
         self._at("setting the fault")
-        await self._do("inject_fault", FaultOrder(plan=opening.plan, drill=self.mark.drill), str)
+        await self.do("inject_fault", FaultOrder(plan=opening.plan, drill=self.mark.drill), str)
+        if self._is_over_already(guarded=guarded):
+            return
         self.rang = True
-        self.run_id = await self._do("ring_drill", RingOrder(brief=opening.brief, alarm=opening.alarm), str)
+        self.run_id = await self.do("ring_drill", RingOrder(brief=opening.brief, alarm=opening.alarm), str)
         self._at("burning")
         await self._follow("restored", within)
 
+    def _is_over_already(self, *, guarded: bool) -> bool:
+        """Whether it was stopped before anybody was paged, who then need not be."""
+        if guarded and self.stopped:
+            self.trouble = NOT_BEGUN
+            return True
+        return False
+
     async def _follow(self, until: Any, within: timedelta) -> None:
         """Wait until it is so far, its time is over, or somebody stops it."""
+        if self.stopped:
+            return
         order, chosen = FollowOrder(drill=self.mark.drill, until=until), OPTIONS["follow_drill"].copy()
         chosen["schedule_to_close_timeout"] = max(within, AT_LEAST)
         found = asyncio.ensure_future(
@@ -133,60 +193,6 @@ class DrillWorkflow:
         except ActivityError as error:
             if not is_cancelled_exception(error):
                 workflow.logger.info("%s is not %s: %s", self.mark.drill, until, why(error))
-        except asyncio.CancelledError:
-            if not self.stopped:
-                raise
-
-    async def _kept(self) -> DrillResult:
-        """Score it, and keep the score."""
-        self._at("scoring")
-        found: Score | None = None
-        if self.run_id:
-            try:
-                found = await self._do("score_drill", ScoreOrder(drill=self.mark.drill), Score)
-            except ActivityError as error:
-                self._wrong(error)
-        result = DrillResult(
-            mark=self.mark,
-            system=self.system,
-            runbook=self.opening.brief.runbook.runbook if self.opening else None,
-            incident_run=self.run_id,
-            kept_at=workflow.now(),
-            score=found,
-            trouble=self.trouble,
-        )
-        await self._persevere("keep_drill", KeepDrillOrder(result=result), str)
-        return result
-
-    async def _persevere(self, activity: str, order: Any, answer: type[Result]) -> Result:
-        """Try, wait longer and longer, and try again: above all, a target is never left broken."""
-        pause, before = FIRST_PAUSE, self.trouble
-        while True:
-            try:
-                done = await self._do(activity, order, answer)
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                self._wrong(error)
-            else:
-                self.trouble = before
-                return done
-            await workflow.sleep(pause)
-            pause = longer(pause)
-
-    async def _do(self, activity: str, order: Any, answer: type[Result]) -> Result:
-        result: Result = await workflow.execute_activity(
-            activity,
-            order,
-            result_type=answer,
-            summary=f"{activity} of {self.mark.drill}",
-            **OPTIONS[activity],
-        )
-        return result
-
-    def _wrong(self, error: ActivityError) -> None:
-        self.trouble = why(error)
-        workflow.logger.warning("%s: %s", self.mark.drill, self.trouble)
 
     def _at(self, step: Step) -> None:
         self.step, self.since = step, workflow.now()

@@ -41,7 +41,9 @@ DECIDE = "decide"
 
 DRILL = "Drill"
 DRILL_BY_SCHEDULE = "ScheduledDrill"
+DRILL_GUARD = "DrillGuard"
 STOP = "stop"
+RELIEVED = "relieved"
 
 
 def after_id(incident: str, mark: str) -> str:
@@ -52,6 +54,11 @@ def after_id(incident: str, mark: str) -> str:
 def drill_workflow(system: str) -> str:
     """The id of the workflow of a drill: one at a time is held on a system."""
     return f"drill/{system}"
+
+
+def drill_guard(system: str) -> str:
+    """The id of the workflow that stands beside the drill of this system, and clears up after it."""
+    return f"drill-guard/{system}"
 
 
 class IncidentStart(Model):

@@ -14,7 +14,8 @@ import pytest
 from firestation.drill import KINDS
 from firestation.picture import Picture
 from tests.docs.documents import commands
-from tests.e2e.processes import ROOT, Place, Station, a_place
+from tests.e2e.processes import ROOT, Place, Station, a_place, wait_for
+from workflows.drill import NOT_BEGUN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -138,6 +139,20 @@ def test_the_report_is_for_a_manager_and_a_drill_may_come_by_itself(place: Place
     schedule = "cost-spike-on-refund-agent: every 30d, within 8h; whoever is on call drill; ordered by ana"
     assert (made, listed, removed) == (schedule, schedule, "removed cost-spike-on-refund-agent")
     assert "No drill comes by itself" in firestation(place.station, "drill", "schedule").stdout
+
+
+def test_a_drill_that_is_called_off_leaves_no_lever_where_the_fault_had_moved_it(place: Place) -> None:
+    agent, ana = place.agent, place.station.as_person("ana")
+    drill = ana.order_drill({"kind": "stale-policy", "system": "refund-agent"})["mark"]["drill"]
+    wait_for("the fault", lambda: "stale_policy" in agent.http.get("/faults").json())
+    assert agent.lever("reranker") == "off"
+    ana.stop_drill(drill)
+    results = wait_for(
+        "its result",
+        lambda: [each for each in ana.drills("refund-agent")["results"] if each["mark"]["drill"] == drill],
+    )
+    assert [each["trouble"] for each in results] in ([None], [NOT_BEGUN])
+    assert (agent.http.get("/faults").json(), agent.levers()) == ({}, place.start)
 
 
 @pytest.mark.parametrize(

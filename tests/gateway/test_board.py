@@ -608,9 +608,17 @@ async def test_a_public_word_that_waits_is_shown_whole_and_released_or_withheld(
     assert "<b>slower" not in page.text
     assert waits.digest in "".join(re.findall(r"<span>([0-9a-f]{8})</span>", page.text))
     assert {"release", "withhold"} <= forms_of(page)
+    warning = (
+        f"Never published then: the public word {waits.digest[:12]} of cara. Release or withhold it first."
+    )
+    assert warning in told
     wrong = await send(http, "release", page, subject="f" * 64)
     assert wrong.status_code == 409
     assert "Refused by rule 7" in text_of(wrong)
     assert (await send(http, "release", page, subject=waits.digest)).status_code == 303
     assert world.incident.words[-1].released_by == "ana"
-    assert "released by ana" in text_of(await http.get(PAGE))
+    assert world.attempt(acts.Update(by="cara", audience="public", known=known)) is None
+    world.incident = world.incident.changed(ended="closed")
+    told = text_of(await http.get(PAGE))
+    assert "released by ana" in told
+    assert "Never published: a public word of cara" in told

@@ -406,6 +406,37 @@ async def test_what_an_incident_has_counted_opens_no_other_when_its_answer_was_l
     assert (await desk.held()).untold == ()
 
 
+@pytest.mark.parametrize("opens", [False, True])
+async def test_what_a_terminated_incident_was_told_opens_no_other_and_what_rings_afterwards_does(
+    stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch, *, opens: bool
+) -> None:
+    """Whether it was opened by what it was told, or open already."""
+    desk = await desks()
+    if not opens:
+        await quiet(desk, str((await desk.ring(alarm("k1"))).incident))
+    noted, lost = desk.ringing.spool.done, list[str]()
+
+    async def died(name: str, left: Iterable[Left] = ()) -> None:
+        if not lost:
+            await desk.client.get_workflow_handle(name).terminate("by hand, in Temporal")
+            lost.append(await closed(desk, name))
+            raise Unreachable("the gateway died before it could note that this was told")
+        await noted(name, left)
+
+    monkeypatch.setattr(desk.ringing.spool, "done", died)
+    incident = (await desk.ring(alarm("k1" if opens else "k2"))).incident
+    assert incident
+    async with asyncio.timeout(30):
+        while desk.ringing.spool.holds(incident):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert [await closed(desk, incident)] == lost
+    assert (await desk.held()).untold == ()
+    await desk.ring(alarm("k3"))
+    await told(desk, incident)
+    again = await desk.picture(incident)
+    assert (again.phase, [each.alarm.key for each in again.alarms]) == (Phase.OPEN, ["k3"])
+
+
 async def test_an_all_clear_for_an_incident_that_is_just_ending_opens_no_other(
     stage: Stage, desks: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:

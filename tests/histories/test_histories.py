@@ -76,6 +76,12 @@ async def test_what_came_after_an_incident_replays_as_it_was(followed: Path) -> 
     assert await replay(load(runs(followed))) is None
 
 
+async def test_a_drill_from_before_there_were_guards_goes_on_as_it_began() -> None:
+    """Nobody answered it, so it was scored and called off."""
+    (drilled,) = FOLDER.glob("_*-drilled")
+    assert await replay(load(runs(drilled))) is None
+
+
 def test_what_comes_after_an_incident_is_kept() -> None:
     assert list(FOLDER.glob("_*-followed"))
 

@@ -299,6 +299,12 @@ def result(world: World, mark: DrillMark = DRILL) -> DrillResult:
     )
 
 
+def test_a_drill_that_was_held_and_could_not_be_scored_says_so() -> None:
+    done = result(ended([]))
+    assert done.changed(score=None).told == "not scored"
+    assert done.changed(score=None, incident_run=None).told == "not held"
+
+
 def test_what_was_not_drilled_for_too_long_is_stale_and_so_it_is_in_the_plan() -> None:
     done = result(ended([]))
     protected = {"refund-agent": system().changed(rehearsal=(PLAN,))}

@@ -63,7 +63,8 @@ def test_a_word_of_anybody_else_waits_and_is_said_exactly_as_it_was_written() ->
     assert all(part in asked.message.text for part in (held.digest, "Refunds are slower.", "We look."))
     (waits,) = [each for each in waiting_for(made.incident) if "yes" in each.what]
     command = f"firestation release {made.incident.id} {held.digest[:12]}"
-    assert (waits.what, waits.who, waits.command) == ("a yes to the public word of ana", "cara", command)
+    assert waits.what.startswith("a yes to the public word of ana, which is never published once")
+    assert (waits.who, waits.command) == ("cara", command)
     assert made.attempt(acts.Release(by="cara", word=held.digest)) is None
     assert said(made) == [("Refunds are slower.", "ana", "cara")]
     assert [each.key for each in made.incident.outbox if each.channel == "page"], "it goes out, once"
@@ -141,6 +142,21 @@ def test_it_is_withheld_with_a_reason_or_taken_back() -> None:
     assert said(made) == []
     assert "no public word of this incident has the digest" in refused(
         made.attempt(acts.Withhold(by="cara", word="f" * 64, reason="x"))
+    )
+
+
+def test_one_that_still_waits_at_the_end_is_told_as_never_published() -> None:
+    made = world(comms="cara")
+    answered = post(made, known="We look.")
+    made.attempt(acts.Release(by="cara", word=answered.digest))
+    held = post(made)
+    assert picture(made.incident, tuple(made.record)).unpublished == ()
+    assert made.attempt(acts.Dismiss(by="ana", reason="no fire")) is None
+    seen = picture(made.incident, tuple(made.record))
+    assert (seen.held, [each.digest for each in seen.unpublished]) == ((), [held.digest])
+    short = held.digest[:12]
+    assert (
+        f"never published, for nobody had said yes: the public word {short} of ana" in seen.timeline[-1].text
     )
 
 

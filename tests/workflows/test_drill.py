@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from firestation import acts
 from firestation.drill import DrillMark
-from firestation.drill_orders import DrillOrder, OpenDrillOrder, RingOrder
+from firestation.drill_orders import DrillOrder, GuardOrder, OpenDrillOrder, RingOrder
 from firestation.drill_report import DrillResult
 from firestation.drill_shelf import read
 from firestation.errors import Denied, Unreachable
@@ -25,6 +25,8 @@ from tests.workflows.stage import PATIENCE, SERVERS, Stage, short_brief, staged,
 from worker.drills import TemporalGround
 from workflows import messages
 from workflows.client import TASK_QUEUE
+from workflows.drill import NOT_BEGUN, STILL_THERE
+from workflows.drill_guard import ENDED
 
 SHORT, LONG = timedelta(seconds=1), timedelta(minutes=5)
 ORDER = DrillOrder(
@@ -146,10 +148,7 @@ async def test_a_drill_that_may_have_opened_an_incident_leaves_none(
 async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drilling) -> None:
     stage = drilling.stage
     handle = await drilling.begin()
-    await stage.until("the seal", lambda seen: seen.sealed)
-    await stage.do(acts.Acknowledge(by="ana"))
-    await stage.until("the tool to be stopped", stands("tool", Lease.EFFECTIVE))
-    assert stage.town.tool.position.value == "disabled"
+    await tool_is_stopped(stage)
     ground = TemporalGround(stage.client, TASK_QUEUE, drilling.ground)
     mark = (await stage.picture()).drill
     assert mark
@@ -163,6 +162,7 @@ async def test_a_drill_that_is_stopped_puts_back_what_it_moved(drilling: Drillin
     result = await drilling.over(handle)
     assert result.score
     assert {(each.lever, each.effective) for each in result.score.moves} == {("tool", True)}
+    assert stage.town.fault.cleared == [mark.drill, mark.drill], "once more when the levers are back"
     assert stage.town.tool.position.value == "enabled"
     assert (await stage.picture()).phase is Phase.DISMISSED
 
@@ -185,11 +185,87 @@ async def test_a_schedule_begins_a_drill_unless_one_is_held(drilling: Drilling) 
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
         messages.drill_workflow("refund-agent"), result_type=DrillResult
     )
+    await rung(drilling)
     await handle.signal(messages.STOP)
     async with asyncio.timeout(PATIENCE):
         result: DrillResult = await handle.result()
     assert (result.mark.kind, result.mark.ordered_by, result.told) == ("stale-policy", "dan", "not finished")
     assert drilling.stage.town.fault.set == set()
+
+
+async def test_a_drill_that_is_stopped_before_it_rings_pages_nobody(drilling: Drilling) -> None:
+    drilling.stage.town.fault.errors.extend([Unreachable("not now")] * 2)
+    handle = await drilling.begin()
+    await handle.signal(messages.STOP)
+    result = await drilling.over(handle)
+    assert (result.told, result.trouble) == ("not held", NOT_BEGUN)
+    assert drilling.stage.town.pager.sent == {}
+
+
+async def test_a_drill_that_is_cancelled_is_stopped(drilling: Drilling) -> None:
+    handle = await drilling.begin()
+    await tool_is_stopped(drilling.stage)
+    await handle.cancel()
+    result = await drilling.over(handle)
+    assert (result.told, result.trouble) == ("not finished", None)
+    assert drilling.stage.town.tool.position.value == "enabled"
+
+
+async def test_what_a_terminated_drill_leaves_is_cleared_away_by_its_guard(drilling: Drilling) -> None:
+    stage = drilling.stage
+    handle = await drilling.begin()
+    await tool_is_stopped(stage)
+    stage.town.fault.errors.append(Unreachable("not now"))
+    await handle.terminate("by hand, in Temporal")
+    drill = stage.brief.incident
+    guard = stage.client.get_workflow_handle(messages.drill_guard("refund-agent"), result_type=bool)
+    async with asyncio.timeout(PATIENCE):
+        assert await guard.result()
+    await stage.proved()
+    fault = stage.town.fault
+    assert (fault.set, fault.cleared) == (set(), [drill, drill])
+    assert (stage.town.tool.position.value, (await stage.picture()).phase) == ("enabled", Phase.DISMISSED)
+    kept, _ = await read(stage.town.shelf, (KeySigner(drilling.key).public_key,))
+    assert {each.mark.drill: (each.told, each.trouble) for each in kept}[drill] == ("not finished", ENDED)
+    again = await drilling.begin()
+    await again.signal(messages.STOP)
+    assert (await drilling.over(again)).trouble == NOT_BEGUN
+
+
+async def test_no_drill_begins_before_the_one_before_is_cleared_away(drilling: Drilling) -> None:
+    client, name = drilling.stage.client, messages.drill_guard("refund-agent")
+    mark = DrillMark(
+        drill="drill-stale-policy-0000000a",
+        kind=ORDER.kind,
+        drillers=ORDER.drillers,
+        ordered_by=ORDER.ordered_by,
+        ordered_at=datetime.now(UTC),
+    )
+    order = GuardOrder(mark=mark, system="refund-agent", opening=drilling.ground(mark, "refund-agent"))
+    guard = await client.start_workflow(messages.DRILL_GUARD, order, id=name, task_queue=TASK_QUEUE)
+    handle = await drilling.begin()
+    async with asyncio.timeout(PATIENCE):
+        result: DrillResult = await handle.result()
+    assert (result.told, result.trouble) == ("not held", STILL_THERE.format("refund-agent"))
+    assert drilling.stage.town.fault.cleared == []
+    await guard.signal(messages.RELIEVED)
+    async with asyncio.timeout(PATIENCE):
+        assert not await guard.result()
+
+
+async def tool_is_stopped(stage: Stage) -> None:
+    """Somebody has taken it, and the move that is pre-authorized is made."""
+    await stage.until("the seal", lambda seen: seen.sealed)
+    await stage.do(acts.Acknowledge(by="ana"))
+    await stage.until("the tool to be stopped", stands("tool", Lease.EFFECTIVE))
+    assert stage.town.tool.position.value == "disabled"
+
+
+async def rung(drilling: Drilling) -> None:
+    """Whoever is on call has been paged."""
+    async with asyncio.timeout(PATIENCE):
+        while not drilling.stage.town.pager.sent:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.05)
 
 
 async def beside(ground: TemporalGround, mark: DrillMark, system: str = "refund-agent") -> None:
