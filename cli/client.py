@@ -49,6 +49,10 @@ class Gateway:
     def __init__(self, url: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise InvalidInput(
+                "--url", f"{url[:80]!r} is no address of HTTP", "Write it like http://127.0.0.1:8420"
+            )
         try:
             self.http = httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
@@ -324,7 +328,9 @@ def _problem(answer: httpx.Response, body: dict[str, Any]) -> Exception:
         case 403:
             return Denied(f"not allowed: {detail}")
         case 404:
-            return Gone(f"{detail}. See what there is: firestation incidents --all")
+            # What the station itself says where to look is better than our guess.
+            there = "" if "firestation " in detail else ". See what there is: firestation incidents --all"
+            return Gone(f"{detail}{there}")
         case 409:
             return _refusal(body)
         case 400 | 413 | 415 | 422:

@@ -36,10 +36,15 @@ DetectorsPort = Callable[[str | None], Awaitable[Detectors]]
 
 
 def detectors_of(client: Client, books: Books) -> DetectorsPort:
-    """How the watch is looked at. Raises `Unreachable` when Temporal does not answer."""
+    """How the watch is looked at.
+
+    Raises `InvalidInput` for a system that nobody knows, `Unreachable` when Temporal does not answer.
+    """
 
     async def looked(system: str | None) -> Detectors:
         book = await books.latest()
+        if system is not None:
+            book.protected(system)
         wanted = [
             (each.system, detector)
             for each in book.systems.values()

@@ -296,6 +296,10 @@ def test_nobody_looks_any_more_is_said() -> None:
     watch, course = detector(), last(detector(), heard(20, 20))
     assert view("refund-agent", watch, course, course.until + timedelta(minutes=16)).late
     assert view("refund-agent", watch, None, NOW).standing == "waits"
+    assert view("refund-agent", watch, course, NOW).standing == "quiet"
+    assert view("refund-agent", watch, course.changed(last=None), NOW).standing == "waits", (
+        "it heard nothing yet"
+    )
 
 
 # The system file -----------------------------------------------------------------------------------------
