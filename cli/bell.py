@@ -107,6 +107,12 @@ def ring(
     for title, content in files:
         say(desk.console, Text(f"attached {plain(title, 200)}, {len(content):,} bytes"))
     _told(desk.console, answer, resolved=resolved)
+    if answer["incidents"] and gateway.spooling():
+        say(
+            desk.console,
+            Text("KEPT, AND NOBODY IS PAGED YET: Temporal is away. It rings by itself then.", style=BAD),
+        )
+        command(desk.console, "firestation oncall   # call them yourself")
 
 
 def _told(console: Console, answer: Mapping[str, Any], *, resolved: bool) -> None:

@@ -32,6 +32,7 @@ from firestation.watch.view import DetectorView
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
 WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
 SECONDS = 30.0
+READY_SECONDS = 6.0
 BUNDLE_SECONDS = 1800.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
@@ -268,6 +269,14 @@ class Gateway:
         except httpx.HTTPError:
             return False
 
+    def spooling(self) -> bool:
+        """Whether the station keeps alarms and can tell nobody of them now."""
+        try:
+            found = _body(self.http.get("/readyz", timeout=READY_SECONDS))
+        except httpx.HTTPError:
+            return False
+        return isinstance(found, dict) and found.get("status") == "spooling"
+
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         answer = self._answer(method, path, **request)
         body = _body(answer)
@@ -282,6 +291,11 @@ class Gateway:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
+            return Unreachable(
+                f"the station at {self.url} is there, and has not answered in time. See whether it is ready: "
+                f"{self.url}/readyz"
+            )
         detail = str(error) or type(error).__name__
         return Unreachable(
             f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "

@@ -18,7 +18,7 @@ from firestation.model import Model
 from firestation.watch.course import Course
 from firestation.watch.view import DetectorView, view
 from gateway.book import Books
-from gateway.temporal import in_time
+from gateway.temporal import CALL, in_time
 from workflows import messages
 from workflows.watch import schedule_id
 
@@ -66,7 +66,7 @@ def detectors_of(client: Client, books: Books) -> DetectorsPort:
 async def _course(client: Client, station: str, name: str) -> Course | None:
     """What the last look that has ended knows; None when none has, or it is another station's."""
     try:
-        found = await client.get_schedule_handle(name).describe()
+        found = await client.get_schedule_handle(name).describe(rpc_timeout=CALL)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
@@ -87,9 +87,9 @@ async def _result(client: Client, action: ScheduleActionExecutionStartWorkflow) 
         action.workflow_id, run_id=action.first_execution_run_id, result_type=Course
     )
     try:
-        if (await handle.describe()).status is not WorkflowExecutionStatus.COMPLETED:
+        if (await handle.describe(rpc_timeout=CALL)).status is not WorkflowExecutionStatus.COMPLETED:
             return None
-        found: Course = await handle.result()
+        found: Course = await handle.result(rpc_timeout=CALL)
     except (ValidationError, WorkflowFailureError) as error:
         log.warning("a look of the watch cannot be read", workflow=action.workflow_id, problem=str(error))
         return None

@@ -109,3 +109,12 @@ def test_what_becomes_of_an_alarm_is_said_in_words(run: Run, station: Any) -> No
     assert "rings nobody: recorded only: chatter" in said
     assert "$ firestation spool" in said
     assert not {"\x1b", "{"} & set(said)
+
+
+def test_a_person_is_told_when_nobody_is_paged_yet(run: Run, station: Any) -> None:
+    station.spooling = True
+    said = run(*RING).output
+    assert "KEPT, AND NOBODY IS PAGED YET" in said
+    assert "$ firestation oncall" in said
+    station.spooling = False
+    assert "KEPT" not in run(*RING).output
