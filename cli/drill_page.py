@@ -58,7 +58,7 @@ def show_result(console: Console, result: DrillResult) -> None:
     say(console, Text.assemble((f"{verdict.upper()}  ", STYLES[verdict]), score.sentence()))
     say(console, Text(f"By the runbook {score.runbook}: {plain(score.title)}"))
     console.print()
-    say(console, Text(f"{'':34}{'took':>9} {'allowed':>9}", style="dim"))
+    say(console, Text(f"{'':29} {'took':>8} {'allowed':>8}", style="dim"))
     for line in score.lines:
         say(console, _line(line))
     console.print()
@@ -92,7 +92,7 @@ def _rest(console: Console, score: Score) -> None:
 def _line(line: ScoreLine) -> Text:
     allowed = show_duration(line.allowed) if line.allowed is not None else "-"
     return Text.assemble(
-        f"{WORDS[line.what]:<34}{line.taken:>9} {allowed:>9}  ", (line.verdict, STYLES[line.verdict])
+        f"{WORDS[line.what]:<29} {line.taken:>8} {allowed:>8}  ", (line.verdict, STYLES[line.verdict])
     )
 
 

@@ -289,9 +289,9 @@ def _span(given: str, option: str) -> float:
 
 
 def _told(each: Mapping[str, Any]) -> str:
-    order, people = each["order"], ", ".join(each["order"]["drillers"]) or "whoever is on call"
+    order, people = each["order"], " and ".join(each["order"]["drillers"]) or "whoever is on call"
     every, window = (show_duration(timedelta(seconds=each[name])) for name in ("every", "window"))
-    return f"{each['name']}: every {every}, within {window}; {people} drill; ordered by {order['ordered_by']}"
+    return f"{each['name']}: every {every}, within {window}; drilled by {people}; ordered by {order['ordered_by']}"
 
 
 def _summary(result: DrillResult) -> dict[str, Any]:

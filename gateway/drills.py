@@ -119,6 +119,7 @@ class DrillDesk:
             )
         except WorkflowAlreadyStartedError:
             missing = f"a drill is held on {body.system} already; wait for it, or stop it"
+            missing = f"{missing}: firestation drill report names it"
             raise Refused(0, ORDER, missing) from None
         try:
             return await in_time(
