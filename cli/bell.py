@@ -1,15 +1,17 @@
 """Ringing the alarm bell by hand: what a machine does, for people who saw it first."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from cli.desk import As, Desk, Json
 from cli.plain import SHORT, plain
-from cli.show import BAD, command
+from cli.show import BAD, DIM, command, say
 from firestation.attachment import MOST_ATTACHED, MOST_BYTES, recognized, too_large
 from firestation.errors import InvalidInput
 from firestation.model import count
@@ -78,6 +80,8 @@ def ring(
     """
     desk = Desk.of(ctx, who, as_json=as_json)
     now = datetime.now(UTC)
+    if not bell and not summary.strip():
+        raise InvalidInput("SUMMARY", "it is empty", "Say in a sentence what was seen")
     files = _files(attach or [], bell)
     gateway = desk.gateway(f"bell-{bell}" if bell else None)
     attachments = [gateway.attach(name, content) for name, content in files]
@@ -100,15 +104,32 @@ def ring(
     if desk.json:
         desk.answer(answer)
         return
+    for title, content in files:
+        say(desk.console, Text(f"attached {plain(title, 200)}, {len(content):,} bytes"))
+    _told(desk.console, answer, resolved=resolved)
+    if answer["incidents"] and gateway.spooling():
+        say(
+            desk.console,
+            Text("KEPT, AND NOBODY IS PAGED YET: Temporal is away. It rings by itself then.", style=BAD),
+        )
+        command(desk.console, "firestation oncall   # call them yourself")
+
+
+def _told(console: Console, answer: Mapping[str, Any], *, resolved: bool) -> None:
+    """What becomes of it, each with what to type next."""
     for each in answer["incidents"]:
-        word = "this rang already:" if each.get("coalesced") else "rings"
-        desk.console.print(Text(f"{word} {plain(each.get('incident', '?'), 100)}"), soft_wrap=True)
-        command(desk.console, f"firestation show {each.get('incident', 'INCIDENT')}")
+        word = "over, by your word:" if resolved else "rings"
+        word = "this rang already:" if each.get("coalesced") else word
+        say(console, Text(f"{word} {plain(each.get('incident', '?'), 100)}"))
+        if resolved:
+            say(console, Text("It closes nothing, and where nothing is open it opens nothing.", style=DIM), 2)
+        command(console, f"firestation show {each.get('incident', 'INCIDENT')}")
     for each in answer.get("waits") or []:
-        desk.console.print(Text(plain(each.get("reason", "it waits for a person"), SHORT)), soft_wrap=True)
-        command(desk.console, f"firestation triage open {each.get('waits', 'INCIDENT')}")
+        say(console, Text(plain(each.get("reason", "it waits for a person"), SHORT)))
+        command(console, f"firestation triage open {each.get('waits', 'INCIDENT')}")
     for each in answer.get("ignored") or []:
-        desk.console.print(Text(f"ignored: {plain(each)}"), soft_wrap=True)
+        say(console, Text(f"rings nobody: {plain(each.get('reason', 'the station did not say why'), SHORT)}"))
+        command(console, "firestation spool")
 
 
 WHY = {

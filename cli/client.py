@@ -32,6 +32,7 @@ from firestation.watch.view import DetectorView
 INCIDENT = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,80}$")
 WHOLE = re.compile(r"-[0-9a-f]{8}$")  # how firestation.alarm.incident_id ends them all
 SECONDS = 30.0
+READY_SECONDS = 6.0
 BUNDLE_SECONDS = 1800.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
@@ -49,6 +50,10 @@ class Gateway:
     def __init__(self, url: str, token: str | None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise InvalidInput(
+                "--url", f"{url[:80]!r} is no address of HTTP", "Write it like http://127.0.0.1:8420"
+            )
         try:
             self.http = httpx.Client(base_url=self.url, headers=headers, timeout=SECONDS)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
@@ -264,6 +269,14 @@ class Gateway:
         except httpx.HTTPError:
             return False
 
+    def spooling(self) -> bool:
+        """Whether the station keeps alarms and can tell nobody of them now."""
+        try:
+            found = _body(self.http.get("/readyz", timeout=READY_SECONDS))
+        except httpx.HTTPError:
+            return False
+        return isinstance(found, dict) and found.get("status") == "spooling"
+
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         answer = self._answer(method, path, **request)
         body = _body(answer)
@@ -278,6 +291,11 @@ class Gateway:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
+            return Unreachable(
+                f"the station at {self.url} is there, and has not answered in time. See whether it is ready: "
+                f"{self.url}/readyz"
+            )
         detail = str(error) or type(error).__name__
         return Unreachable(
             f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
@@ -324,7 +342,9 @@ def _problem(answer: httpx.Response, body: dict[str, Any]) -> Exception:
         case 403:
             return Denied(f"not allowed: {detail}")
         case 404:
-            return Gone(f"{detail}. See what there is: firestation incidents --all")
+            # What the station itself says where to look is better than our guess.
+            there = "" if "firestation " in detail else ". See what there is: firestation incidents --all"
+            return Gone(f"{detail}{there}")
         case 409:
             return _refusal(body)
         case 400 | 413 | 415 | 422:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli.clockface import clock
+from cli.clockface import clock, zone
 from cli.desk import As, Desk, Json
 from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, DIM, GOOD, command, say
@@ -42,18 +42,18 @@ def detectors(
     now = datetime.now(UTC)
     for each in found:
         _print(desk, each, now)
+    if found:
+        say(desk.console, Text(f"times in {zone(now)}", style=DIM))
 
 
 def _print(desk: Desk, each: DetectorView, now: datetime) -> None:
     word = (f"{each.standing:<9}", COLOURS.get(each.standing, DIM))
     say(desk.console, Text.assemble(word, (plain(each.title), "bold"), f"  {each.system}/{each.detector}"))
-    seen = f"sees {plain(each.seen, SHORT)}, " if each.seen else ""
-    since = f" since {clock(each.since, now)}" if each.since else ""
-    say(
-        desk.console,
-        Text(f"{seen}{plain(each.promise, SHORT)} is promised{since}; {each.near:.0%} of the way to ringing"),
-        2,
-    )
+    seen = f"sees {plain(each.seen, SHORT)}" if each.seen else "has counted nothing yet"
+    wrong = "no word since" if each.standing == "silent" else "going wrong since"
+    since = f"; {wrong} {clock(each.since, now)}" if each.since else ""
+    near = f"; {each.near:.0%} of the way to ringing"
+    say(desk.console, Text(f"{seen}; promised is {plain(each.promise, SHORT)}{since}{near}"), 2)
     if each.looked_at:
         looked = f"looked at {clock(each.looked_at, now)}: {plain(each.said, SHORT)}"
         say(desk.console, Text(looked, style=DIM), 2)

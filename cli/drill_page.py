@@ -1,6 +1,6 @@
 """A drill on a page that a manager reads: what was rehearsed, how it went, the times, what to do better."""
 
-from datetime import timedelta
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -12,7 +12,7 @@ from cli.show import ASK, BAD, GOOD, command, say
 from firestation.drill import KINDS
 from firestation.drill_orders import DrillNow
 from firestation.drill_report import DrillResult, Readiness
-from firestation.drill_score import Score, ScoreLine
+from firestation.drill_score import WORDS, Score, ScoreLine
 from firestation.errors import Nonsense
 from firestation.model import Model, count, show_duration
 from firestation.wall import Doubt
@@ -28,17 +28,6 @@ STYLES = {
 }
 STANDINGS = {"ready": GOOD, "stale": ASK, "never drilled": BAD}
 MOST_SHOWN = 12
-WHAT = {
-    "acknowledge": "somebody took it",
-    "staff": "captain and scribe were there",
-    "declare": "the severity was declared",
-    "seal": "the evidence was sealed",
-    "decide": "the first move was decided",
-    "effective": "the harm was seen to stop",
-    "first word": "the first word went out",
-    "restore": "the recovery was proved",
-    "lock": "it became a lock",
-}
 
 
 class Shown(Model):
@@ -57,7 +46,7 @@ def show_result(console: Console, result: DrillResult) -> None:
     console.print()
     say(console, Text(head, style="bold"))
     people = ", ".join(map(plain, mark.drillers)) or "nobody"
-    when = f"{mark.ordered_at.astimezone():%Y-%m-%d %H:%M}"
+    when = f"{mark.ordered_at.astimezone():%Y-%m-%d %H:%M %Z}"
     say(
         console,
         Text(f"on {plain(result.system)}, {when}; {people} drilled, ordered by {plain(mark.ordered_by)}"),
@@ -66,7 +55,7 @@ def show_result(console: Console, result: DrillResult) -> None:
         say(
             console,
             Text.assemble(
-                (f"{result.told.upper()} ", BAD), plain(result.trouble or "nobody knows why", SHORT)
+                (f"{result.told.upper()} ", BAD), plain(result.hindered or "nobody knows why", SHORT)
             ),
         )
         return
@@ -75,13 +64,13 @@ def show_result(console: Console, result: DrillResult) -> None:
     say(console, Text.assemble((f"{verdict.upper()}  ", STYLES[verdict]), score.sentence()))
     say(console, Text(f"By the runbook {score.runbook}: {plain(score.title)}"))
     console.print()
-    say(console, Text(f"{'':34}{'took':>9} {'allowed':>9}", style="dim"))
+    say(console, Text(f"{'':29} {'took':>8} {'allowed':>8}", style="dim"))
     for line in score.lines:
         say(console, _line(line))
     console.print()
     _rest(console, score)
     if result.trouble:
-        say(console, Text.assemble(("trouble ", BAD), plain(result.trouble, SHORT)))
+        say(console, Text.assemble(("trouble ", BAD), plain(result.hindered or "", SHORT)))
 
 
 def _rest(console: Console, score: Score) -> None:
@@ -93,7 +82,11 @@ def _rest(console: Console, score: Score) -> None:
     say(console, Text(f"{turned} turned away; {count(score.updates_missed, 'word')} to the team missed."))
     for each in score.refused:
         say(console, Text(f"{each.act} by {plain(each.by)}: {plain(each.missing, SHORT)}"), indent=2)
-    ended = f"It was {score.ended}." if score.ended else "Its time was over before it was closed."
+    ended = (
+        f"It was {score.ended}."
+        if score.ended
+        else "It was called off, or its time was over, before it was closed."
+    )
     say(console, Text(ended))
     improve = score.improve()
     console.print()
@@ -104,16 +97,9 @@ def _rest(console: Console, score: Score) -> None:
 
 def _line(line: ScoreLine) -> Text:
     allowed = show_duration(line.allowed) if line.allowed is not None else "-"
-    took = _short(line.took) if line.took is not None else "never"
     return Text.assemble(
-        f"{WHAT[line.what]:<34}{took:>9} {allowed:>9}  ", (line.verdict, STYLES[line.verdict])
+        f"{WORDS[line.what]:<29} {line.taken:>8} {allowed:>8}  ", (line.verdict, STYLES[line.verdict])
     )
-
-
-def _short(span: timedelta) -> str:
-    """Seconds with a tenth below ten of them."""
-    seconds = span.total_seconds()
-    return f"{seconds:.1f}s" if seconds < 10 else show_duration(span)  # noqa: PLR2004
 
 
 def show_report(console: Console, found: Shown) -> None:
@@ -124,31 +110,51 @@ def show_report(console: Console, found: Shown) -> None:
     if not found.results:
         say(console, Text("No drill was held yet."))
     for each in found.results[:MOST_SHOWN]:
-        told = each.score.sentence() if each.score else plain(each.trouble or "", SHORT)
+        told = each.score.sentence() if each.score else plain(each.hindered or "", SHORT)
         day = f"{each.mark.ordered_at.astimezone():%Y-%m-%d}"
         word = (f"{each.told:<12} ", STYLES[each.told])
         say(console, Text.assemble(f"{day}  ", word, (each.mark.drill, "bold"), f"  {told}"))
-    system = None
-    for one in found.readiness:
-        if one.system != system:
-            system = one.system
-            console.print()
-            say(console, Text(f"Readiness of {plain(system)}", style="bold"))
-        say(console, Text.assemble((f"{one.runbook}  ", "bold"), standing(one)), indent=2)
+    for system in dict.fromkeys(one.system for one in found.readiness):
+        _readiness(console, system, [one for one in found.readiness if one.system == system])
     for doubt in found.doubts:
         say(console, Text(f"not believed: {plain(doubt.name)}: {plain(doubt.why, SHORT)}", style=BAD))
-    stale = next((one for one in found.readiness if one.standing != "ready"), None)
-    if stale:
-        command(console, f"firestation drill run KIND --system {stale.system}")
+    wanted = next((one for one in found.readiness if one.standing != "ready" and one.kinds), None)
+    if wanted:
+        command(console, f"firestation drill run {wanted.kinds[0]} --system {wanted.system}")
+
+
+def _readiness(console: Console, system: str, ones: Sequence[Readiness]) -> None:
+    """One system, what is not ready first."""
+    ready = sum(one.standing == "ready" for one in ones)
+    console.print()
+    say(
+        console,
+        Text(f"Readiness of {plain(system)}: {ready} of {count(len(ones), 'runbook')} ready", style="bold"),
+    )
+    for one in sorted(ones, key=lambda one: list(STANDINGS).index(one.standing), reverse=True):
+        word = (f"{one.standing:<15}", STANDINGS[one.standing])
+        say(console, Text.assemble(word, (one.runbook, "bold"), f"  {_when(one)}"), indent=2, hang=15)
 
 
 def standing(one: Readiness) -> Text:
     """How ready a system is for what a runbook is for, in a line."""
+    word = (f"{one.standing}  ", STANDINGS[one.standing])
+    return Text.assemble(word, f"on {plain(one.system)}: {_when(one)}")
+
+
+def _when(one: Readiness) -> str:
+    """When it was last drilled and how that went, or by which drill it can be."""
+    by = f"drilled by {', '.join(one.kinds)}" if one.kinds else "no drill of this system goes by it"
+    if one.last is None:
+        return by
     went = f"last drilled on {one.last}, {plain(one.went or 'nobody knows how', SHORT)}"
-    last = went if one.last else "no drill of it was ever finished"
-    text = f"on {plain(one.system)}: {last}; good for {show_duration(one.age)}"
-    late = f"; not drilled for too long: {', '.join(one.levers)}" if one.levers and one.last else ""
-    return Text.assemble((f"{one.standing}  ", STANDINGS[one.standing]), text, (late, ASK))
+    until = (
+        f"good until {one.last + one.age}"
+        if one.standing == "ready"
+        else f"good for {show_duration(one.age)}"
+    )
+    late = f"; its levers not drilled in that time: {', '.join(one.levers)}" if one.levers else ""
+    return f"{went}; {until}{late}" if one.standing == "ready" else f"{went}; {until}{late}; {by}"
 
 
 def shown(gateway: Gateway, system: str | None = None) -> Shown:

@@ -79,7 +79,15 @@ def run(
     tell: Tell = _nothing if as_json else partial(say, desk.console)
     tell(Text(f"DRILL {now.mark.drill} on {plain(now.system)}: {KINDS[now.mark.kind]}", style="bold"))
     if not auto:
-        tell(Text("It goes on without this command: Ctrl-C leaves it running."))
+        tell(
+            Text(
+                "It goes on without this command: Ctrl-C leaves it running. Who drills goes by what is waited for:"
+            )
+        )
+        if not as_json:
+            command(desk.console, f"firestation show {now.mark.drill}")
+            tell(Text("To call it off, whoever sees that it does harm:"))
+            command(desk.console, f"firestation drill stop {now.mark.drill}")
     result = Watch(desk, gateway, now, auto=auto).to_the_end(tell)
     if as_json:
         desk.answer(result.model_dump(mode="json") | _summary(result))
@@ -247,7 +255,10 @@ def stop(
     if as_json:
         desk.answer(answer)
     else:
-        say(desk.console, Text(f"{name} is being called off"))
+        say(
+            desk.console, Text(f"{name} is being called off: every lever goes back, and the fault is cleared")
+        )
+        command(desk.console, f"firestation drill report {name}")
 
 
 def _kind(given: str) -> DrillKind:
@@ -278,9 +289,9 @@ def _span(given: str, option: str) -> float:
 
 
 def _told(each: Mapping[str, Any]) -> str:
-    order, people = each["order"], ", ".join(each["order"]["drillers"]) or "whoever is on call"
+    order, people = each["order"], " and ".join(each["order"]["drillers"]) or "whoever is on call"
     every, window = (show_duration(timedelta(seconds=each[name])) for name in ("every", "window"))
-    return f"{each['name']}: every {every}, within {window}; {people} drill; ordered by {order['ordered_by']}"
+    return f"{each['name']}: every {every}, within {window}; drilled by {people}; ordered by {order['ordered_by']}"
 
 
 def _summary(result: DrillResult) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from firestation.clock import Deadline
 from firestation.firebreak import ENDED as LEASE_ENDED
 from firestation.firebreak import HOLDING, Decided, Firebreak, Lease
 from firestation.model import show_duration
-from firestation.picture import Picture, Waiting
+from firestation.picture import Picture, Waiting, attached
 from firestation.release import Pending
 from firestation.state import ENDS
 from firestation.timeline import Moment
@@ -238,6 +238,9 @@ def _by(each: Decided) -> str:
 
 
 def _evidence(seen: Picture) -> Iterator[Text]:
+    for file in attached(seen):
+        told = f"{plain(file.name, 200)}, {file.size:,} bytes, which {file.by} rang with"
+        yield Text(f"file    {told}: firestation evidence show {seen.incident} {file.digest[:12]}")
     sealed = seen.sealed
     if sealed is None:
         yield Text("not sealed yet: no lever moves before it is", style=ASK)

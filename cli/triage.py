@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli.clockface import clock
+from cli.clockface import clock, zone
 from cli.desk import As, Desk, Json
 from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, DIM, command, say
@@ -46,6 +46,7 @@ def listing(ctx: typer.Context, *, who: As = None, as_json: Json = False) -> Non
     first = next((each for each in found if each.ended is None), None)
     if first:
         command(desk.console, f"firestation triage open {first.incident}")
+        command(desk.console, f"firestation triage dismiss {first.incident} --reason WHY")
 
 
 def _print(desk: Desk, each: Wait, now: datetime) -> None:
@@ -58,12 +59,17 @@ def _print(desk: Desk, each: Wait, now: datetime) -> None:
     for heap in heaps[:MOST_SHOWN]:
         over = " (says that it is over)" if heap.alarm.status == "resolved" else ""
         say(desk.console, Text(f"{plain(heap.alarm.summary, SHORT)}{over}"), 2)
+        for file in heap.alarm.attachments:
+            told = f"{file.by} attached {plain(file.name, 200)}, to be read once it is an incident"
+            say(desk.console, Text(told, style=DIM), 2)
+    if len(heaps) > MOST_SHOWN:
+        say(desk.console, Text(f"and {count(len(heaps) - MOST_SHOWN, 'other alarm')}", style=DIM), 2)
     kind = f"{each.class_}, " if each.class_ else ""
     rule = f"{kind}rang {count(each.times, 'time')}, waits by the rule {each.rule}: {plain(each.why, SHORT)}"
     say(desk.console, Text(rule, style=DIM), 2)
     if each.ended is None:
         left = f"in {show_duration(each.until - now)}" if each.until > now else "now"
-        by_itself = f"becomes an incident by itself at {clock(each.until, now)} ({left})"
+        by_itself = f"becomes an incident by itself at {clock(each.until, now)} {zone(now)} ({left})"
         say(desk.console, Text(by_itself, style=ASK), 2)
         return
     say(desk.console, Text(f"opened by {each.ended.by or 'itself'}, it is ringing", style=ASK), 2)

@@ -17,6 +17,7 @@ Location = tuple[str | int, ...]
 
 FIXES = {
     "missing": "Add it",
+    "extra_forbidden": "Remove it",
     "string_type": "Write text; put it in quotes if it looks like a number or true/false",
     "bool_type": "Write true or false",
     "bool_parsing": "Write true or false",
@@ -39,8 +40,11 @@ FIXES = {
     "date_from_datetime_parsing": "Write a day like 2026-01-31",
     "date_from_datetime_inexact": "Write a day like 2026-01-31",
 }
+CORRECT_IT = "Correct it"
 PAIRS, DAY, WHOLE = "these are no `name: value` pairs", "is not a day", "is not a whole number"
 PROBLEMS = {
+    "missing": "this field is missing",
+    "extra_forbidden": "there is no such field",
     "string_type": "this is not text",
     "string_unicode": "this is not text in Unicode, it has half of a character",
     "string_too_short": "nothing is written here",
@@ -86,11 +90,15 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple
         if each["type"] == "missing":
             yield location, "this field is missing", _add(model, location)
             continue
-        context = each.get("ctx", {})
-        said, _, fix = each["msg"].removeprefix("Value error, ").rstrip(".").partition("; ")
-        location += tuple(context.get("at", ()))
-        problem, own_fix = _known(each, context)
-        yield location, problem or said, _sentence(fix) or own_fix or _fix(each["type"], context)
+        yield location + tuple(each.get("ctx", {}).get("at", ())), *worded(each)
+
+
+def worded(error: ErrorDetails) -> tuple[str, str]:
+    """The problem and the fix in words. Where nothing more is known of the fix, it is `CORRECT_IT`."""
+    context = error.get("ctx", {})
+    said, _, fix = error["msg"].removeprefix("Value error, ").rstrip(".").partition("; ")
+    problem, own_fix = _known(error, context)
+    return problem or said, _sentence(fix) or own_fix or _fix(error["type"], context)
 
 
 def _known(error: ErrorDetails, context: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -140,7 +148,7 @@ def _fix(kind: str, context: dict[str, Any]) -> str:
         return "Use lower-case letters, digits, dot, dash and underscore, at most 63 characters"
     if pattern.startswith(REFERENCE_PATTERN):
         return "Write a reference, env:NAME or file:PATH, never the secret itself"
-    return FIXES.get(kind, "Correct it")
+    return FIXES.get(kind, CORRECT_IT)
 
 
 def _add(model: type[BaseModel], location: Location) -> str:

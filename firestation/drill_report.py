@@ -1,18 +1,22 @@
 """What is kept of a drill, and how ready a system is by all that were: which runbook and which lever grew stale."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from firestation.drill import DrillMark
+from firestation.drill import DrillKind, DrillMark
 from firestation.drill_score import Score
+from firestation.errors import NotConfigured
 from firestation.evidence import STATEMENT_TYPE
 from firestation.model import Id, Line, Model, Sha256, Text, Time
-from firestation.runbook import GENERAL, Runbook
+from firestation.runbook import GENERAL, Runbook, choose
 from firestation.system import System
 
 DRILL_TYPE = "https://firestation.dev/drill/v1"
 FOLDER = "drills"
+ERROR = re.compile(r"^[A-Z][a-z]+[A-Za-z]*: ")
 Standing = Literal["ready", "stale", "never drilled"]
 
 
@@ -37,6 +41,11 @@ class DrillResult(Model):
         return f"{FOLDER}/{self.system}/{self.mark.drill}.json"
 
     @property
+    def hindered(self) -> str | None:
+        """The trouble as people want it: without the name of our error in front."""
+        return ERROR.sub("", self.trouble) if self.trouble else None
+
+    @property
     def told(self) -> str:
         """How it went, in a word."""
         if self.score:
@@ -57,7 +66,7 @@ class DrillResult(Model):
 class Readiness(Model):
     """How ready a system is for what one runbook is for. `last` is the day of its last drill, `went` how that went.
 
-    `levers` has the steps whose lever was last drilled too long ago, or never.
+    `levers` has the steps whose lever was last drilled too long ago, or never; `kinds` the drills that go by it.
     """
 
     system: Id
@@ -68,6 +77,7 @@ class Readiness(Model):
     went: Line | None
     age: timedelta
     levers: tuple[Id, ...]
+    kinds: tuple[DrillKind, ...] = ()
 
 
 def drilled_steps(results: Iterable[DrillResult], system: str) -> dict[str, date]:
@@ -96,15 +106,32 @@ def readiness(
     """
     past = [each for each in results if each.score and each.score.opened_at.date() <= today]
     return tuple(
-        _readiness(system, runbook, past, today)
+        _readiness(system, runbook, kinds.get(runbook.runbook, ()), past, today)
         for system in systems.values()
         if system.rehearsal
+        for kinds in [_kinds(system, walls[system.system])]
         for runbook in walls[system.system]
         if runbook.pattern != GENERAL
     )
 
 
-def _readiness(system: System, runbook: Runbook, results: Sequence[DrillResult], today: date) -> Readiness:
+def _kinds(system: System, wall: Sequence[Runbook]) -> dict[str, tuple[DrillKind, ...]]:
+    """Which drills each runbook is found by, by its id."""
+    found: dict[str, tuple[DrillKind, ...]] = {}
+    for plan in system.rehearsal:
+        with suppress(NotConfigured):  # not even the general one is for it
+            runbook, _ = choose(tuple(wall), system, plan.alarm.name, plan.alarm.labels)
+            found[runbook.runbook] = (*found.get(runbook.runbook, ()), plan.id)
+    return found
+
+
+def _readiness(
+    system: System,
+    runbook: Runbook,
+    kinds: tuple[DrillKind, ...],
+    results: Sequence[DrillResult],
+    today: date,
+) -> Readiness:
     ours = [
         each.score
         for each in results
@@ -134,6 +161,7 @@ def _readiness(system: System, runbook: Runbook, results: Sequence[DrillResult],
         went=held.verdict if held else None,
         age=runbook.stale_after,
         levers=stale,
+        kinds=kinds,
     )
 
 

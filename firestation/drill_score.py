@@ -33,7 +33,22 @@ BY_CLOCK: dict[Milestone, What] = {
     Milestone.DECIDED: "decide",
     Milestone.FIRST_UPDATE: "first word",
 }
+WORDS: dict[What, str] = {
+    "acknowledge": "somebody took it",
+    "staff": "captain and scribe were there",
+    "declare": "the severity was declared",
+    "seal": "the evidence was sealed",
+    "decide": "the first move was decided",
+    "effective": "the harm was seen to stop",
+    "first word": "the first word went out",
+    "restore": "the recovery was proved",
+    "lock": "it became a lock",
+}
+"""Each of these things, as the report says it."""
 DECISIONS = frozenset({"approve", "refuse"})
+TENTHS = 10.0
+"""Seconds below which a tenth of one is worth saying."""
+
 IMPROVE: dict[What, str] = {
     "acknowledge": "look at who is paged and by which ways: firestation oncall",
     "staff": "name a scribe for each shift; the captain cannot write it down as well",
@@ -58,6 +73,14 @@ class ScoreLine(Model):
     allowed: Duration | None
     why: Line
     verdict: LineVerdict
+
+    @property
+    def taken(self) -> str:
+        """How long it took, in words: below ten seconds with a tenth; or that it never came."""
+        if self.took is None:
+            return "never"
+        seconds = self.took.total_seconds()
+        return f"{seconds:.1f}s" if seconds < TENTHS else show_duration(self.took)
 
 
 class DrilledMove(Model):
@@ -121,12 +144,12 @@ class Score(Model):
         for each in self.lines:
             if each.verdict == "late" and each.took is not None and each.allowed is not None:
                 late = f"{show_duration(each.took)} instead of {show_duration(each.allowed)}"
-                found.append(f"{each.what}: {late}: {IMPROVE[each.what]}")
+                found.append(f"{WORDS[each.what]}: {late}; {IMPROVE[each.what]}")
             elif each.verdict == "not reached":
-                found.append(f"{each.what}: never: {IMPROVE[each.what]}")
+                found.append(f"{WORDS[each.what]}: never; {IMPROVE[each.what]}")
         if self.updates_missed:
             times = count(self.updates_missed, "time")
-            found.append(f"updates: nobody had a word for the team {times}, and the engine spoke instead")
+            found.append(f"the words to the team: nobody had one {times}, and the engine spoke instead")
         found += [f"{each.lever}: the move was not seen to work" for each in self.moves if not each.effective]
         return tuple(found)
 

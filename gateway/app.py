@@ -41,6 +41,7 @@ from gateway.pages import STATIC
 from gateway.plan import plans
 from gateway.postmortem import postmortems
 from gateway.problems import Problem, install
+from gateway.rehearsing import reports
 from gateway.ringers import Ringers
 from gateway.ringing import Health, Rang, Spooled
 from gateway.same_fire import same_fire
@@ -166,7 +167,9 @@ def create_app(
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
     app.include_router(bellpull(desk, door, front, attachments))
-    app.include_router(boards(desk, door, front, store, console))
+    if drill_desk:  # before the board, which takes the word for the name of an incident
+        app.include_router(reports(drill_desk, door, front))
+    app.include_router(boards(desk, door, front, store, console, rehearses=drill_desk is not None))
     if wall:
         app.include_router(_locks(wall, door, front))
     if watch:

@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -39,6 +40,9 @@ AT_ONCE = 100
 """Alarms of one delivery; others are heard before the next ones, however many one sends."""
 
 NO_JSON = 400
+LONGEST_TOLD = 1000
+"""Characters that the log has of what is wrong with one delivery."""
+
 ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
 ANY_JSON: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
@@ -86,6 +90,10 @@ class Rope:
 
         Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
         """
+        with said_why(bell.id):
+            return await self._pull(bell, body, headers)
+
+    async def _pull(self, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> Bell:
         rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
         ear = Ear(bell.id, bell.system, self.clock(), rung, bell.mapping)
         heard = hear(bell.format, body, headers, ear)
@@ -155,12 +163,15 @@ def alarms(
         name: FormatName, request: Request, ear: Ear, delivery: str | None, bell: authority.Bell
     ) -> Bell:
         raw = await request.body()
-        small_enough(raw, bell)
-        heard = hear(name, parsed(raw, request.headers, bell.largest), request.headers, ear)
-        if ear.by is not None:  # what the station's own bell rings again was looked for when it rang first
-            for alarm in heard.alarms:
-                await attachments.check(alarm)
-        return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
+        with said_why(ear.by or bell.id):
+            small_enough(raw, bell)
+            heard = hear(name, parsed(raw, request.headers, bell.largest), request.headers, ear)
+            if (
+                ear.by is not None
+            ):  # what the station's own bell rings again was looked for when it rang first
+                for alarm in heard.alarms:
+                    await attachments.check(alarm)
+            return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
 
     return router
 
@@ -214,12 +225,25 @@ def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
     return router
 
 
+@contextmanager
+def said_why(ringer: str) -> Iterator[None]:
+    """The log says why a delivery could not be used: most senders keep the status of an answer, and drop its words."""
+    try:
+        yield
+    except (Problem, InvalidInput, NotConfigured) as error:
+        problem = problem_of(error)
+        told = (problem.detail or problem.title)[:LONGEST_TOLD]
+        log.warning("a delivery cannot be used", ringer=ringer, status=problem.status, problem=told)
+        raise
+
+
 async def _delivered(
     rope: Rope, bell: authority.Bell, raw: bytes, headers: Mapping[str, str]
 ) -> Response | Bell:
     if bell.format == "otlp":
         return await _exported(rope, bell, raw, headers)
-    body = parsed(raw, headers, bell.largest)
+    with said_why(bell.id):
+        body = parsed(raw, headers, bell.largest)
     if bell.format == "pagerduty-events":
         return await _enqueued(rope, bell, body, headers)
     return await rope.pull(bell, body, headers)
@@ -230,7 +254,6 @@ async def _enqueued(rope: Rope, bell: authority.Bell, body: Any, headers: Mappin
     try:
         await rope.pull(bell, body, headers)
     except (InvalidInput, NotConfigured) as error:
-        log.warning("an event that cannot be used", bell=bell.id, problem=str(error))
         return _invalid(str(error))
     key = body.get("dedup_key") or made_key(body)
     return JSONResponse({"status": "success", "message": "Event processed", "dedup_key": key}, 202)
@@ -251,10 +274,11 @@ def _invalid(*errors: str) -> JSONResponse:
 async def _exported(rope: Rope, bell: authority.Bell, raw: bytes, headers: Mapping[str, str]) -> Response:
     """What an OTLP exporter understands: 200, and how many records could not be used; or why none could."""
     try:
-        if is_protobuf(headers):
-            body = decoded(unpacked(raw, headers, bell.largest))
-        else:
-            body = parsed(raw, headers, bell.largest)
+        with said_why(bell.id):
+            if is_protobuf(headers):
+                body = decoded(unpacked(raw, headers, bell.largest))
+            else:
+                body = parsed(raw, headers, bell.largest)
     except (Problem, InvalidInput) as error:
         return refused(problem_of(error), headers)
     try:

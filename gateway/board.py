@@ -114,11 +114,21 @@ class Board:
 
 
 def boards(
-    desk: BoardDesk, door: Doorkeeper, front: Front, store: EvidenceStore, console: str | None = None
+    desk: BoardDesk,
+    door: Doorkeeper,
+    front: Front,
+    store: EvidenceStore,
+    console: str | None = None,
+    *,
+    rehearses: bool = False,
 ) -> APIRouter:
-    """The routes under `/board`. `console` is where Temporal's own UI shows the workflows of the namespace."""
+    """The routes under `/board`.
+
+    `console` is where Temporal's own UI shows the workflows of the namespace; `rehearses` says that there is a page of
+    drills (`gateway.rehearsing`).
+    """
     router, board = page_router(), Board(desk, door, front, console)
-    _add_list(router, board)
+    _add_list(router, board, rehearses=rehearses)
     _add_incident(router, board)
     _add_diff(router, board, store)
     _add_events(router, board)
@@ -128,7 +138,7 @@ def boards(
     return router
 
 
-def _add_list(router: APIRouter, board: Board) -> None:
+def _add_list(router: APIRouter, board: Board, *, rehearses: bool) -> None:
     person = Annotated[Caller, Depends(signed_in(board.door, board.front))]
 
     @router.get("/board")
@@ -154,6 +164,7 @@ def _add_list(router: APIRouter, board: Board) -> None:
                 whole=whole,
                 reader=reader,
                 rings=Scope.RING in caller.scopes,
+                rehearses=rehearses,
                 station=station,
                 now=board.door.clock(),
             )

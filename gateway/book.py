@@ -66,21 +66,22 @@ class Book(Model):
 
         Whoever is on call at this moment is on its roster, at the severity that the runbook proposes and at the others.
         """
-        system = self._system(alarm.system)
+        system = self.protected(alarm.system)
         return opened(alarm, at, self.station, system, self.walls[system.system], keys=self.keys)
 
     def drill(self, mark: DrillMark, system: str) -> Opening:
         """What a drill that begins now is pinned to. Raises as `brief` and `firestation.opening.drill_opened` do."""
-        found = self._system(system)
+        found = self.protected(system)
         return drill_opened(mark, self.station, found, self.walls[found.system], keys=self.keys)
 
     def system(self, alarm: Alarm) -> System:
         """The system that this alarm is of. Raises `InvalidInput` for what cannot be used."""
-        found = self._system(alarm.system)
+        found = self.protected(alarm.system)
         keep_out_credentials(alarm)
         return found
 
-    def _system(self, name: str) -> System:
+    def protected(self, name: str) -> System:
+        """The system of this name. Raises `InvalidInput`, with those that there are, when there is none."""
         found = self.systems.get(name)
         if found is None:
             known = ", ".join(self.systems) or "none"

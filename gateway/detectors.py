@@ -20,6 +20,7 @@ from firestation.model import Model
 from firestation.watch.course import Course
 from firestation.watch.view import DetectorView, view
 from gateway.book import Books
+from gateway.temporal import CALL
 from workflows import messages
 from workflows.asking import in_time
 from workflows.watch import schedule_id
@@ -38,10 +39,15 @@ DetectorsPort = Callable[[str | None], Awaitable[Detectors]]
 
 
 def detectors_of(client: Client, books: Books) -> DetectorsPort:
-    """How the watch is looked at. Raises `Unreachable` when Temporal does not answer."""
+    """How the watch is looked at.
+
+    Raises `InvalidInput` for a system that nobody knows, `Unreachable` when Temporal does not answer.
+    """
 
     async def looked(system: str | None) -> Detectors:
         book = await books.latest()
+        if system is not None:
+            book.protected(system)
         wanted = [
             (each.system, detector)
             for each in book.systems.values()
@@ -72,7 +78,7 @@ class _Seen(NamedTuple):
 async def _seen(client: Client, station: str, name: str) -> _Seen:
     """Its schedule, and what the last look that has ended knows; nothing when it is another station's."""
     try:
-        found = await client.get_schedule_handle(name).describe()
+        found = await client.get_schedule_handle(name).describe(rpc_timeout=CALL)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return _Seen()
@@ -97,9 +103,9 @@ async def _result(client: Client, action: ScheduleActionExecutionStartWorkflow) 
         action.workflow_id, run_id=action.first_execution_run_id, result_type=Course
     )
     try:
-        if (await handle.describe()).status is not WorkflowExecutionStatus.COMPLETED:
+        if (await handle.describe(rpc_timeout=CALL)).status is not WorkflowExecutionStatus.COMPLETED:
             return None
-        found: Course = await handle.result()
+        found: Course = await handle.result(rpc_timeout=CALL)
     except (ValidationError, WorkflowFailureError) as error:
         log.warning("a look of the watch cannot be read", workflow=action.workflow_id, problem=str(error))
         return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 from temporalio.client import (
     Client,
     Schedule,
@@ -28,8 +28,8 @@ from temporalio.service import RPCError
 from firestation.drill import DrillId, DrillKind, DrillMark, drill_id
 from firestation.drill_orders import DrillNow, DrillOrder
 from firestation.drill_report import DrillResult, Readiness, drilled_steps, readiness
-from firestation.errors import ORDER, FirestationError, Gone, NotConfigured, Refused, Unreachable
-from firestation.model import Duration, Id, Model
+from firestation.errors import ORDER, FirestationError, Gone, InvalidInput, Refused, Unreachable
+from firestation.model import Duration, Id, Model, show_duration
 from firestation.wall import Doubt
 from gateway.acting import person_of
 from gateway.book import Books
@@ -67,8 +67,8 @@ class DrillBody(Model):
 class ScheduleBody(DrillBody):
     """A drill that comes by itself: `every` so often, at a time within `window` that nobody is told."""
 
-    every: Annotated[Duration, Field(ge=DAY)] = timedelta(days=30)
-    window: Annotated[Duration, Field(gt=timedelta())] = timedelta(hours=8)
+    every: Duration = timedelta(days=30)
+    window: Duration = timedelta(hours=8)
 
 
 class Scheduled(Model):
@@ -120,6 +120,7 @@ class DrillDesk:
             )
         except WorkflowAlreadyStartedError:
             missing = f"a drill is held on {body.system} already; wait for it, or stop it"
+            missing = f"{missing}: firestation drill report names it"
             raise Refused(0, ORDER, missing) from None
         try:
             return await in_time(
@@ -148,9 +149,11 @@ class DrillDesk:
         )
 
     async def look(self, system: str | None) -> Drills:
-        """Everything that there is of drills."""
+        """Everything that there is of drills. Raises `InvalidInput` for a system that was never heard of."""
         book = await self.books.latest()
         results, doubts = await self.shelved(system)
+        if system is not None and not results:
+            book.protected(system)
         systems = {name: each for name, each in book.systems.items() if system in {None, name}}
         return Drills(
             running=await in_time(self._running(book.station.station, system)),
@@ -188,7 +191,7 @@ class DrillDesk:
                 await in_time(handle.signal(messages.STOP, rpc_timeout=CALL), gone=OVER)
                 log.info("a drill is stopped", drill=drill, by=by)
                 return now
-        raise Gone(f"no drill {drill!r} is held now")
+        raise Gone(f"no drill {drill!r} is held now. See which is: firestation drill report")
 
     async def _may_end(self, by: str) -> None:
         """Everybody who writes, so that a drill which does harm is ended by whoever sees it first."""
@@ -201,8 +204,7 @@ class DrillDesk:
     async def schedule(self, body: ScheduleBody, by: str) -> Scheduled:
         """Let it come by itself. Raises as `order` does; what has another schedule for it already is refused."""
         order = await self._order(body, by)
-        if body.window > body.every:
-            raise NotConfigured("the window is longer than the time between two drills; make it shorter")
+        _sound(body)
         made = Scheduled(
             name=f"{order.kind}-on-{order.system}", order=order, every=body.every, window=body.window
         )
@@ -267,7 +269,21 @@ class DrillDesk:
                 await in_time(handle.delete(rpc_timeout=CALL), gone=OVER)
                 log.info("a schedule of drills is removed", schedule=name, by=by)
                 return each
-        raise Gone(f"there is no schedule {name!r} of drills")
+        raise Gone(
+            f"there is no schedule {name!r} of drills. See which there are: firestation drill schedule"
+        )
+
+
+def _sound(body: ScheduleBody) -> None:
+    """Raises `InvalidInput` for spans of which nothing unannounced can come."""
+    every, window = show_duration(body.every), show_duration(body.window)
+    if body.every < DAY:
+        raise InvalidInput("every", f"{every} is too often for those who drill", "Write 1d or more")
+    if body.window <= timedelta():
+        raise InvalidInput("window", f"{window} is no time to come in unannounced", "Write it like 8h")
+    if body.window > body.every:
+        problem = f"{window} is longer than the {every} between two drills"
+        raise InvalidInput("window", problem, f"Write {every} or less")
 
 
 class LastDrilled:

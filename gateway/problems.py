@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from firestation.complaints import field_path
+from firestation.complaints import CORRECT_IT, field_path, worded
 from firestation.errors import (
     Denied,
     FirestationError,
@@ -114,18 +114,20 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:  # noqa: AR
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
     assert isinstance(error, RequestValidationError)
-    found = [
-        {
-            "field": field_path(tuple(each["loc"][1:])) if len(each["loc"]) > 1 else "(whole)",
-            "problem": str(each["msg"]).removeprefix("Value error, "),
-            "fix": "See /openapi.json for what belongs there",
-        }
-        for each in error.errors()
-    ]
+    found = [_wrong(each) for each in error.errors()]
     if any(each["type"] == "json_invalid" for each in error.errors()):
         return Problem(400, "the body is not JSON", found[0]["problem"], errors=found).response()
     detail = f"{found[0]['field']}: {found[0]['problem']}"
     return Problem(422, "this cannot be used", detail, errors=found).response()
+
+
+def _wrong(error: Any) -> dict[str, str]:
+    problem, fix = worded(error)
+    return {
+        "field": field_path(tuple(error["loc"][1:])) if len(error["loc"]) > 1 else "(whole)",
+        "problem": problem,
+        "fix": "See /openapi.json for what belongs there" if fix == CORRECT_IT else fix,
+    }
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

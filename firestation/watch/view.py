@@ -17,7 +17,7 @@ class DetectorView(Model):
 
     `near` is how far the evidence has come on the way to ringing, 0 to 1, by the logarithm: 0.5 is one false alarm in
     the square root of the time that is stated. `late` says that it has not looked for three windows: nobody watches.
-    `paused`: somebody has paused its schedule.
+    A detector `waits` until it has heard of a first outcome. `paused`: somebody has paused its schedule.
     """
 
     system: Id
@@ -76,9 +76,9 @@ def view(
 
 def _promise(detector: Detector, promise: float | None) -> str:
     if detector.promise is None:
-        return "talks"
+        return "that it talks"
     if detector.promise == SAME_HOUR and promise is None:
-        return "as in the same hour, which it learns"
+        return "what this hour of the day has kept so far, which it still learns"
     given = promise if isinstance(detector.promise, str) else detector.promise
     assert isinstance(given, float)
     return promised(detector, given)
@@ -91,6 +91,8 @@ def _standing(detector: Detector, course: Course) -> Standing:
         return "rang"
     if course.learning:
         return "learns"
+    if course.last is None:  # it looks, and has heard nothing: that is no reason to be calm
+        return "waits"
     return "suspects" if course.change.since else "quiet"
 
 

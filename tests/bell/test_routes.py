@@ -123,6 +123,23 @@ async def test_nobody_learns_which_bells_there_are(http: httpx.AsyncClient, head
     assert answers[0].headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("bell", "why"),
+    [
+        ("alertmanager", "there is no header authorization"),
+        ("hollow", "it has no secret here: write it where its `token` says"),
+        ("no-such-bell", "there is no such bell"),
+    ],
+)
+async def test_the_log_tells_the_operator_why_a_bell_rings_nobody(
+    http: httpx.AsyncClient, bell: str, why: str
+) -> None:
+    with capture_logs() as logs:
+        assert (await http.post(f"/bells/{bell}", json={})).status_code == 401
+    (told,) = [each for each in logs if each["event"] == "a bell was turned away"]
+    assert (told["bell"], told["why"]) == (bell, why)
+
+
 async def test_the_secret_of_one_bell_rings_no_other_and_a_person_rings_none(
     http: httpx.AsyncClient, desk: Remembering
 ) -> None:
@@ -224,8 +241,11 @@ async def test_what_cannot_be_read_is_told_to_a_bell(
     http: httpx.AsyncClient, headers: dict[str, str], content: bytes, status: int, named: str
 ) -> None:
     known = {"X-Bell-Secret": secret("datadog"), "Content-Type": "application/json", **headers}
-    answer = await http.post("/bells/datadog", content=content, headers=known)
+    with capture_logs() as logs:
+        answer = await http.post("/bells/datadog", content=content, headers=known)
     assert (answer.status_code, named in answer.text) == (status, True)
+    (told,) = [each for each in logs if each["event"] == "a delivery cannot be used"]
+    assert (told["ringer"], told["status"]) == ("datadog", status), "the operator reads it in the log"
     assert answer.headers["content-type"] == "application/problem+json"
 
 

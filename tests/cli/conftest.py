@@ -123,6 +123,7 @@ class Station:
         self.fires: list[str] = []
         self.attached: list[tuple[str, bytes]] = []
         self.rang: dict[str, Any] = {}
+        self.spooling = False
         self.not_shown: list[str] = []
         self.before_picture: Callable[[], None] = lambda: None
         at = "2026-11-26T02:14:03Z"
@@ -266,6 +267,11 @@ def handler(station: Station) -> type[BaseHTTPRequestHandler]:
             if station.outages:
                 station.outages -= 1
                 status, raw = 503, b'{"detail": "Temporal is away"}'
+            elif self.path == "/readyz" and not station.override:
+                status, raw = (
+                    200,
+                    json.dumps({"status": "spooling" if station.spooling else "ready"}).encode(),
+                )
             elif station.override:
                 status, raw = station.override
             else:

@@ -27,6 +27,7 @@ def test_a_screenshot_goes_first_and_the_alarm_names_it(run: Run, station: Any, 
     assert result.exit_code == 0, result.output
     assert station.attached == [("screen.png", PNG), ("log.txt", b"a line")]
     assert [each["name"] for each in station.rang["attachments"]] == ["screen.png", "log.txt"]
+    assert "attached screen.png, 18 bytes" in result.output
     assert run(*RING).exit_code == 0
     assert "attachments" not in station.rang
 
@@ -76,3 +77,44 @@ def test_evidence_lists_what_was_attached(run: Run, station: Any) -> None:
     assert "\x1b" not in text
     told = json.loads(run("evidence", "list", NAME, "--json").stdout)
     assert told["attachments"] == [file.model_dump(mode="json")]
+
+
+def test_the_captain_sees_who_rang_with_which_file_and_how_to_get_it(run: Run, station: Any) -> None:
+    file = attachment(1, by="cara")
+    station.happen(record.Rang(at=START, alarm=alarm().changed(attachments=(file,))))
+    said = " ".join(run("show", NAME).output.split())
+    assert f"file {file.name}, {file.size:,} bytes, which {file.by} rang with" in said
+    assert f"firestation evidence show {NAME} {file.digest[:12]}" in said
+
+
+def test_a_person_says_in_words_what_was_seen(run: Run, station: Any) -> None:
+    result = run("ring", "refund-agent", "Complaint", " ")
+    assert result.exit_code == 2
+    assert "SUMMARY: it is empty" in result.output + result.stderr
+    assert station.rang == {}
+
+
+def test_what_becomes_of_an_alarm_is_said_in_words(run: Run, station: Any) -> None:
+    over = {"incidents": [{"incident": NAME, "coalesced": False}], "ignored": []}
+    station.override = (202, json.dumps(over).encode())
+    said = " ".join(run(*RING, "--resolved").output.split())
+    assert f"over, by your word: {NAME}" in said
+    assert "It closes nothing" in said
+    ignored = {
+        "incidents": [],
+        "ignored": [{"alarm": "Complaint", "reason": "recorded only: chatter: \x1b[31m"}],
+    }
+    station.override = (202, json.dumps(ignored).encode())
+    said = run(*RING).output
+    assert "rings nobody: recorded only: chatter" in said
+    assert "$ firestation spool" in said
+    assert not {"\x1b", "{"} & set(said)
+
+
+def test_a_person_is_told_when_nobody_is_paged_yet(run: Run, station: Any) -> None:
+    station.spooling = True
+    said = run(*RING).output
+    assert "KEPT, AND NOBODY IS PAGED YET" in said
+    assert "$ firestation oncall" in said
+    station.spooling = False
+    assert "KEPT" not in run(*RING).output

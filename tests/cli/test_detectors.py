@@ -55,7 +55,9 @@ def test_each_detector_says_what_it_sees_and_which_incident_it_rang(run: Run, st
     result = run("detectors", "refund-agent")
     text = " ".join(result.output.split())
     assert result.exit_code == 0
-    assert "sees 66.7 % of 6, at least 98.0 % is promised since" in text
+    assert "sees 66.7 % of 6; promised is at least 98.0 %; going wrong since" in text
+    assert "has counted nothing yet; promised is at least 98.0 %; 0% of the way" in text
+    assert "times in " in text
     assert "40% of the way to ringing" in text
     assert text.count("IT DOES NOT LOOK ANY MORE") == 1
     assert text.count("IT IS PAUSED") == 1

@@ -214,3 +214,17 @@ def test_the_top_help_shows_the_path_and_the_exit_codes(run: Run) -> None:
         "70  a defect",
     ):
         assert code in said
+
+
+def test_2_an_address_that_is_none(run: Run) -> None:
+    result = run("--url", "station.example.org", "incidents")
+    assert result.exit_code == 2
+    assert "Write it like http://" in one_message(result)
+
+
+def test_4_a_station_that_says_itself_where_to_look_is_believed(run: Run, station: Any) -> None:
+    detail = "no drill 'drill-stale-policy-1a2b3c4d' is held now. See which is: firestation drill report"
+    station.override = (404, json.dumps({"detail": detail}).encode())
+    result = run("drill", "stop", "drill-stale-policy-1a2b3c4d")
+    assert result.exit_code == 4
+    assert one_message(result).removeprefix("firestation: ") == detail

@@ -57,6 +57,7 @@ def test_what_waits_says_until_when_and_what_to_type(run: Run, station: Any) -> 
     )
     text = " ".join(run("triage").output.split())
     assert "becomes an incident by itself at" in text
+    assert f"$ firestation triage dismiss {NAME} --reason WHY" in text
     assert "cost, rang 1 time, waits by the rule cost-drifts: a campaign" in text
     assert "opened by itself, it is ringing no bell" in text
     assert "x-1 waits too" in text

@@ -18,7 +18,7 @@ from tests.e2e.prometheus import ready, settings
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 RULE = "RefundGoldenEvalFailing"
-BELL = "  - id: alertmanager\n"
+BELL = "  - id: alertmanager\n    format: alertmanager\n"
 BELLS = {BELL: f"{BELL}  - {{id: pager, format: pagerduty-events}}\n"}
 
 

@@ -129,14 +129,16 @@ def test_the_report_is_for_a_manager_and_a_drill_may_come_by_itself(place: Place
         told.append(" ".join(done.stdout.split()))
     report, one, wall, made, listed, removed = told
     assert report.count("in time drill-") == len(KINDS)
-    assert "guardrail-bypass never drilled" in report
-    assert "privacy-leak never drilled" not in report
+    assert "never drilled guardrail-bypass no drill of this system goes by it" in report
+    assert "never drilled privacy-leak" not in report
     assert f"DRILL {drill}: " in one
     assert "IN TIME 9 of 9 things with a limit were done in time; recovery was proved" in one
     assert "somebody took it" in one
     assert "ready on refund-agent: last drilled on" in wall
-    assert "never drilled on refund-agent: no drill of it was ever finished" in wall
-    schedule = "cost-spike-on-refund-agent: every 30d, within 8h; whoever is on call drill; ordered by ana"
+    assert "never drilled on refund-agent: no drill of this system goes by it" in wall
+    schedule = (
+        "cost-spike-on-refund-agent: every 30d, within 8h; drilled by whoever is on call; ordered by ana"
+    )
     assert (made, listed, removed) == (schedule, schedule, "removed cost-spike-on-refund-agent")
     assert "No drill comes by itself" in firestation(place.station, "drill", "schedule").stdout
 

@@ -8,11 +8,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.authority import Station
-from firestation.errors import Refused, Unreachable
+from firestation.drill_orders import DrillOrder
+from firestation.errors import InvalidInput, Refused, Unreachable
 from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
-from gateway.drills import DrillDesk
+from gateway.drills import DrillDesk, ScheduleBody
 from gateway.front import Front
 from tests.gateway.conftest import TOKENS, Remembering, books_of
 
@@ -63,3 +64,30 @@ async def test_a_schedule_of_a_system_with_a_long_id_can_be_removed(
             headers={"Authorization": f"Bearer {TOKENS['ana']}"},
         )
     assert answer.status_code == 503, answer.text
+
+
+@pytest.mark.parametrize(
+    ("spans", "field", "fix"),
+    [
+        ({"every": "1h"}, "every", "Write 1d or more"),
+        ({"window": "0s"}, "window", "Write it like 8h"),
+        ({"every": "2d", "window": "3d"}, "window", "Write 2d or less"),
+    ],
+)
+async def test_spans_of_which_nothing_unannounced_can_come_are_refused_with_the_fix(
+    station: Station, spans: dict[str, str], field: str, fix: str
+) -> None:
+    class Rehearsable(DrillDesk):
+        async def _order(self, body: Any, by: str) -> DrillOrder:
+            return DrillOrder(kind=body.kind, system=body.system, drillers=(), ordered_by=by, station="test")
+
+    desk = Rehearsable(cast("Client", Away()), books_of(station), nothing)
+    body = ScheduleBody.model_validate({"kind": "stale-policy", "system": "refund-agent"} | spans)
+    with pytest.raises(InvalidInput) as wrong:
+        await desk.schedule(body, "ana")
+    assert (wrong.value.field, wrong.value.fix) == (field, fix)
+
+
+async def test_a_system_that_nobody_knows_is_not_told_to_have_no_drill(drills: DrillDesk) -> None:
+    with pytest.raises(InvalidInput, match=r"there is no system 'refund-agnt'\. The station protects"):
+        await drills.look("refund-agnt")

@@ -324,8 +324,16 @@ def test_what_was_not_drilled_for_too_long_is_stale_and_so_it_is_in_the_plan() -
     assert steps == dict.fromkeys(("stale-policy/stop-refunds", "stale-policy/reranker-on"), START.date())
     assert drilled_steps((done,), "another") == {}
     unfinished = result(World(drill=True))
-    first, _ = readiness(protected, walls, (unfinished,), START.date())
+    first, other = readiness(protected, walls, (unfinished,), START.date())
     assert first.standing == "never drilled"
+    assert {first.kinds, other.kinds} == {(), ("stale-policy",)}, "the alarm of the drill finds one of them"
+
+
+def test_why_a_drill_was_not_held_is_said_without_the_name_of_our_error() -> None:
+    failed = result(World(drill=True)).changed(score=None, trouble="Unreachable: the incident x is open")
+    assert failed.hindered == "the incident x is open"
+    assert failed.changed(trouble=None).hindered is None
+    assert failed.changed(trouble="DRILL: as it is").hindered == "DRILL: as it is"
 
 
 @pytest.mark.parametrize(("ago", "stale"), [(None, True), (40, False), (91, True)])

@@ -314,6 +314,10 @@ def test_nobody_looks_any_more_is_said() -> None:
     long_ago = NOW - timedelta(minutes=16)
     assert view("refund-agent", watch, None, NOW, made=long_ago).late, "it has never looked, and should have"
     assert not view("refund-agent", watch, None, NOW, made=NOW).late
+    assert view("refund-agent", watch, course, NOW).standing == "quiet"
+    assert view("refund-agent", watch, course.changed(last=None), NOW).standing == "waits", (
+        "it heard nothing yet"
+    )
 
 
 # The system file -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from temporalio import workflow
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.worker import Worker
@@ -13,7 +14,7 @@ from temporalio.worker import Worker
 from activities.bell import BellActivities
 from activities.checks import CheckActivities
 from firestation.alarm import Alarm
-from firestation.errors import Denied, Unreachable
+from firestation.errors import Denied, InvalidInput, Unreachable
 from firestation.firebreak import Reading
 from firestation.loader import load_station
 from firestation.ports import Window
@@ -280,7 +281,8 @@ async def test_schedules_follow_the_files_and_leave_those_of_others_alone() -> N
             await other.keep()
             after = await environment.client.get_schedule_handle(*theirs).describe()
             assert after.schedule.state.note == before.schedule.state.note
-            assert (await other.looked("nobody")).detectors == ()
+            with pytest.raises(InvalidInput, match="there is no system 'nobody'"):
+                await other.looked("nobody")
             assert (await other.view("theirs")).standing == "waits"
 
 
