@@ -38,7 +38,8 @@ class DrillActivities:
             with as_failures():
                 opening = await self.ground.open(order)
                 results, _ = await drill_shelf.read(self.shelf, self.keys, order.system)
-                brief = opening.brief.changed(drilled=drilled_steps(results, order.system))
+                drilled = drilled_steps(results, order.system, order.mark.ordered_at.date())
+                brief = opening.brief.changed(drilled=drilled)
                 return opening.changed(brief=brief)
 
     @activity.defn(name="inject_fault")

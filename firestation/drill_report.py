@@ -80,15 +80,18 @@ class Readiness(Model):
     kinds: tuple[DrillKind, ...] = ()
 
 
-def drilled_steps(results: Iterable[DrillResult], system: str) -> dict[str, date]:
-    """The last day on which each step of a runbook was drilled on this system and seen to work, as `RUNBOOK/STEP`."""
+def drilled_steps(results: Iterable[DrillResult], system: str, today: date) -> dict[str, date]:
+    """The last day on which each step of a runbook was drilled on this system and seen to work, as `RUNBOOK/STEP`.
+
+    What was held on a day that is yet to come, by a clock that was wrong, proves nothing.
+    """
     found: dict[str, date] = {}
     for each in results:
         if each.system != system or each.score is None:
             continue
         for move in each.score.moves:
             key, day = f"{each.score.runbook}/{move.step}", each.score.opened_at.date()
-            if move.effective and day > found.get(key, date.min):
+            if move.effective and found.get(key, date.min) < day <= today:
                 found[key] = day
     return found
 
@@ -102,11 +105,10 @@ def readiness(
     """Each runbook of each system that can be rehearsed; the general one is drilled with none.
 
     A runbook was drilled when a drill of it was finished, late or not; it grows stale by its `stale_after`, as it does
-    when nobody goes through it. What was held on a day that is yet to come, by a clock that was wrong, proves nothing.
+    when nobody goes through it.
     """
-    past = [each for each in results if each.score and each.score.opened_at.date() <= today]
     return tuple(
-        _readiness(system, runbook, kinds.get(runbook.runbook, ()), past, today)
+        _readiness(system, runbook, kinds.get(runbook.runbook, ()), results, today)
         for system in systems.values()
         if system.rehearsal
         for kinds in [_kinds(system, walls[system.system])]
@@ -138,12 +140,12 @@ def _readiness(
         if each.score and (each.system, each.score.runbook) == (system.system, runbook.runbook)
     ]
     held = max(
-        (each for each in ours if each.verdict != "not finished"),
+        (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today),
         key=lambda each: each.opened_at,
         default=None,
     )
     last = held.opened_at.date() if held else None
-    steps = drilled_steps(results, system.system)
+    steps = drilled_steps(results, system.system, today)
     stale = tuple(
         step.id
         for step in runbook.firebreaks

@@ -166,9 +166,8 @@ def alarms(
         with said_why(ear.by or bell.id):
             small_enough(raw, bell)
             heard = hear(name, parsed(raw, request.headers, bell.largest), request.headers, ear)
-            if (
-                ear.by is not None
-            ):  # what the station's own bell rings again was looked for when it rang first
+            # What the station's own bell rings again was looked for when it rang first.
+            if ear.by is not None:
                 for alarm in heard.alarms:
                     await attachments.check(alarm)
             return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
@@ -180,9 +179,13 @@ def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
     """The routes of the station's bells, each in its own format."""
     router, rope = APIRouter(tags=["alarms"]), Rope(desk, ringers.door.clock)
 
+    @router.post("/bells/{bell}/v1/logs", status_code=202, include_in_schema=False, response_model=Bell)
     @router.post("/bells/{bell}", status_code=202, openapi_extra=ANY_DELIVERY, response_model=Bell)
     async def by_name(bell: str, request: Request) -> Response | Bell:
-        """Whatever this bell of the station sends, in the format that the station file says."""
+        """Whatever this bell of the station sends, in the format that the station file says.
+
+        What speaks OTLP and is given an endpoint for all that it sends adds `/v1/logs` itself.
+        """
         try:
             known, raw = await ringers.admit(request, bell)
         except Problem as problem:

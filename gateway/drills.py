@@ -35,7 +35,7 @@ from gateway.acting import person_of
 from gateway.book import Books
 from gateway.temporal import CALL
 from workflows import messages
-from workflows.asking import in_time
+from workflows.asking import in_the_way, in_time
 from workflows.client import TASK_QUEUE
 
 log = structlog.get_logger()
@@ -102,8 +102,11 @@ class DrillDesk:
         self.client, self.books, self.shelved = client, books, shelved
 
     async def order(self, body: DrillBody, by: str) -> DrillNow:
-        """Begin a drill. Raises `InvalidInput`, `NotConfigured`, and `Refused` when another is held there."""
+        """Begin a drill. Raises `InvalidInput`, `NotConfigured`, and `Refused` when something speaks against it now."""
         order = await self._order(body, by)
+        on_call = not body.drillers
+        if why := await in_the_way(self.client, body.system, order.station, CALL, on_call=on_call):
+            raise Refused(0, ORDER, why)
         order = order.changed(drill=drill_id(body.kind, secrets.token_hex(4)))
         try:
             handle = await in_time(
@@ -300,7 +303,7 @@ class LastDrilled:
         now = asyncio.get_running_loop().time()
         if self.looking is None and now - self.looked > SHELF_SECONDS:
             self.looked, self.looking = now, asyncio.create_task(self._look())
-        return drilled_steps(self.results, system)
+        return drilled_steps(self.results, system, datetime.now(UTC).date())
 
     async def _look(self) -> None:
         try:

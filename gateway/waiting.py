@@ -113,7 +113,7 @@ class WaitDesk:
                     SearchAttributePair(search.WAITING, "a person: open it, or say why it is none"),
                 ]
             ),
-            static_summary=f"{wait.title}: {first.name}"[:200],
+            static_summary=messages.in_summary(wait.title, first.name),
             static_details=f"Type: firestation triage open {wait.incident}",
         )
 

@@ -28,10 +28,10 @@ from firestation.loader import load_station, load_system, load_wall, system_file
 from firestation.opening import Opening, drill_opened
 from firestation.picture import Picture
 from firestation.settings import Settings
-from firestation.state import ENDS, Phase
+from firestation.state import ENDS
 from firestation.system import System
 from workflows import messages, search
-from workflows.asking import in_time
+from workflows.asking import RECOVERED, in_the_way, in_time
 from workflows.histories import as_json, fetch_chain
 from workflows.ringing import ring
 
@@ -43,8 +43,6 @@ FIRST_LOOK, LONGEST_LOOK = 0.3, 5.0
 """Seconds between two looks; a drill of hours is looked at less often than one of seconds."""
 
 SLOWER = 1.1
-RECOVERED = frozenset({Phase.RESTORED, Phase.AFTER_ACTION})
-BURNING = f"{search.PHASE.name} IN {tuple(str(each) for each in Phase if each not in RECOVERED | ENDS)}"
 CALLED_OFF = "the drill is over"
 
 
@@ -79,21 +77,11 @@ class TemporalGround:
         self.client, self.task_queue, self.opens = client, task_queue, opens
 
     async def open(self, order: OpenDrillOrder) -> Opening:
-        """No drill begins while an incident of the system is open: its levers are not to play with.
-
-        Nor one of whoever is on call, while they are needed at a fire, or drilled, on any system.
-        """
+        """Raises `Unreachable` while something speaks against a drill."""
         opening = await asyncio.to_thread(self.opens, order.mark, order.system)
-        station = opening.brief.roster.station
-        name = await in_time(open_fire(self.client, f"{search.SYSTEM.name} = '{order.system}'", station))
-        if name:
-            raise Unreachable(f"the incident {name} of {order.system} is open: no drill is held beside it")
-        if not order.mark.drillers:
-            name = await in_time(open_fire(self.client, BURNING, station))
-            if name:
-                raise Unreachable(
-                    f"{name} is not over yet, and whoever is on call is needed there: no drill now"
-                )
+        station, on_call = opening.brief.roster.station, not order.mark.drillers
+        if why := await in_the_way(self.client, order.system, station, CALL, on_call=on_call):
+            raise Unreachable(why)
         return opening
 
     async def ring(self, order: RingOrder) -> str:
@@ -162,15 +150,6 @@ class TemporalGround:
 
     async def _seen(self, name: str) -> WorkflowExecutionDescription:
         return await in_time(self.client.get_workflow_handle(name).describe(rpc_timeout=CALL), name)
-
-
-async def open_fire(client: Client, where: str, station: str) -> str | None:
-    """An open incident of this station of which this holds; none where there is none."""
-    query = f"WorkflowType = '{messages.WORKFLOW}' AND ExecutionStatus = 'Running' AND {where}"
-    async for found in client.list_workflows(query, rpc_timeout=CALL):
-        if (await found.memo()).get(messages.STATION, station) == station:
-            return found.id
-    return None
 
 
 def _first(seen: WorkflowExecutionDescription) -> str:

@@ -1,14 +1,20 @@
 """Asking Temporal from outside of a workflow: its troubles as ours. The gateway and the worker ask in these words."""
 
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import TypeVar
 
-from temporalio.client import WorkflowQueryFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.errors import Gone, Unreachable
+from firestation.state import ENDS, Phase
+from workflows import messages, search
 
 Result = TypeVar("Result")
+
+RECOVERED = frozenset({Phase.RESTORED, Phase.AFTER_ACTION})
+BURNING = f"{search.PHASE.name} IN {tuple(str(each) for each in Phase if each not in RECOVERED | ENDS)}"
 
 
 async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = "") -> Result:
@@ -29,3 +35,25 @@ async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = ""
         if "client connect" not in str(error):
             raise
         raise Unreachable("Temporal does not answer (no connection)") from error
+
+
+async def in_the_way(
+    client: Client, system: str, station: str, within: timedelta, *, on_call: bool
+) -> str | None:
+    """What speaks against a drill now: an open incident of the system, whose levers are not to play with.
+
+    Where whoever is `on_call` is to drill: also a fire at which they are needed, or another drill, on any system.
+    """
+    if name := await in_time(_open(client, f"{search.SYSTEM.name} = '{system}'", station, within)):
+        return f"the incident {name} of {system} is open: no drill is held beside it"
+    if on_call and (name := await in_time(_open(client, BURNING, station, within))):
+        return f"{name} is not over yet, and whoever is on call is needed there: no drill now"
+    return None
+
+
+async def _open(client: Client, where: str, station: str, within: timedelta) -> str | None:
+    query = f"WorkflowType = '{messages.WORKFLOW}' AND ExecutionStatus = 'Running' AND {where}"
+    async for found in client.list_workflows(query, rpc_timeout=within):
+        if (await found.memo()).get(messages.STATION, station) == station:
+            return found.id
+    return None

@@ -11,6 +11,8 @@ What waits for a person before it is an incident is a workflow too, `Triage`: it
 a person's word by the update `decide`, and answers the query `picture` with `firestation.waits.Wait`.
 """
 
+import re
+
 from pydantic import Field
 
 from firestation.follow_up import Course
@@ -44,6 +46,11 @@ DRILL_BY_SCHEDULE = "ScheduledDrill"
 DRILL_GUARD = "DrillGuard"
 STOP = "stop"
 RELIEVED = "relieved"
+
+
+def in_summary(title: str, alarm: str) -> str:
+    """What Temporal's pages say of it. They read it as Markdown, and whoever rings must not make links there."""
+    return re.sub(r"([\\\[\]<>`])", r"\\\1", f"{title}: {alarm}"[:200])
 
 
 def after_id(incident: str, mark: str) -> str:

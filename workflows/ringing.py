@@ -59,7 +59,7 @@ async def ring(
                 *drill,
             ]
         ),
-        static_summary=f"{brief.title}: {first.name}"[:200],
+        static_summary=messages.in_summary(brief.title, first.name),
         static_details=f"Type: firestation show {brief.incident}",
     )
     joined: messages.Joined = await client.execute_update_with_start_workflow(

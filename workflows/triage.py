@@ -76,7 +76,11 @@ class Triage:
         order = RingOrder(alarm=owed.alarm, delivery=f"triage-{self.wait.mark}-{owed.number}")
         try:
             await workflow.execute_activity(
-                "ring_bell", order, result_type=Rung, summary=owed.alarm.name[:200], **UNTIL_RUNG
+                "ring_bell",
+                order,
+                result_type=Rung,
+                summary=messages.in_summary("ring again", owed.alarm.name),
+                **UNTIL_RUNG,
             )
         except ActivityError as error:
             self.wait = self.wait.changed(trouble=f"the bell does not have it yet: {why(error)}"[:4000])

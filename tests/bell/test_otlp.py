@@ -294,6 +294,14 @@ async def test_what_is_taken_is_answered_with_an_empty_response(
     assert first.delivery == second.delivery
 
 
+async def test_a_sender_that_adds_the_path_of_otlp_is_heard(
+    http: httpx.AsyncClient, desk: Remembering
+) -> None:
+    who = WHO | {"Content-Type": PROTOBUF}
+    answer = await http.post("/bells/otlp/v1/logs", content=raw("firing"), headers=who)
+    assert (answer.status_code, [each.name for each in desk.rang]) == (200, ["refund.policy.violated"])
+
+
 @pytest.mark.parametrize(("content", "kind"), [(b"", PROTOBUF), *in_both({"resourceLogs": []})])
 async def test_a_request_without_a_record_is_a_success(
     http: httpx.AsyncClient, desk: Remembering, content: bytes, kind: str

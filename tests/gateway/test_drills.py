@@ -1,5 +1,6 @@
 """Who may end a drill, or its schedule: everybody who writes, and nobody who only reads."""
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import httpx
@@ -13,7 +14,7 @@ from firestation.errors import InvalidInput, Refused, Unreachable
 from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
-from gateway.drills import DrillDesk, ScheduleBody
+from gateway.drills import DrillBody, DrillDesk, ScheduleBody
 from gateway.front import Front
 from tests.gateway.conftest import TOKENS, Remembering, books_of
 
@@ -66,6 +67,32 @@ async def test_a_schedule_of_a_system_with_a_long_id_can_be_removed(
     assert answer.status_code == 503, answer.text
 
 
+class Burning:
+    """A Temporal that lists one open incident, and is asked for nothing else."""
+
+    async def list_workflows(self, query: str, **_: Any) -> AsyncIterator[Any]:
+        if "FirestationSystem = 'refund-agent'" in query:
+            yield Burning()
+
+    id = "refund-agent-1a2b3c4d"
+
+    async def memo(self) -> Mapping[str, Any]:
+        return {}
+
+
+class Rehearsable(DrillDesk):
+    """For a system that can be rehearsed, whatever its file says."""
+
+    async def _order(self, body: DrillBody, by: str) -> DrillOrder:
+        return DrillOrder(kind=body.kind, system=body.system, drillers=(), ordered_by=by, station="test")
+
+
+async def test_no_drill_is_begun_beside_a_fire(station: Station) -> None:
+    desk = Rehearsable(cast("Client", Burning()), books_of(station), nothing)
+    with pytest.raises(Refused, match="the incident refund-agent-1a2b3c4d of refund-agent is open"):
+        await desk.order(DrillBody(kind="stale-policy", system="refund-agent", drillers=("cara",)), "ana")
+
+
 @pytest.mark.parametrize(
     ("spans", "field", "fix"),
     [
@@ -77,10 +104,6 @@ async def test_a_schedule_of_a_system_with_a_long_id_can_be_removed(
 async def test_spans_of_which_nothing_unannounced_can_come_are_refused_with_the_fix(
     station: Station, spans: dict[str, str], field: str, fix: str
 ) -> None:
-    class Rehearsable(DrillDesk):
-        async def _order(self, body: Any, by: str) -> DrillOrder:
-            return DrillOrder(kind=body.kind, system=body.system, drillers=(), ordered_by=by, station="test")
-
     desk = Rehearsable(cast("Client", Away()), books_of(station), nothing)
     body = ScheduleBody.model_validate({"kind": "stale-policy", "system": "refund-agent"} | spans)
     with pytest.raises(InvalidInput) as wrong:

@@ -320,9 +320,12 @@ def test_what_was_not_drilled_for_too_long_is_stale_and_so_it_is_in_the_plan() -
         "a clock was wrong, and tomorrow proves nothing"
     )
     assert readiness({"refund-agent": system()}, walls, (done,), START.date()) == (), "it cannot be rehearsed"
-    steps = drilled_steps((done,), "refund-agent")
+    steps = drilled_steps((done,), "refund-agent", START.date())
     assert steps == dict.fromkeys(("stale-policy/stop-refunds", "stale-policy/reranker-on"), START.date())
-    assert drilled_steps((done,), "another") == {}
+    assert drilled_steps((done,), "another", START.date()) == {}
+    assert drilled_steps((done,), "refund-agent", START.date() - timedelta(days=1)) == {}, (
+        "nor does it for a lever"
+    )
     unfinished = result(World(drill=True))
     first, other = readiness(protected, walls, (unfinished,), START.date())
     assert first.standing == "never drilled"
