@@ -11,7 +11,7 @@ from cli.plain import SHORT, plain
 from cli.show import ASK, BAD, GOOD, command, say
 from firestation.drill import KINDS
 from firestation.drill_orders import DrillNow
-from firestation.drill_report import DrillResult, Readiness
+from firestation.drill_report import DrillResult, Readiness, by_system
 from firestation.drill_score import WORDS, Score, ScoreLine
 from firestation.errors import Nonsense
 from firestation.model import Model, count, show_duration
@@ -82,12 +82,7 @@ def _rest(console: Console, score: Score) -> None:
     say(console, Text(f"{turned} turned away; {count(score.updates_missed, 'word')} to the team missed."))
     for each in score.refused:
         say(console, Text(f"{each.act} by {plain(each.by)}: {plain(each.missing, SHORT)}"), indent=2)
-    ended = (
-        f"It was {score.ended}."
-        if score.ended
-        else "It was called off, or its time was over, before it was closed."
-    )
-    say(console, Text(ended))
+    say(console, Text(score.ending()))
     improve = score.improve()
     console.print()
     say(console, Text("What to do better" if improve else "Nothing to do better was found.", style="bold"))
@@ -114,8 +109,8 @@ def show_report(console: Console, found: Shown) -> None:
         day = f"{each.mark.ordered_at.astimezone():%Y-%m-%d}"
         word = (f"{each.told:<12} ", STYLES[each.told])
         say(console, Text.assemble(f"{day}  ", word, (each.mark.drill, "bold"), f"  {told}"))
-    for system in dict.fromkeys(one.system for one in found.readiness):
-        _readiness(console, system, [one for one in found.readiness if one.system == system])
+    for system, ones in by_system(found.readiness).items():
+        _readiness(console, system, ones)
     for doubt in found.doubts:
         say(console, Text(f"not believed: {plain(doubt.name)}: {plain(doubt.why, SHORT)}", style=BAD))
     wanted = next((one for one in found.readiness if one.standing != "ready" and one.kinds), None)
@@ -124,14 +119,14 @@ def show_report(console: Console, found: Shown) -> None:
 
 
 def _readiness(console: Console, system: str, ones: Sequence[Readiness]) -> None:
-    """One system, what is not ready first."""
+    """One system."""
     ready = sum(one.standing == "ready" for one in ones)
     console.print()
     say(
         console,
         Text(f"Readiness of {plain(system)}: {ready} of {count(len(ones), 'runbook')} ready", style="bold"),
     )
-    for one in sorted(ones, key=lambda one: list(STANDINGS).index(one.standing), reverse=True):
+    for one in ones:
         word = (f"{one.standing:<15}", STANDINGS[one.standing])
         say(console, Text.assemble(word, (one.runbook, "bold"), f"  {_when(one)}"), indent=2, hang=15)
 

@@ -18,6 +18,7 @@ DRILL_TYPE = "https://firestation.dev/drill/v1"
 FOLDER = "drills"
 ERROR = re.compile(r"^[A-Z][a-z]+[A-Za-z]*: ")
 Standing = Literal["ready", "stale", "never drilled"]
+WORST_FIRST: tuple[Standing, ...] = ("never drilled", "stale", "ready")
 
 
 class DrillResult(Model):
@@ -115,6 +116,14 @@ def readiness(
         for runbook in walls[system.system]
         if runbook.pattern != GENERAL
     )
+
+
+def by_system(found: Iterable[Readiness]) -> dict[str, list[Readiness]]:
+    """Each system's runbooks, what is not ready first."""
+    systems: dict[str, list[Readiness]] = {}
+    for each in sorted(found, key=lambda one: (one.system, WORST_FIRST.index(one.standing), one.runbook)):
+        systems.setdefault(each.system, []).append(each)
+    return systems
 
 
 def _kinds(system: System, wall: Sequence[Runbook]) -> dict[str, tuple[DrillKind, ...]]:

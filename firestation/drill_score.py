@@ -138,6 +138,12 @@ class Score(Model):
             return f"{head}; it never recovered."
         return f"{head}; recovery was proved {show_duration(took)} after the bell."
 
+    def ending(self) -> str:
+        """How its incident ended, in one sentence."""
+        if self.ended:
+            return f"It was {self.ended}."
+        return "It was called off, or its time was over, before it was closed."
+
     def improve(self) -> tuple[str, ...]:
         """What to do better, the first thing first."""
         found = []

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from firestation.drill import KINDS, DrillId
-from firestation.drill_report import Readiness
+from firestation.drill_report import by_system
 from firestation.drill_score import WORDS
 from firestation.errors import Gone
 from gateway.auth import Caller, Doorkeeper
@@ -18,7 +18,6 @@ from gateway.shared import Shared
 
 SECONDS = 2.0
 MOST_SHOWN = 50
-WORST_FIRST = {"never drilled": 0, "stale": 1, "ready": 2}
 
 
 class DrillLook(Protocol):
@@ -43,7 +42,7 @@ def reports(desk: DrillLook, door: Doorkeeper, front: Front) -> APIRouter:
             "drills.html",
             found=found,
             shown=shown,
-            systems=_by_system(found.readiness),
+            systems=by_system(found.readiness),
             kinds=KINDS,
             now=door.clock(),
         )
@@ -58,11 +57,3 @@ def reports(desk: DrillLook, door: Doorkeeper, front: Front) -> APIRouter:
         raise Gone("there is no report of that drill; while it is held, its incident is on the board")
 
     return router
-
-
-def _by_system(found: tuple[Readiness, ...]) -> dict[str, list[Readiness]]:
-    """Each system's runbooks, what is not ready first."""
-    systems: dict[str, list[Readiness]] = {}
-    for each in sorted(found, key=lambda one: (one.system, WORST_FIRST[one.standing], one.runbook)):
-        systems.setdefault(each.system, []).append(each)
-    return systems
