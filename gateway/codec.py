@@ -76,9 +76,7 @@ def reading(reader: Reader, door: Doorkeeper, front: Front) -> APIRouter:
         try:
             found = await _done(request, work, scope)
         except (Problem, FirestationError) as error:
-            problem = problem_of(error)
-            who = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}  # noqa: PLR2004 - HTTP's number
-            return problem.response(who | _shared(request, reader))
+            return problem_of(error).response(_shared(request, reader))
         return JSONResponse(found, headers=_shared(request, reader))
 
     async def _done(request: Request, work: Work, scope: Scope) -> dict[str, Any]:

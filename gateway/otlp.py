@@ -15,10 +15,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from firestation.bell.reading import LONGEST_TEXT, cut, few_enough
-from gateway.problems import CHALLENGE, Problem
+from gateway.problems import Problem
+from gateway.reading import JSON
 
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
-UNUSABLE, BAD, WHO = 422, 400, 401
+PROTOBUF = "application/x-protobuf"
+UNUSABLE, BAD = 422, 400
 MOST_TOLD = 20
 """So many things that are wrong are told: the collector reads 64 kB of an answer."""
 
@@ -79,7 +80,7 @@ def refused(problem: Problem, headers: Mapping[str, str]) -> Response:
         )
         answer.details.add().Pack(wrong)
     status = BAD if problem.status == UNUSABLE else problem.status
-    return _encoded(answer, headers, status, problem.headers | (CHALLENGE if status == WHO else {}))
+    return _encoded(answer, headers, status, problem.told)
 
 
 def _encoded(answer: Message, headers: Mapping[str, str], status: int, told: Mapping[str, str]) -> Response:

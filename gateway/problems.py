@@ -29,7 +29,6 @@ TITLES = {
     405: "this address does not take that method",
 }
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
-"""How whoever is not known is told to come again."""
 
 
 class Problem(Exception):
@@ -50,13 +49,19 @@ class Problem(Exception):
         self.number = 1
         """Of how many things it is said."""
 
+    @property
+    def told(self) -> dict[str, str]:
+        """The headers that a machine is answered with: whoever is not known is told how to come again."""
+        return (CHALLENGE if self.status == 401 else {}) | self.headers  # noqa: PLR2004 - HTTP's number
+
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
         """As HTTP says it."""
         body = {"type": "about:blank", "status": self.status, "title": self.title, **self.more}
         if self.detail:
             body["detail"] = self.detail
-        told = {**self.headers, **(headers or {})}
-        return JSONResponse(body, self.status, told, media_type="application/problem+json")
+        return JSONResponse(
+            body, self.status, self.told | (headers or {}), media_type="application/problem+json"
+        )
 
 
 def unusable(errors: Sequence[InvalidInput | NotConfigured], **more: Any) -> Problem:
@@ -104,7 +109,7 @@ def install(app: FastAPI) -> None:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
     assert isinstance(error, Problem)
-    return error.response(CHALLENGE if error.status == 401 else {})  # noqa: PLR2004 - HTTP's number
+    return error.response()
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - a handler's form
