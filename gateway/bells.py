@@ -91,18 +91,15 @@ class Rope:
         Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
         """
         with said_why(bell.id):
-            return await self._pull(bell, body, headers)
-
-    async def _pull(self, bell: authority.Bell, body: Any, headers: Mapping[str, str]) -> Bell:
-        rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
-        ear = Ear(bell.id, bell.system, self.clock(), rung, bell.mapping)
-        heard = hear(bell.format, body, headers, ear)
-        if heard.cut:
-            log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
-        log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
-        if bell.format in BY_KEY:
-            await self._remember(bell, rung, [each for each in heard.alarms if each.status == "firing"])
-        return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery)
+            rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
+            ear = Ear(bell.id, bell.system, self.clock(), rung, bell.mapping)
+            heard = hear(bell.format, body, headers, ear)
+            if heard.cut:
+                log.warning("the alert system has left alarms out", bell=bell.id, left_out=heard.cut)
+            log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
+            if bell.format in BY_KEY:
+                await self._remember(bell, rung, [each for each in heard.alarms if each.status == "firing"])
+            return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery)
 
     async def _remembered(self, bell: authority.Bell) -> OrderedDict[str, Alarm]:
         """What rang at this bell, the oldest first: as the spool knows it from before this process, and since."""

@@ -122,9 +122,9 @@ class DrillDesk:
                 )
             )
         except WorkflowAlreadyStartedError:
-            missing = f"a drill is held on {body.system} already; wait for it, or stop it"
-            missing = f"{missing}: firestation drill report names it"
-            raise Refused(0, ORDER, missing) from None
+            held = f"a drill is held on {body.system} already"
+            fix = "wait for it, or stop it: firestation drill report names it"
+            raise Refused(0, ORDER, f"{held}; {fix}") from None
         try:
             return await in_time(
                 handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL), gone=OVER

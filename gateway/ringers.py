@@ -47,8 +47,10 @@ class Ringers:
         raw = await _read(request.stream(), LARGEST_BODY) if bell.proof.signs else b""
         verdict = self._judge(bell, list(known.values()) or [NOBODYS], raw, request)
         if not known or verdict.number is None:
-            why = "there is no such bell" if bell is NOBODY else verdict.why
-            why = why if known or bell is NOBODY else "it has no secret here: write it where its `token` says"
+            if bell is NOBODY:
+                why = "there is no such bell"
+            else:
+                why = verdict.why if known else "it has no secret here: write it where its `token` says"
             log.warning("a bell was turned away", bell=name[:64], shows=bell.proof.scheme, why=why)
             self.door.turn_away(address_of(request), verdict.why or "no such bell")
         self._say_which(bell, list(known)[verdict.number])
