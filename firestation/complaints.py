@@ -88,7 +88,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple
             yield location, "there is no such field", _meant(str(location[-1]), model, location[:-1])
             continue
         if each["type"] == "missing":
-            yield location, "this field is missing", _add(model, location)
+            yield location, PROBLEMS["missing"], _add(model, location)
             continue
         yield location + tuple(each.get("ctx", {}).get("at", ())), *worded(each)
 

@@ -63,8 +63,9 @@ class House:
 
     def turn_page(self) -> None:
         """Continue as new at the next safe point. A record that could not be handed on stays on this page."""
-        size = 0 if self._too_large else sum(len(each.model_dump_json().encode()) for each in self.record)
-        self._too_large = self._too_large or size > MOST_HANDED_ON  # it only grows
+        if not self._too_large:  # it only grows
+            size = sum(len(each.model_dump_json().encode()) for each in self.record)
+            self._too_large = size > MOST_HANDED_ON
         self.turning = self.turning or not self._too_large
 
     def settle(self, now: datetime, hearing: str = "") -> None:
