@@ -95,7 +95,8 @@ class Agent:
         found = search(request.question, contents, rerank=rerank)
         recalled = self._recall(request, memory or self.memory) if settings["memory"] == "on" else []
         filters = self.filters()
-        accounts = self._accounts(request, filters) if settings["account_details"] == "on" else ()
+        details = settings["account_details"] == "on"
+        accounts = customers.find(request.question, request.tenant, request.user, filters) if details else ()
         context = Context(
             request.question,
             request.order,
@@ -122,7 +123,7 @@ class Agent:
             "model": model,
             "retrieval": retrieval,
             "accounts": {
-                "on": settings["account_details"] == "on",
+                "on": details,
                 "filtered_by": filters,
                 "candidates": [each.shown() for each in accounts],
             },
@@ -216,9 +217,6 @@ class Agent:
         if "prompt_bloat" not in self.faults:
             return []
         return [f"Example: {document.text}" for document in documents(contents)] * EXAMPLES
-
-    def _accounts(self, request: Request, filters: tuple[str, ...]) -> tuple[customers.Found, ...]:
-        return customers.find(request.question, request.tenant, request.user, filters)
 
     def _recall(self, request: Request, memory: Memory) -> list[str]:
         with self.lock:

@@ -27,7 +27,9 @@ class Case:
     @property
     def part(self) -> str:
         """The slice of the golden cases that it belongs to."""
-        return "granted" if self.expected == "approve" else "late" if self.days > PERIOD_DAYS else "excluded"
+        if self.expected == "approve":
+            return "granted"
+        return "late" if self.days > PERIOD_DAYS else "excluded"
 
 
 GOLDEN = (
