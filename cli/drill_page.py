@@ -143,13 +143,10 @@ def _when(one: Readiness) -> str:
     if one.last is None:
         return by
     went = f"last drilled on {one.last}, {plain(one.went or 'nobody knows how', SHORT)}"
-    until = (
-        f"good until {one.last + one.age}"
-        if one.standing == "ready"
-        else f"good for {show_duration(one.age)}"
-    )
     late = f"; its levers not drilled in that time: {', '.join(one.levers)}" if one.levers else ""
-    return f"{went}; {until}{late}" if one.standing == "ready" else f"{went}; {until}{late}; {by}"
+    if one.standing == "ready":
+        return f"{went}; good until {one.last + one.age}{late}"
+    return f"{went}; good for {show_duration(one.age)}{late}; {by}"
 
 
 def shown(gateway: Gateway, system: str | None = None) -> Shown:

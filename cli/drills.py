@@ -78,16 +78,12 @@ def run(
     now = _read(DrillNow, gateway.order_drill(order))
     tell: Tell = _nothing if as_json else partial(say, desk.console)
     tell(Text(f"DRILL {now.mark.drill} on {plain(now.system)}: {KINDS[now.mark.kind]}", style="bold"))
-    if not auto:
-        tell(
-            Text(
-                "It goes on without this command: Ctrl-C leaves it running. Who drills goes by what is waited for:"
-            )
-        )
-        if not as_json:
-            command(desk.console, f"firestation show {now.mark.drill}")
-            tell(Text("To call it off, whoever sees that it does harm:"))
-            command(desk.console, f"firestation drill stop {now.mark.drill}")
+    if not auto and not as_json:
+        goes_on = "It goes on without this command: Ctrl-C leaves it running. Who drills goes by what is waited for:"
+        tell(Text(goes_on))
+        command(desk.console, f"firestation show {now.mark.drill}")
+        tell(Text("To call it off, whoever sees that it does harm:"))
+        command(desk.console, f"firestation drill stop {now.mark.drill}")
     result = Watch(desk, gateway, now, auto=auto).to_the_end(tell)
     if as_json:
         desk.answer(result.model_dump(mode="json") | _summary(result))
