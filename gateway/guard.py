@@ -1,4 +1,4 @@
-"""What holds for every answer, whoever gives it: how much is read, and the headers that it has."""
+"""What holds for every answer, whoever gives it: how much is read and for how long, and the headers that it has."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ HEADERS = {
 
 
 class Guard:
-    """Limits the size of bodies before anybody reads them, and sets the headers that every answer has."""
+    """Limits how large a body is and how slowly it may come, and sets the headers that every answer has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

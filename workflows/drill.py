@@ -87,7 +87,7 @@ class DrillWorkflow(Drilling):
             )
         except ActivityError as error:
             self.wrong(error)
-        if self.opening and (not guarded or await self._is_guarded(self.opening)):
+        if self.opening and (not guarded or await self._place_guard(self.opening)):
             self.mark = self.opening.brief.drill or self.mark  # with those who are on call now
             limit = workflow.now() + self.opening.plan.limit
             try:
@@ -133,8 +133,8 @@ class DrillWorkflow(Drilling):
     def _runbook(self) -> str | None:
         return self.opening.brief.runbook.runbook if self.opening else None
 
-    async def _is_guarded(self, opening: Opening) -> bool:
-        """Whether a guard stands beside it from now on. It is there before the fault is."""
+    async def _place_guard(self, opening: Opening) -> bool:
+        """Have a guard stand beside it, before the fault is there. False: that of the drill before is still at work."""
         order = GuardOrder(mark=self.mark, system=self.system, opening=opening)
         try:
             self.guard = await workflow.start_child_workflow(
@@ -158,19 +158,19 @@ class DrillWorkflow(Drilling):
 
     async def _burn(self, opening: Opening, within: timedelta, *, guarded: bool) -> None:
         """From the fault to the recovery that is proved, or to the end of its time."""
-        if self._is_over_already(guarded=guarded):
+        if self._stopped_early(guarded=guarded):
             return
         self._at("setting the fault")
         await self.do("inject_fault", FaultOrder(plan=opening.plan, drill=self.mark.drill), str)
-        if self._is_over_already(guarded=guarded):
+        if self._stopped_early(guarded=guarded):
             return
         self.rang = True
         self.run_id = await self.do("ring_drill", RingOrder(brief=opening.brief, alarm=opening.alarm), str)
         self._at("burning")
         await self._follow("restored", within)
 
-    def _is_over_already(self, *, guarded: bool) -> bool:
-        """Whether it was stopped before anybody was paged, who then need not be."""
+    def _stopped_early(self, *, guarded: bool) -> bool:
+        """Whether it was stopped before anybody was paged, who then need not be; then that is its trouble."""
         if guarded and self.stopped:
             self.trouble = NOT_BEGUN
             return True
