@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from uvicorn.server import ServerState
 
+from firestation.model import Model
 from gateway import guard, patience
 from gateway.guard import Guard
 from gateway.patience import Impatient
@@ -27,6 +28,10 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "WAIT_SECONDS", 0.3)
 
 
+class Ordered(Model):
+    kind: str
+
+
 def bell() -> Guard:
     app = FastAPI()
     install(app)
@@ -35,6 +40,10 @@ def bell() -> Guard:
     async def ring(name: str, request: Request) -> int:
         assert name
         return len(await request.body())
+
+    @app.post("/drills")
+    async def order(body: Ordered) -> str:
+        return body.kind
 
     return Guard(app)
 
@@ -82,14 +91,25 @@ async def test_who_does_not_get_to_the_point_is_hung_up_on(address: int, begun: 
         dripping.cancel()
 
 
-async def test_a_body_that_comes_too_slowly_is_answered_so(address: int) -> None:
+@pytest.mark.parametrize("path", [b"/bells/a", b"/drills"])
+async def test_a_body_that_comes_too_slowly_is_answered_so(address: int, path: bytes) -> None:
     async with calling(address) as (reader, writer):
-        writer.write(HEAD + b"Content-Length: 500\r\n\r\n")
+        writer.write(HEAD.replace(b"/bells/a", path) + b"Content-Length: 500\r\n\r\n")
         dripping = asyncio.create_task(drip(writer, b"1"))
         async with asyncio.timeout(SOON):
             said = await reader.readuntil(b"send it again, in one go")
         assert said.startswith(b"HTTP/1.1 408")
         dripping.cancel()
+
+
+@pytest.mark.parametrize("path", [b"/bells/a", b"/drills"])
+async def test_a_body_that_never_said_how_long_it_is_is_cut_off(address: int, path: bytes) -> None:
+    async with calling(address) as (reader, writer):
+        writer.write(HEAD.replace(b"/bells/a", path) + b"Transfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"%x\r\n%s\r\n" % (guard.LARGEST_BODY + 1, b" " * (guard.LARGEST_BODY + 1)))
+        async with asyncio.timeout(SOON):
+            said = await reader.readuntil(b"the limit is 1048576 bytes")
+        assert said.startswith(b"HTTP/1.1 413")
 
 
 async def test_who_says_it_at_once_is_heard_and_may_say_more_later(address: int) -> None:
