@@ -32,7 +32,8 @@ def is_protobuf(headers: Mapping[str, str]) -> bool:
 def decoded(raw: bytes) -> Any:
     """An export request as OTLP has it in JSON: 64-bit numbers as text, ids in hexadecimal.
 
-    Raises `Problem` 400 for what is none, `InvalidInput` for too many records: each has two bytes at least.
+    Raises `Problem` 400 for what is none, `InvalidInput` for too many records, or groups of them: each has two bytes
+    at least.
     """
     request = ExportLogsServiceRequest()
     try:
@@ -40,7 +41,8 @@ def decoded(raw: bytes) -> Any:
     except DecodeError:
         detail = "send one ExportLogsServiceRequest, as OTLP has it"
         raise Problem(BAD, "the body is not OTLP's protobuf", detail) from None
-    few_enough(sum(len(scope.log_records) for each in request.resource_logs for scope in each.scope_logs))
+    scopes = [scope for each in request.resource_logs for scope in each.scope_logs]
+    few_enough(max(len(request.resource_logs), len(scopes), sum(len(scope.log_records) for scope in scopes)))
     body = MessageToDict(request, use_integers_for_enums=True)
     for resource in body.get("resourceLogs", ()):
         for scope in resource.get("scopeLogs", ()):

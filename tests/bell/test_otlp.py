@@ -232,10 +232,21 @@ def wide(number: int) -> bytes:
     return request.SerializeToString()
 
 
-def test_a_megabyte_of_nothing_is_refused_before_each_of_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+RESOURCE, SCOPE = b"\x0a\x00", b"\x0a\x02\x12\x00"
+"""A resource without a scope, and one with a scope that has no record, as they stand in a request."""
+
+
+@pytest.mark.parametrize("nothing", [wide(100_000), RESOURCE * 100_000, SCOPE * 100_000])
+def test_a_megabyte_of_nothing_is_refused_before_each_of_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, nothing: bytes
+) -> None:
     monkeypatch.delattr("gateway.otlp.MessageToDict")
     with pytest.raises(InvalidInput, match=f"at most {MOST_ITEMS} are read"):
-        decoded(wide(100_000))
+        decoded(nothing)
+
+
+def test_as_many_groups_as_records_are_read() -> None:
+    assert len(decoded(SCOPE * MOST_ITEMS)["resourceLogs"]) == MOST_ITEMS
 
 
 @pytest.mark.parametrize(("given", "known"), [("0" * 32, ()), ("5B" * 16, ("5b" * 16,)), ("a-b", ("a-b",))])
