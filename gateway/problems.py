@@ -137,10 +137,9 @@ def _wrong(error: Any) -> dict[str, str]:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    if isinstance(
-        error.__cause__, Problem
-    ):  # while the body was read, which FastAPI calls a body that is wrong
-        return await _problem(request, error.__cause__)
+    cause = error.__cause__
+    if isinstance(cause, Problem):  # while the body was read, which FastAPI calls a body that is wrong
+        return await _problem(request, cause)
     title = TITLES.get(error.status_code, "this cannot be answered")
     return Problem(error.status_code, title, f"{request.method} {request.url.path}").response(
         dict(error.headers or {})
