@@ -1,7 +1,7 @@
 """What is kept of a drill, and how ready a system is by all that were: which runbook and which lever grew stale."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -109,12 +109,10 @@ def readiness(
     when nobody goes through it.
     """
     return tuple(
-        _readiness(system, runbook, kinds.get(runbook.runbook, ()), results, today)
+        each
         for system in systems.values()
         if system.rehearsal
-        for kinds in [_kinds(system, walls[system.system])]
-        for runbook in walls[system.system]
-        if runbook.pattern != GENERAL
+        for each in _of_system(system, walls[system.system], results, today)
     )
 
 
@@ -136,44 +134,44 @@ def _kinds(system: System, wall: Sequence[Runbook]) -> dict[str, tuple[DrillKind
     return found
 
 
-def _readiness(
-    system: System,
-    runbook: Runbook,
-    kinds: tuple[DrillKind, ...],
-    results: Sequence[DrillResult],
-    today: date,
-) -> Readiness:
-    ours = [
+def _of_system(
+    system: System, wall: Sequence[Runbook], results: Sequence[DrillResult], today: date
+) -> Iterator[Readiness]:
+    kinds, steps = _kinds(system, wall), drilled_steps(results, system.system, today)
+    for runbook in wall:
+        if runbook.pattern == GENERAL:
+            continue
+        held = _last_held(results, system.system, runbook.runbook, today)
+        last = held.opened_at.date() if held else None
+        standing: Standing = (
+            "never drilled" if last is None else "stale" if too_old(last, runbook, today) else "ready"
+        )
+        yield Readiness(
+            system=system.system,
+            runbook=runbook.runbook,
+            title=runbook.title,
+            standing=standing,
+            last=last,
+            went=held.verdict if held else None,
+            age=runbook.stale_after,
+            levers=tuple(
+                step.id
+                for step in runbook.firebreaks
+                if too_old(steps.get(f"{runbook.runbook}/{step.id}"), runbook, today)
+            ),
+            kinds=kinds.get(runbook.runbook, ()),
+        )
+
+
+def _last_held(results: Iterable[DrillResult], system: str, runbook: str, today: date) -> Score | None:
+    """The last drill of this runbook that was finished; see `drilled_steps` for one of a day that is yet to come."""
+    ours = (
         each.score
         for each in results
-        if each.score and (each.system, each.score.runbook) == (system.system, runbook.runbook)
-    ]
-    held = max(
-        (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today),
-        key=lambda each: each.opened_at,
-        default=None,
+        if each.score and (each.system, each.score.runbook) == (system, runbook)
     )
-    last = held.opened_at.date() if held else None
-    steps = drilled_steps(results, system.system, today)
-    stale = tuple(
-        step.id
-        for step in runbook.firebreaks
-        if too_old(steps.get(f"{runbook.runbook}/{step.id}"), runbook, today)
-    )
-    standing: Standing = (
-        "never drilled" if last is None else "stale" if too_old(last, runbook, today) else "ready"
-    )
-    return Readiness(
-        system=system.system,
-        runbook=runbook.runbook,
-        title=runbook.title,
-        standing=standing,
-        last=last,
-        went=held.verdict if held else None,
-        age=runbook.stale_after,
-        levers=stale,
-        kinds=kinds,
-    )
+    held = (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today)
+    return max(held, key=lambda each: each.opened_at, default=None)
 
 
 def too_old(day: date | None, runbook: Runbook, today: date) -> bool:

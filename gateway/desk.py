@@ -27,10 +27,10 @@ from firestation.waits import Verdict, triage_id
 from gateway.book import Books
 from gateway.ringing import Health, Rang, Ringing, Spooled
 from gateway.tasks import TaskDesk, TaskList
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, our_memo, refused
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, refused
 from gateway.waiting import WaitList
 from workflows import messages, search
-from workflows.asking import in_time
+from workflows.asking import in_time, our_memo
 from workflows.histories import fetch_family
 
 SHORTEST_PREFIX = 8

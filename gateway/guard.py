@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firestation.attachment import MOST_BYTES
 from gateway.otlp import is_protobuf, refused
+from gateway.patience import SLOWEST
 from gateway.problems import Problem
 
 LARGEST_BODY = 1024 * 1024
@@ -24,8 +25,8 @@ long as its record; a screenshot; and the form that has one, which throws away w
 SMALLER = (("/subscribe", "", 16 * 1024), ("/unsubscribe", "", 16 * 1024))
 """Where less is read, for anybody may send it."""
 
-WAIT_SECONDS, SLOWEST = 10.0, 5_000
-"""So long, and a second more for so many bytes, a body is waited for: a screenshot from a telephone takes its time."""
+WAIT_SECONDS = 10.0
+"""So long, and a second more for each `SLOWEST` bytes, a body is waited for: a telephone takes its time."""
 
 MOST_DIGITS = 12  # of a length; Python reads no number of thousands of them
 HEADERS = {

@@ -13,8 +13,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS = 10.0
 """So long may pass until the head of a request is whole; how long a body takes, the guard sees to."""
 
-TAKING_SECONDS, SLOWEST = 10.0, 5_000
-"""So long, and a second more for so many bytes, what was answered may lie here until they have taken it."""
+TAKING_SECONDS = 10.0
+"""So long, and a second more for each `SLOWEST` bytes, what was answered may lie here until they have taken it."""
+
+SLOWEST = 5_000
+"""Bytes a second: who is slower, in speaking or in listening, is hung up on."""
 
 
 class Impatient(H11Protocol):

@@ -31,10 +31,10 @@ from gateway.pump import Pump, Told
 from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
 from gateway.spool import Frozen, Left, Spool, Waiting, Why
-from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, not_told, our_memo
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, not_told
 from gateway.waiting import OVER, WaitDesk, sort_out, wait_of
 from workflows import messages
-from workflows.asking import in_time
+from workflows.asking import in_time, our_memo
 from workflows.ringing import ring
 
 log = structlog.get_logger()

@@ -15,9 +15,8 @@ from firestation.triage import OpenFire, Sifted, decide, sifts
 from gateway.book import Books
 from gateway.shared import Shared
 from gateway.spool import Left
-from gateway.temporal import our_memo
 from workflows import messages, search
-from workflows.asking import in_time
+from workflows.asking import in_time, our_memo
 
 log = structlog.get_logger()
 

@@ -3,23 +3,19 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowQueryFailedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from firestation.errors import ORDER, Gone, InvalidInput, Refused, Unreachable
 from firestation.follow_up import Finish
 from firestation.follow_words import FollowPicture
 from firestation.model import Line, Model
 from gateway.book import Books
+from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS
 from workflows import messages, search
 
-CALL = timedelta(seconds=4)
-NOT_TAKEN = {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION}
-"""Temporal's answers when a run ended, or turned its page, before it could take what was sent to it."""
-
-PAUSE_SECONDS = 0.2
 SHOWN = 200
 AT_ONCE = 8
 

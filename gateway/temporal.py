@@ -1,15 +1,12 @@
-"""What the desks share of Temporal: how long it is waited for, whose an incident is, and why it took nothing."""
+"""What the desks share of Temporal: how long it is waited for, and why it took nothing."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from temporalio.client import Client, WorkflowExecution, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.errors import Nonsense, NotConfigured, Refused
-from workflows import messages
 
 CALL = timedelta(seconds=4)
 """Alert systems give up after five seconds, so the gateway does before."""
@@ -28,14 +25,6 @@ async def latest_of(client: Client, incident: str) -> WorkflowExecution | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-
-
-async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] | None:
-    """The memo of an incident; None for anything else, and another station's. Those of before do not say whose."""
-    if found.workflow_type != messages.WORKFLOW:
-        return None
-    memo = await found.memo()
-    return memo if memo.get(messages.STATION, station) == station else None
 
 
 def refused(error: WorkflowUpdateFailedError) -> Refused | NotConfigured:

@@ -1,10 +1,15 @@
 """Asking Temporal from outside of a workflow: its troubles as ours. The gateway and the worker ask in these words."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowQueryFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.errors import Gone, Unreachable
@@ -37,6 +42,14 @@ async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = ""
         raise Unreachable("Temporal does not answer (no connection)") from error
 
 
+async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] | None:
+    """The memo of an incident; None for anything else, and another station's. Those of before do not say whose."""
+    if found.workflow_type != messages.WORKFLOW:
+        return None
+    memo = await found.memo()
+    return memo if memo.get(messages.STATION, station) == station else None
+
+
 async def in_the_way(
     client: Client, system: str, station: str, within: timedelta, *, on_call: bool
 ) -> str | None:
@@ -54,6 +67,6 @@ async def in_the_way(
 async def _open(client: Client, where: str, station: str, within: timedelta) -> str | None:
     query = f"WorkflowType = '{messages.WORKFLOW}' AND ExecutionStatus = 'Running' AND {where}"
     async for found in client.list_workflows(query, rpc_timeout=within):
-        if (await found.memo()).get(messages.STATION, station) == station:
+        if await our_memo(found, station) is not None:
             return found.id
     return None

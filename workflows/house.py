@@ -63,10 +63,11 @@ class House:
 
     def turn_page(self) -> None:
         """Continue as new at the next safe point. A record that could not be handed on stays on this page."""
-        if not self._too_large:  # it only grows
-            size = sum(len(each.model_dump_json().encode()) for each in self.record)
-            self._too_large = size > MOST_HANDED_ON
-        self.turning = self.turning or not self._too_large
+        if self.turning or self._too_large:  # what is too large only grows
+            return
+        size = sum(len(each.model_dump_json().encode()) for each in self.record)
+        self._too_large = size > MOST_HANDED_ON
+        self.turning = not self._too_large
 
     def settle(self, now: datetime, hearing: str = "") -> None:
         """Let happen what time and the runbook alone have made due, while this person is being heard."""

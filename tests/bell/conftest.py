@@ -24,7 +24,18 @@ from gateway.guard import Guard
 from gateway.problems import install
 from gateway.ringers import Ringers
 from tests.bell.golden import MAPPING, OF_THE_BELL
-from tests.gateway.conftest import Clock, Remembering, bells, books_of, clock, desk, front, register, station
+from tests.gateway.conftest import (
+    Clock,
+    Remembering,
+    bells,
+    books_of,
+    client_of,
+    clock,
+    desk,
+    front,
+    register,
+    station,
+)
 
 __all__ = ["bells", "clock", "desk", "front", "register", "station"]
 
@@ -82,6 +93,5 @@ def app(desk: Remembering, door: Doorkeeper, front: Front) -> FastAPI:
 
 @pytest.fixture
 async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from firestation import tokens
 from firestation.acts import Act
@@ -242,11 +243,14 @@ def shelf() -> MemoryShelf:
 async def http(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front, shelf: MemoryShelf
 ) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(
-        create_app(desk, door, store, front, shelf=shelf), raise_app_exceptions=False
-    )
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(create_app(desk, door, store, front, shelf=shelf)) as client:
         yield client
+
+
+def client_of(app: ASGIApp, base_url: str = "http://gateway", **more: Any) -> httpx.AsyncClient:
+    """Somebody who calls this app, and is answered whatever goes wrong in it."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=base_url, **more)
 
 
 def bearer(token: str) -> dict[str, str]:

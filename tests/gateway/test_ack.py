@@ -19,7 +19,7 @@ from gateway.attempts import MOST_FAILURES
 from gateway.auth import Doorkeeper
 from gateway.book import Book
 from gateway.front import Front
-from tests.gateway.conftest import NOW, Clock, Remembering, Standing
+from tests.gateway.conftest import NOW, Clock, Remembering, Standing, client_of
 from tests.property.worlds import RUN, World
 from workflows.messages import Answer
 
@@ -68,8 +68,7 @@ async def phone(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A phone that has nothing but the link: no token, no cookie."""
     app = create_app(desk, door, store, front, KEY, shelf=MemoryShelf())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client
 
 

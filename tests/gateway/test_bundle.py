@@ -19,7 +19,7 @@ from gateway.auth import Doorkeeper
 from gateway.bundles import Sealing
 from gateway.front import Front
 from tests.audit.forge import case, key, told, unpack, verify
-from tests.gateway.conftest import BELL, INCIDENT, NOW, TOKENS, Remembering, bearer
+from tests.gateway.conftest import BELL, INCIDENT, NOW, TOKENS, Remembering, bearer, client_of
 
 PATH = f"/incidents/{INCIDENT}/bundle"
 ANA, CARA = bearer(TOKENS["ana"]), bearer(TOKENS["cara"])
@@ -46,8 +46,7 @@ async def exporting(
     app = create_app(
         desk, door, store, front, shelf=MemoryShelf(), sealing=Sealing(lambda: key("trusted"), None)
     )
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60) as client:
+    async with client_of(app, timeout=60) as client:
         yield client
 
 

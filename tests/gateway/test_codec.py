@@ -21,7 +21,7 @@ from gateway.auth import Doorkeeper
 from gateway.codec import Reader
 from gateway.front import Front
 from gateway.guard import LARGER
-from tests.gateway.conftest import BELL, NOW, TOKENS, Remembering, bearer
+from tests.gateway.conftest import BELL, NOW, TOKENS, Remembering, bearer, client_of
 from workflows.codec import HistoryCodec
 
 UI, HOME = "http://127.0.0.1:8233", "http://gateway"
@@ -42,8 +42,7 @@ async def http(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front, codec: HistoryCodec
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(desk, door, store, front, shelf=MemoryShelf(), reader=Reader(codec, "default", UI))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=HOME, headers=NAMESPACE) as client:
+    async with client_of(app, HOME, headers=NAMESPACE) as client:
         yield client
 
 
@@ -213,8 +212,5 @@ async def test_a_session_reads_from_our_pages_and_from_the_ui_only(
 async def test_without_keys_there_is_no_codec_server(
     desk: Remembering, door: Doorkeeper, store: MemoryEvidence, front: Front
 ) -> None:
-    transport = httpx.ASGITransport(
-        create_app(desk, door, store, front, shelf=MemoryShelf()), raise_app_exceptions=False
-    )
-    async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
+    async with client_of(create_app(desk, door, store, front, shelf=MemoryShelf()), HOME) as client:
         assert (await client.post(DECODE, json={}, headers=bearer(TOKENS["ana"]))).status_code == 404

@@ -12,7 +12,7 @@ from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.detectors import Detectors
 from gateway.front import Front
-from tests.gateway.conftest import BELL, TOKENS, Remembering, bearer
+from tests.gateway.conftest import BELL, TOKENS, Remembering, bearer, client_of
 
 ANA = bearer(TOKENS["ana"])
 
@@ -49,8 +49,7 @@ async def http(
     desk: Remembering, door: Doorkeeper, front: Front, watch: Watch
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(desk, door, MemoryEvidence(), front, shelf=MemoryShelf(), watch=watch)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client
 
 

@@ -17,6 +17,7 @@ from gateway.auth import Doorkeeper
 from gateway.drills import DrillBody, DrillDesk, ScheduleBody
 from gateway.front import Front
 from tests.gateway.conftest import TOKENS, Remembering, books_of
+from workflows.messages import WORKFLOW
 
 
 class Away:
@@ -74,7 +75,7 @@ class Burning:
         if "FirestationSystem = 'refund-agent'" in query:
             yield Burning()
 
-    id = "refund-agent-1a2b3c4d"
+    id, workflow_type = "refund-agent-1a2b3c4d", WORKFLOW
 
     async def memo(self) -> Mapping[str, Any]:
         return {}

@@ -16,7 +16,7 @@ from gateway.__main__ import wall_of
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
-from tests.gateway.conftest import BELL, TOKENS, Remembering, bearer
+from tests.gateway.conftest import BELL, TOKENS, Remembering, bearer, client_of
 from tests.property.worlds import wall_break, wall_lock
 
 ANA = bearer(TOKENS["ana"])
@@ -32,8 +32,7 @@ async def http(
     desk: Remembering, door: Doorkeeper, front: Front, settings: Settings
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(desk, door, MemoryEvidence(), front, shelf=MemoryShelf(), wall=wall_of(settings))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
-from tests.gateway.conftest import INCIDENT, NOW, TOKENS
+from tests.gateway.conftest import INCIDENT, NOW, TOKENS, client_of
 from tests.gateway.test_ack import KEY, Burning
 from tests.gateway.test_sessions import ORIGIN, csrf, log_in
 from tests.property.worlds import RUN
@@ -43,8 +43,7 @@ async def http(
 ) -> AsyncIterator[httpx.AsyncClient]:
     told = ["chat is not heard"]
     app = create_app(desk, door, store, front, KEY, shelf=MemoryShelf(), warnings=lambda: told)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client
 
 

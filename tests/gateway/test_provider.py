@@ -26,7 +26,7 @@ from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.front import Front
-from tests.gateway.conftest import Clock, Remembering, books_of
+from tests.gateway.conftest import Clock, Remembering, books_of, client_of
 
 KEY, ANOTHER = RSAKey.generate_key(2048, {"kid": "k"}), RSAKey.generate_key(2048, {"kid": "k"})
 SECRET = "the-secret-of-the-client-0123456789abcdef"
@@ -144,8 +144,7 @@ async def browser(
         clock,
     )
     app = create_app(desk, door, store, front._replace(public_url=HOME), shelf=MemoryShelf())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=HOME) as client:
+    async with client_of(app, HOME) as client:
         yield client
 
 

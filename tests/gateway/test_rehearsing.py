@@ -15,7 +15,7 @@ from gateway.app import create_app
 from gateway.auth import Doorkeeper
 from gateway.drills import DrillDesk, Drills
 from gateway.front import Front
-from tests.gateway.conftest import NOW, Remembering
+from tests.gateway.conftest import NOW, Remembering, client_of
 from tests.gateway.test_sessions import log_in
 from tests.property.test_drill import ended, result
 from tests.property.worlds import DRILL
@@ -73,8 +73,7 @@ async def http(
     desk: Remembering, door: Doorkeeper, front: Front, told: Told
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(desk, door, MemoryEvidence(), front, shelf=MemoryShelf(), drill_desk=told)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with client_of(app) as client:
         yield client
 
 

@@ -293,6 +293,19 @@ async def gone(place: Place) -> bool:
 # The hours of a wait, on the server that skips time -------------------------------------------------------------
 
 
+def an_hour(incident: str, system: str, since: datetime, title: str = "Refund agent") -> Wait:
+    """What waits for an hour, by a rule for what is cheap."""
+    return Wait(
+        incident=incident,
+        system=system,
+        title=title,
+        rule="cheap",
+        why="often nothing",
+        since=since,
+        until=since + timedelta(hours=1),
+    )
+
+
 async def test_a_wait_outlives_its_page_and_a_bell_that_only_people_can_mend(tmp_path: Path) -> None:
     class Unhung(DeskBell):
         missing = True
@@ -308,15 +321,7 @@ async def test_a_wait_outlives_its_page_and_a_bell_that_only_people_can_mend(tmp
     async with java_server() as environment, staged(environment, tmp_path, bell=bell) as stage:
         client, now = environment.client, await environment.get_current_time()
         desk, id_ = WaitDesk(client, standing(stage)), incident_id(first, ())
-        wait = Wait(
-            incident=id_,
-            system=first.system,
-            title="Refund agent",
-            rule="cheap",
-            why="often nothing",
-            since=now,
-            until=now + timedelta(hours=1),
-        )
+        wait = an_hour(id_, first.system, now)
         start = messages.TriageStart(wait=wait, events_per_run=50)
         handle = await client.start_workflow(
             messages.TRIAGE, start, id=triage_id(id_), task_queue=TASK_QUEUE, result_type=messages.TriageEnd
@@ -343,15 +348,7 @@ async def test_what_is_too_large_to_be_handed_on_is_kept_where_it_is(tmp_path: P
     async with real_server() as environment, staged(environment, tmp_path, bell=bell) as stage:
         client, now = environment.client, datetime.now(UTC)
         desk, id_ = WaitDesk(client, standing(stage)), incident_id(first, ())
-        wait = Wait(
-            incident=id_,
-            system=first.system,
-            title="Refund agent",
-            rule="cheap",
-            why="often nothing",
-            since=now,
-            until=now + timedelta(hours=1),
-        )
+        wait = an_hour(id_, first.system, now)
         start = messages.TriageStart(wait=wait, events_per_run=50)
         handle = await client.start_workflow(messages.TRIAGE, start, id=triage_id(id_), task_queue=TASK_QUEUE)
         for number in range(1, 10):
@@ -369,16 +366,8 @@ async def test_what_is_too_large_to_be_handed_on_is_kept_where_it_is(tmp_path: P
 
 
 def a_wait() -> Wait:
-    return Wait(
-        incident=INCIDENT,
-        system="refund-agent",
-        title="Refund <agent>",
-        rule="cheap",
-        why="often nothing",
-        since=START,
-        until=START + timedelta(hours=1),
-        heaps={"generic/k1": pile(None, one_alarm(), START)},
-    )
+    wait = an_hour(INCIDENT, "refund-agent", START, title="Refund <agent>")
+    return wait.changed(heaps={"generic/k1": pile(None, one_alarm(), START)})
 
 
 async def submit(http: httpx.AsyncClient, page: httpx.Response, path: str, **fields: str) -> httpx.Response:
