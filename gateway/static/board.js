@@ -10,11 +10,18 @@
   let source = null;
   let fetching = false;
   let again = false;
+  let later = 0;
 
   const tell = (text) => {
     const place = live();
     if (place) { place.hidden = false; place.textContent = text; }
   };
+
+  // Nobody tells of the same change again, so what was missed is fetched in a moment.
+  function missed(why) {
+    tell(`Not live: ${why}`);
+    if (source) later = setTimeout(renew, 3000);
+  }
 
   // What was refused was typed too, though the form came with it.
   const typing = (part) => part.contains(document.activeElement) && document.activeElement.matches('input, textarea, select')
@@ -52,13 +59,14 @@
   async function renew() {
     if (fetching) { again = true; return; }
     fetching = true;
+    clearTimeout(later);
     try {
       // Not location.href alone: after a refusal it is the address of the act.
       const here = new URL(`/board/${room.dataset.incident}${location.search}`, location.href);
       here.searchParams.delete('done');
       const answer = await fetch(here, { credentials: 'same-origin', headers: { Accept: 'text/html' } });
       if (answer.redirected || answer.status === 401) { over(); return; }
-      if (!answer.ok) { tell('Not live: the station does not answer'); return; }
+      if (!answer.ok) { missed('the station does not answer'); return; }
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const fresh = page.querySelector('.room');
       if (!fresh) { over(); return; }
@@ -72,7 +80,7 @@
       if (nav) document.querySelector('.thumb').replaceWith(document.adoptNode(nav));
       tell('● Live');
     } catch {
-      tell('Not live: no connection');
+      missed('no connection');
     } finally {
       fetching = false;
       if (again) { again = false; renew(); }
@@ -85,6 +93,7 @@
   }
 
   function close() {
+    clearTimeout(later);
     source?.close();
     source = null;
   }

@@ -187,16 +187,16 @@ class Station:
         return self.gateways[name]
 
     def picture(self, incident: str) -> Picture:
-        return self.as_person("ana").picture(incident)
+        return self.until(incident, "its picture", lambda _: True)
 
     def until(
         self, incident: str, what: str, held: Callable[[Picture], object], seconds: float = 60.0
     ) -> Picture:
-        """The picture in which this holds; a station that is being killed may be away for a while."""
+        """The picture in which this holds; a station that is killed, or under load, may be away for a while."""
 
         def look() -> Picture | None:
             with suppress(Unreachable):
-                seen = self.picture(incident)
+                seen = self.as_person("ana").picture(incident)
                 return seen if held(seen) else None
             return None
 
@@ -339,9 +339,11 @@ def an_agent(folder: Path, **options: str) -> Iterator[Agent]:
         PYTHONPATH=str(ROOT / "examples"),
         OPENBLAS_NUM_THREADS="1",  # several wait for each other: on a busy machine a minute instead of a second
     ):
-        wait_for("the agent", agent.answers)
-        yield agent
-        agent.http.close()
+        try:
+            wait_for("the agent", agent.answers)
+            yield agent
+        finally:
+            agent.http.close()
 
 
 @contextmanager
@@ -395,9 +397,11 @@ def standing(state: Path, ports: Sequence[int], **environment: str) -> Iterator[
     with running(command, state, "station", grace=20.0, PYTHONPATH=str(ROOT), **environment) as process:
         wait_for("the station", (state / "station.json").exists, 90)
         station = Station(state, process)
-        yield station
-        for gateway in station.gateways.values():
-            gateway.http.close()
+        try:
+            yield station
+        finally:
+            for gateway in station.gateways.values():
+                gateway.http.close()
 
 
 @dataclass(frozen=True)

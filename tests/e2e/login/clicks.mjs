@@ -72,7 +72,7 @@ class Reader {
   // Unfold a form, fill it in, send it; `act` is what the page then says was done.
   async send(id, act, fields = {}, ticked = []) {
     const form = this.page.locator(`form[id="${id}"]`);
-    if (!(await form.isVisible())) await this.page.locator(`[id="fold-${id}"] > summary`).click();
+    while (!(await form.isVisible())) await this.page.locator(`[id="fold-${id}"] > summary`).click();
     for (const [name, value] of Object.entries(fields)) {
       const field = form.locator(`[name="${name}"]`);
       if (await field.evaluate((each) => each.matches('select'))) await field.selectOption(value);
@@ -105,6 +105,7 @@ async function captaincy(way) {
   await page.waitForURL(/done=acknowledge/);
   await ben.send('acknowledge-scribe', 'acknowledge');
   await page.getByRole('link', { name: /^Declare/ }).click();
+  await page.waitForURL(/unfold=declare/);
   await ana.send('declare', 'declare', { severity: 'sev2', reason: 'wrong refunds are being paid out' });
 
   // The evidence, its gaps, and what differs.
