@@ -92,6 +92,7 @@ def test_a_refusal_says_its_rule_and_keeps_what_was_typed_when_there_is_news(fac
 def test_an_open_page_renews_itself_and_leaves_alone_what_is_typed(facts: dict[str, Any]) -> None:
     assert "the index was rebuilt at two" in facts["live"]
     assert facts["typing"] == "half a sentence"
+    assert facts["caught"] == "● Live", "what it could not fetch it fetches when it can"
 
 
 def test_hostile_words_are_seen_and_do_nothing(facts: dict[str, Any]) -> None:

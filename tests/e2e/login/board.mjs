@@ -107,9 +107,6 @@ await own.locator('#update textarea').first().fill('It broke because of the new 
 await own.getByRole('button', { name: 'Send this word' }).click();
 await own.locator('#update [role=alert]').waitFor();
 await own.getByText('● Live').waitFor();
-// The news of Ben's note is missed once, and fetched all the same.
-const news = (at) => at.pathname === `/board/${incident}`;
-await own.route(news, (route) => route.fulfill({ status: 503 }), { times: 1 });
 await page.goto(`${url}/board/${incident}?unfold=note#note`);
 await page.locator('#note-text').fill('the index was rebuilt at two');
 await page.getByRole('button', { name: 'Note it' }).click();
@@ -119,7 +116,6 @@ facts.live = await desk.locator('#timeline').innerText();
 facts.typing = await desk.locator('#note-text').inputValue();
 await desk.getByRole('button', { name: /There is news/ }).first().waitFor();
 await own.locator('#timeline').getByText('the index was rebuilt at two').waitFor();
-await own.unroute(news);
 facts.refused = await own.locator('#update').innerText();
 facts.kept = await own.locator('#update textarea').first().inputValue();
 
@@ -132,5 +128,17 @@ await page.waitForURL(/done=note/);
 await desk.locator('#timeline').getByText('WWWWWWWW').waitFor();
 facts.pwned = await desk.evaluate(() => window.pwned ?? null);
 facts.hostile = await page.locator('#timeline').innerText();
+
+// News that a page could not fetch is fetched when it can, though nothing new happens.
+const news = (at) => at.pathname === `/board/${incident}`;
+await desk.route(news, (route) => route.fulfill({ status: 503 }));
+await page.goto(`${url}/board/${incident}?unfold=note#note`);
+await page.locator('#note-text').fill('nothing happens after this');
+await page.getByRole('button', { name: 'Note it' }).click();
+await page.waitForURL(/done=note/);
+await desk.getByText('Not live: the station does not answer').waitFor();
+await desk.unroute(news);
+await desk.locator('#timeline').getByText('nothing happens after this').waitFor();
+facts.caught = await desk.locator('[data-live]').innerText();
 await browser.close();
 console.log(JSON.stringify(facts));
