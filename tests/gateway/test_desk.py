@@ -29,7 +29,7 @@ from gateway.book import Book
 from gateway.desk import Desk
 from gateway.spool import Left
 from gateway.tasks import TaskList
-from gateway.temporal import latest_of
+from gateway.temporal import CALL, latest_of
 from tests.gateway.conftest import Standing
 from tests.gateway.desks import a_desk
 from tests.property.worlds import alarm
@@ -534,7 +534,7 @@ async def test_a_station_without_a_worker_says_that_nobody_answered(tmp_path: Pa
     async with real_server() as environment, AsyncExitStack() as stack:
         async with staged(environment, tmp_path) as stage:
             desk = await stack.enter_async_context(
-                a_desk(environment.client, Standing(book(stage)), tmp_path / "desk")
+                a_desk(environment.client, Standing(book(stage)), tmp_path / "desk", patience=CALL)
             )
             incident = (await desk.ring(alarm("k1"))).incident
             assert incident
