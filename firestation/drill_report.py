@@ -91,11 +91,12 @@ def drilled_steps(
     lever. Nor does what was held on a day that is yet to come, by a clock that was wrong.
     """
     found: dict[str, date] = {}
-    digests = {each.runbook: each.sha256() for each in runbooks}
+    wall = {each.runbook: each for each in runbooks}
     for each in results:
         if each.system != system or each.score is None:
             continue
-        if each.score.runbook_digest != digests.get(each.score.runbook):
+        runbook = wall.get(each.score.runbook)
+        if runbook is None or not each.score.of(runbook):
             continue
         for move in each.score.moves:
             key, day = f"{each.score.runbook}/{move.step}", each.score.opened_at.date()
@@ -170,7 +171,7 @@ def _of_system(
 def _standing(held: Score | None, runbook: Runbook, today: date) -> Standing:
     if held is None:
         return "never drilled"
-    if held.runbook_digest != runbook.sha256():
+    if not held.of(runbook):
         return "changed"
     return "stale" if too_old(held.opened_at.date(), runbook, today) else "ready"
 
@@ -186,8 +187,7 @@ def _last_held(results: Iterable[DrillResult], system: str, runbook: Runbook, to
         if each.score and (each.system, each.score.runbook) == (system, runbook.runbook)
     )
     held = (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today)
-    now = runbook.sha256()
-    return max(held, key=lambda each: (each.runbook_digest == now, each.opened_at), default=None)
+    return max(held, key=lambda each: (each.of(runbook), each.opened_at), default=None)
 
 
 def too_old(day: date | None, runbook: Runbook, today: date) -> bool:

@@ -379,10 +379,22 @@ def test_what_was_drilled_before_the_runbook_was_changed_proves_nothing(changes:
     assert by_system((stands(runbook(), DONE), found))["refund-agent"][0] == found, "it comes first"
 
 
+def test_whose_a_runbook_is_and_when_it_was_gone_through_is_no_change() -> None:
+    steps = tuple(each.changed(drilled=START.date()) for each in runbook().firebreaks)
+    today = runbook(firebreaks=steps, validated=START.date(), owners=("ana",), stale_after=timedelta(days=30))
+    assert stands(today, DONE).standing == "ready"
+    assert DONE.score
+    before = DONE.changed(score=DONE.score.changed(runbook_digest=runbook().sha256()))
+    assert stands(runbook(), before).standing == "ready", (
+        "a score from before has the digest of all that it said"
+    )
+    assert stands(today, before).standing == "changed"
+
+
 def test_a_runbook_that_is_as_it_was_again_was_drilled_as_it_was() -> None:
     assert DONE.score
     later = START + timedelta(days=9)
-    other = DONE.score.changed(runbook_digest=runbook(title="Tried").sha256(), opened_at=later)
+    other = DONE.score.changed(runbook_digest=runbook(title="Tried").to_do(), opened_at=later)
     found = stands(runbook(), DONE.changed(score=other), DONE, after=timedelta(days=10))
     assert (found.standing, found.last, found.levers) == ("ready", START.date(), ())
 
