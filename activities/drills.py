@@ -38,9 +38,10 @@ class DrillActivities:
             with as_failures():
                 opening = await self.ground.open(order)
                 results, _ = await drill_shelf.read(self.shelf, self.keys, order.system)
-                drilled = drilled_steps(results, order.system, order.mark.ordered_at.date())
-                brief = opening.brief.changed(drilled=drilled)
-                return opening.changed(brief=brief)
+                brief, day = opening.brief, order.mark.ordered_at.date()
+                wall = (brief.runbook, *brief.alternatives)
+                drilled = drilled_steps(results, order.system, wall, day)
+                return opening.changed(brief=brief.changed(drilled=drilled))
 
     @activity.defn(name="inject_fault")
     async def inject_fault(self, order: FaultOrder) -> str:

@@ -254,9 +254,11 @@ class Gateway:
             raise Nonsense(f"{self.url}{path} did not answer like a station of this version")
         return answer
 
-    def waits(self) -> tuple[list[Wait], list[str]]:
-        """What waits for a person; and what does and cannot be shown now."""
-        return _shown(self._ask("GET", "/triage"), "waiting", Wait, "what waits at the station")
+    def waits(self) -> tuple[list[Wait], list[str], bool]:
+        """What waits for a person; what does and cannot be shown now; and whether still others wait."""
+        answer = self._ask("GET", "/triage")
+        found, not_shown = _shown(answer, "waiting", Wait, "what waits at the station")
+        return found, not_shown, bool(answer.get("more"))
 
     def decide(self, incident: str, word: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Open or dismiss what waits for a person. Raises `Refused` with what is missing."""

@@ -26,7 +26,7 @@ STYLES = {
     "not held": BAD,
     "not scored": BAD,
 }
-STANDINGS = {"ready": GOOD, "stale": ASK, "never drilled": BAD}
+STANDINGS = {"ready": GOOD, "stale": ASK, "changed": ASK, "never drilled": BAD}
 MOST_SHOWN = 12
 
 
@@ -143,7 +143,9 @@ def _when(one: Readiness) -> str:
     if one.last is None:
         return by
     went = f"last drilled on {one.last}, {plain(one.went or 'nobody knows how', SHORT)}"
-    late = f"; its levers not drilled in that time: {', '.join(one.levers)}" if one.levers else ""
+    if one.standing == "changed":
+        return f"{went}; it was changed since; {by}"
+    late = f"; not drilled in that time, as it is now: {', '.join(one.levers)}" if one.levers else ""
     if one.standing == "ready":
         return f"{went}; good until {one.last + one.age}{late}"
     return f"{went}; good for {show_duration(one.age)}{late}; {by}"

@@ -155,7 +155,7 @@ def report(
     """Read how drills went: what was rehearsed, the times beside what the runbook allows, what to do better.
 
     Without a DRILL: the last ones, and how ready each runbook and each lever is; what was not drilled within the
-    runbook's `stale_after` is stale.
+    runbook's `stale_after` is stale, and a runbook that says something else than when it was drilled is changed.
 
     Example:
       firestation drill report

@@ -59,7 +59,7 @@ def tell(console: Console, plan: Plan) -> None:
     drilled = (
         f"last drilled on {plan.drilled}, {count(plan.drilled_days or 0, 'day')} ago"
         if plan.drilled
-        else "never drilled"
+        else "never drilled as it is now"
     )
     validated = (
         f"the runbook was gone through on {plan.validated}" if plan.validated else "never gone through"

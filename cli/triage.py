@@ -32,15 +32,19 @@ def listing(ctx: typer.Context, *, who: As = None, as_json: Json = False) -> Non
     if ctx.invoked_subcommand is not None:
         return
     desk = Desk.of(ctx, who, as_json=as_json)
-    found, not_shown = desk.gateway().waits()
+    found, not_shown, more = desk.gateway().waits()
     if desk.json:
-        desk.answer({"waiting": [each.model_dump(mode="json") for each in found], "not_shown": not_shown})
+        waiting = [each.model_dump(mode="json") for each in found]
+        desk.answer({"waiting": waiting, "not_shown": not_shown, "more": more})
         return
     now = datetime.now(UTC)
     for each in found:
         _print(desk, each, now)
     for name in not_shown:
         say(desk.console, Text(f"{plain(name, 100)} waits too, and cannot be shown now", style=BAD))
+    if more:
+        others = "Still others wait than are shown here, and one of them may be more urgent."
+        say(desk.console, Text(f"{others} Decide these, and look again.", style=BAD))
     if not (found or not_shown):
         desk.console.print("No alarm waits for a person.")
     first = next((each for each in found if each.ended is None), None)

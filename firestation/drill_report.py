@@ -17,8 +17,8 @@ from firestation.system import System
 DRILL_TYPE = "https://firestation.dev/drill/v1"
 FOLDER = "drills"
 ERROR = re.compile(r"^[A-Z][a-z]+[A-Za-z]*: ")
-Standing = Literal["ready", "stale", "never drilled"]
-WORST_FIRST: tuple[Standing, ...] = ("never drilled", "stale", "ready")
+Standing = Literal["ready", "stale", "changed", "never drilled"]
+WORST_FIRST: tuple[Standing, ...] = ("never drilled", "changed", "stale", "ready")
 
 
 class DrillResult(Model):
@@ -67,7 +67,8 @@ class DrillResult(Model):
 class Readiness(Model):
     """How ready a system is for what one runbook is for. `last` is the day of its last drill, `went` how that went.
 
-    `levers` has the steps whose lever was last drilled too long ago, or never; `kinds` the drills that go by it.
+    One that was `changed` was drilled, and never as it is now. `levers` has the steps that were last drilled, as the
+    runbook is now, too long ago, or never; `kinds` the drills that go by it.
     """
 
     system: Id
@@ -81,14 +82,21 @@ class Readiness(Model):
     kinds: tuple[DrillKind, ...] = ()
 
 
-def drilled_steps(results: Iterable[DrillResult], system: str, today: date) -> dict[str, date]:
-    """The last day on which each step of a runbook was drilled on this system and seen to work, as `RUNBOOK/STEP`.
+def drilled_steps(
+    results: Iterable[DrillResult], system: str, runbooks: Iterable[Runbook], today: date
+) -> dict[str, date]:
+    """The last day on which each step of these was drilled on this system and seen to work, as `RUNBOOK/STEP`.
 
-    What was held on a day that is yet to come, by a clock that was wrong, proves nothing.
+    What was held by a runbook that was changed since proves nothing of the step as it is now: it may move another
+    lever. Nor does what was held on a day that is yet to come, by a clock that was wrong.
     """
     found: dict[str, date] = {}
+    wall = {each.runbook: each for each in runbooks}
     for each in results:
         if each.system != system or each.score is None:
+            continue
+        runbook = wall.get(each.score.runbook)
+        if runbook is None or not each.score.of(runbook):
             continue
         for move in each.score.moves:
             key, day = f"{each.score.runbook}/{move.step}", each.score.opened_at.date()
@@ -106,7 +114,7 @@ def readiness(
     """Each runbook of each system that can be rehearsed; the general one is drilled with none.
 
     A runbook was drilled when a drill of it was finished, late or not; it grows stale by its `stale_after`, as it does
-    when nobody goes through it.
+    when nobody goes through it. What counts is the last drill of it as it is now; where there is none it was changed.
     """
     return tuple(
         each
@@ -137,20 +145,17 @@ def _kinds(system: System, wall: Sequence[Runbook]) -> dict[str, tuple[DrillKind
 def _of_system(
     system: System, wall: Sequence[Runbook], results: Sequence[DrillResult], today: date
 ) -> Iterator[Readiness]:
-    kinds, steps = _kinds(system, wall), drilled_steps(results, system.system, today)
+    kinds, steps = _kinds(system, wall), drilled_steps(results, system.system, wall, today)
     for runbook in wall:
         if runbook.pattern == GENERAL:
             continue
-        held = _last_held(results, system.system, runbook.runbook, today)
+        held = _last_held(results, system.system, runbook, today)
         last = held.opened_at.date() if held else None
-        standing: Standing = (
-            "never drilled" if last is None else "stale" if too_old(last, runbook, today) else "ready"
-        )
         yield Readiness(
             system=system.system,
             runbook=runbook.runbook,
             title=runbook.title,
-            standing=standing,
+            standing=_standing(held, runbook, today),
             last=last,
             went=held.verdict if held else None,
             age=runbook.stale_after,
@@ -163,15 +168,26 @@ def _of_system(
         )
 
 
-def _last_held(results: Iterable[DrillResult], system: str, runbook: str, today: date) -> Score | None:
-    """The last drill of this runbook that was finished; see `drilled_steps` for one of a day that is yet to come."""
+def _standing(held: Score | None, runbook: Runbook, today: date) -> Standing:
+    if held is None:
+        return "never drilled"
+    if not held.of(runbook):
+        return "changed"
+    return "stale" if too_old(held.opened_at.date(), runbook, today) else "ready"
+
+
+def _last_held(results: Iterable[DrillResult], system: str, runbook: Runbook, today: date) -> Score | None:
+    """The last drill of this runbook that was finished, of it as it is now if there is one.
+
+    See `drilled_steps` for one of a day that is yet to come.
+    """
     ours = (
         each.score
         for each in results
-        if each.score and (each.system, each.score.runbook) == (system, runbook)
+        if each.score and (each.system, each.score.runbook) == (system, runbook.runbook)
     )
     held = (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today)
-    return max(held, key=lambda each: each.opened_at, default=None)
+    return max(held, key=lambda each: (each.of(runbook), each.opened_at), default=None)
 
 
 def too_old(day: date | None, runbook: Runbook, today: date) -> bool:

@@ -17,6 +17,7 @@ from firestation.firebreak import Firebreak
 from firestation.fold import begin, fold, follow
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time, count, show_duration
 from firestation.record import Record
+from firestation.runbook import Runbook
 from firestation.state import Incident
 
 What = Literal[
@@ -103,7 +104,8 @@ class TurnedDown(Model):
 class Score(Model):
     """How a drill went. `ended` is how its incident did, None while it was still open when the score was taken.
 
-    `updates_missed`: how often the cadence ran off without anybody's word, so that the engine spoke.
+    `updates_missed`: how often the cadence ran off without anybody's word, so that the engine spoke. `runbook_digest`
+    is of what the runbook says to do (`Runbook.to_do`); in scores from before there was that, of all that it says.
     """
 
     drill: DrillMark
@@ -118,6 +120,10 @@ class Score(Model):
     moves: tuple[DrilledMove, ...]
     refused: tuple[TurnedDown, ...]
     updates_missed: int
+
+    def of(self, runbook: Runbook) -> bool:
+        """Whether it was this runbook, with the same to do, that was drilled."""
+        return self.runbook == runbook.runbook and self.runbook_digest in {runbook.to_do(), runbook.sha256()}
 
     @property
     def verdict(self) -> Verdict:
@@ -172,7 +178,7 @@ def score(events: Record) -> Score:
         drill=mark,
         system=incident.brief.system.system,
         runbook=runbook.runbook,
-        runbook_digest=runbook.sha256(),
+        runbook_digest=runbook.to_do(),
         pattern=runbook.pattern,
         title=runbook.title,
         opened_at=incident.opened_at,

@@ -29,8 +29,8 @@ AT_EXPIRY = {
 class Plan(Model):
     """One move, before it is decided on: `digest` is what an approval names, `action` the exact effect.
 
-    `drilled` is when it was last rehearsed, by the runbook's word or by a drill that the station has held;
-    `drilled_days` is how many days ago that was.
+    `drilled` is when it was last rehearsed, by the runbook's word or by a drill that the station has held of
+    the runbook as it is pinned; `drilled_days` is how many days ago that was.
     """
 
     digest: Sha256

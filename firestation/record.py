@@ -48,7 +48,7 @@ class Brief(Model):
     `alternatives` are the other runbooks of the wall that fit the system; the captain may switch to one of them.
     `clocks` are the legal clocks that may start, the catalogue's and the system's own. `drill` says that it is one, and
     then only those who drill are on the roster, and no legal clock may start. `drilled` has the day on which each step
-    of these runbooks was last drilled on this system, by runbook and step, as `RUNBOOK/STEP`.
+    of these runbooks, as they are pinned, was last drilled on this system, by runbook and step, as `RUNBOOK/STEP`.
     """
 
     incident: Id

@@ -172,6 +172,12 @@ class Runbook(Model):
         """How often the board says a word at this severity."""
         return self.cadence_at.get(severity, self.cadence)
 
+    def to_do(self) -> str:
+        """SHA-256 of what it says to do: not of whose it is, nor of when it was gone through or drilled."""
+        undated = tuple(each.changed(drilled=None) for each in self.firebreaks)
+        bare = self.changed(firebreaks=undated, validated=None, owners=(), stale_after=timedelta(days=1))
+        return bare.sha256()
+
     def stale(self, today: date) -> bool:
         """Whether nobody has gone through it for too long, or ever."""
         return self.validated is None or today - self.validated > self.stale_after

@@ -63,7 +63,7 @@ async def run(settings: Settings, address: str | None) -> None:
     shelf, key = open_shelf(settings.evidence_store, "evidence store"), link_key(settings, secrets)
     shelved = shelved_of(settings)
     last_drilled = LastDrilled(shelved)
-    last_drilled("")  # so that it is known when the first alarm comes
+    last_drilled.look()  # so that it is known when the first alarm comes
     ringing = Ringing(client, books, Spool(settings.spool_file), settings.coalesce, last_drilled)
     desk = Desk(client, books, ringing)
     async with Drivers(secrets, folder=settings.state) as bench:

@@ -30,6 +30,7 @@ from firestation.drill_orders import DrillNow, DrillOrder
 from firestation.drill_report import DrillResult, Readiness, drilled_steps, readiness
 from firestation.errors import ORDER, FirestationError, Gone, InvalidInput, Refused, Unreachable
 from firestation.model import Duration, Id, Model, show_duration
+from firestation.record import Brief
 from firestation.wall import Doubt
 from gateway.acting import person_of
 from gateway.book import Books
@@ -298,12 +299,17 @@ class LastDrilled:
         self.looked = float("-inf")
         self.looking: asyncio.Task[None] | None = None
 
-    def __call__(self, system: str) -> Mapping[str, date]:
+    def __call__(self, brief: Brief) -> Mapping[str, date]:
         """What is known now; where that is old, it is read again meanwhile."""
+        self.look()
+        wall = (brief.runbook, *brief.alternatives)
+        return drilled_steps(self.results, brief.system.system, wall, datetime.now(UTC).date())
+
+    def look(self) -> None:
+        """Begin to read the shelf, where what is known is old."""
         now = asyncio.get_running_loop().time()
         if self.looking is None and now - self.looked > SHELF_SECONDS:
             self.looked, self.looking = now, asyncio.create_task(self._look())
-        return drilled_steps(self.results, system, datetime.now(UTC).date())
 
     async def _look(self) -> None:
         try:

@@ -23,6 +23,7 @@ from firestation.alarm import Alarm, Alarms, incident_id
 from firestation.bell.heard import REMEMBERED
 from firestation.errors import FirestationError, InvalidInput, NotConfigured, Refused, Unreachable
 from firestation.model import Id, Line, Model, Text, Time
+from firestation.record import Brief
 from firestation.storm import Heap, fewer
 from firestation.triage import classed, rule_for
 from firestation.waits import PREFIX, triage_id
@@ -43,8 +44,8 @@ HEALTH_SECONDS = 0.5
 """So long an answer about the health is good: whoever asks is nobody, and each look writes to the disk."""
 
 SHOWN = 1000
-Drilled = Callable[[str], Mapping[str, date]]
-"""When each step of a system's runbooks was last drilled, as `RUNBOOK/STEP`; asked before an incident opens."""
+Drilled = Callable[[Brief], Mapping[str, date]]
+"""When each step of the runbooks of a brief was last drilled, as `RUNBOOK/STEP`; asked before its incident opens."""
 
 ORPHAN = "resolved, and there was no open incident"
 
@@ -308,8 +309,8 @@ class Ringing:
         opens, *others = (batch.heaps[where] for where in rest[first:])
         heaps = (opens.alone, *others)
         book, alarm = await self.books.latest(), heaps[0].alarm
-        drilled = dict(self.drilled(alarm.system))
-        brief = book.brief(alarm, datetime.now(UTC)).changed(incident=incident, drilled=drilled)
+        brief = book.brief(alarm, datetime.now(UTC)).changed(incident=incident)
+        brief = brief.changed(drilled=dict(self.drilled(brief)))
         start = messages.IncidentStart(brief=brief, predecessor=latest.run_id if latest else None)
         return Told((await ring(self.client, _alarms(batch, heaps), start, CALL, key=_name(batch))).run, left)
 

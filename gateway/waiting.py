@@ -41,10 +41,14 @@ OVER = "what waited there was decided before it was told of this"
 
 
 class WaitList(Model):
-    """What waits for a person, the first to become an incident first; and what cannot be shown now."""
+    """What waits for a person, the first to become an incident first; and what cannot be shown now.
+
+    With `more` still others wait, and one of them may come first.
+    """
 
     waiting: tuple[Wait, ...]
     not_shown: tuple[Line, ...] = ()
+    more: bool = False
 
 
 class Sorted(NamedTuple):
@@ -127,8 +131,9 @@ class WaitDesk:
         async for each in self.client.list_workflows(query, rpc_timeout=CALL):
             if await self._is_ours(each):
                 found.append(each.id)
-            if len(found) >= SHOWN:
+            if len(found) > SHOWN:
                 break
+        more, found = len(found) > SHOWN, found[:SHOWN]
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def seen(id_: str) -> Wait | None:
@@ -140,7 +145,7 @@ class WaitDesk:
         rest = (
             id_.removeprefix(waits.PREFIX) for id_, each in zip(found, pictures, strict=True) if each is None
         )
-        return WaitList(waiting=tuple(shown), not_shown=tuple(rest))
+        return WaitList(waiting=tuple(shown), not_shown=tuple(rest), more=more)
 
     async def _picture(self, id_: str) -> Wait | None:
         handle = self.client.get_workflow_handle(id_)

@@ -34,6 +34,7 @@ from firestation.drill_orders import (
     Step,
 )
 from firestation.drill_report import DrillResult
+from firestation.history import LONGEST_REASON
 from firestation.opening import Opening
 from firestation.state import ENDS
 from workflows import messages
@@ -47,6 +48,7 @@ GUARDED = "guarded"
 """Since then a guard stands beside a drill, and the fault is cleared once more at the end."""
 
 NOT_BEGUN = "it was stopped before the bell rang"
+NO_GUARD = "its guard was cancelled in Temporal itself, which stops a drill"
 STILL_THERE = "what the drill before has left on {} is still being cleared away; try again when that is done"
 
 
@@ -72,7 +74,7 @@ class DrillWorkflow(Drilling):
         self.run_id: str | None = None
         self.rang = False
         self.phase = ""
-        self.stopped = False
+        self.stopped = self.unguarded = False
 
     @workflow.run
     async def run(self, order: DrillOrder) -> DrillResult:  # noqa: ARG002 - the init has it
@@ -107,6 +109,8 @@ class DrillWorkflow(Drilling):
         if self.guard and self.opening:
             await self.clear(self.opening.plan)
             await self._relieve(self.guard)
+        if self.unguarded:
+            self.trouble = f"{NO_GUARD}; {self.trouble}"[:LONGEST_REASON] if self.trouble else NO_GUARD
         kept = kept or await self.keep(self._runbook, self.run_id, score)
         self._at("over")
         return kept
@@ -115,6 +119,12 @@ class DrillWorkflow(Drilling):
     def stop(self, *_: Any) -> None:
         """Let it be over: the fault is cleared, the score is taken as it is, the incident is called off."""
         self.stopped = True
+
+    @workflow.signal(name=messages.UNGUARDED)
+    def do_without(self) -> None:
+        """Its guard was cancelled: no drill goes on without one."""
+        self.unguarded = True
+        self.stop()
 
     @workflow.query(name=messages.PICTURE)
     def picture(self) -> DrillNow:

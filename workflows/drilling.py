@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -14,7 +15,7 @@ from firestation.drill_score import Score
 from firestation.rehearsal import RehearsalFitting
 from workflows.house import why
 from workflows.options import OPTIONS
-from workflows.perseverance import FIRST_PAUSE, longer
+from workflows.perseverance import until_done
 
 Result = TypeVar("Result")
 
@@ -68,18 +69,11 @@ class Drilling:
         return result
 
     async def persevere(self, activity: str, order: Any, answer: type[Result]) -> Result:
-        """Try, wait longer and longer, and try again. What was in the way is no trouble once it is done."""
-        pause, before = FIRST_PAUSE, self.trouble
-        while True:
-            try:
-                done = await self.do(activity, order, answer)
-            except ActivityError as error:
-                self.wrong(error)
-            else:
-                self.trouble = before
-                return done
-            await workflow.sleep(pause)
-            pause = longer(pause)
+        """Do it, however long that takes. What was in the way is no trouble once it is done."""
+        before = self.trouble
+        done = await until_done(partial(self.do, activity, order, answer), self.wrong)
+        self.trouble = before
+        return done
 
     async def do(self, activity: str, order: Any, answer: type[Result]) -> Result:
         """Do it once, within the time that the table has. Raises `ActivityError`."""

@@ -46,6 +46,7 @@ DRILL_BY_SCHEDULE = "ScheduledDrill"
 DRILL_GUARD = "DrillGuard"
 STOP = "stop"
 RELIEVED = "relieved"
+UNGUARDED = "unguarded"
 
 
 def in_summary(title: str, alarm: str) -> str:

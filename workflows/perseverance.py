@@ -1,13 +1,16 @@
 """Work that an ended incident leaves behind: it is tried for as long as it takes, and nobody waits for it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 from workflows.house import why
 from workflows.options import OPTIONS
+
+R = TypeVar("R")
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 
@@ -38,15 +41,29 @@ def let_go(child: workflow.ChildWorkflowHandle[Any, Any]) -> None:
     child.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
-async def persevere(activity: str, order: Any, answer: type[Any], what: str) -> Any:
-    """Try, wait longer and longer, and try again: a store that is away comes back, and a wrong key is put right."""
+async def until_done(attempt: Callable[[], Awaitable[R]], wrong: Callable[[ActivityError], object]) -> R:
+    """Try, wait longer and longer, and try again: a store that is away comes back, and a wrong key is put right.
+
+    `wrong` is told of each attempt that failed.
+    """
     pause = FIRST_PAUSE
     while True:
         try:
-            return await workflow.execute_activity(activity, order, result_type=answer, **OPTIONS[activity])
+            return await attempt()
         except ActivityError as error:
-            workflow.logger.warning("%s: not yet: %s", what, why(error))
+            wrong(error)
         await workflow.sleep(pause)
         pause = longer(pause)
+
+
+async def persevere(activity: str, order: Any, answer: type[Any], what: str) -> Any:
+    """The whole of a workflow that does this one thing until it is done. It turns its page before an attempt."""
+
+    async def attempt() -> Any:
         if workflow.info().is_continue_as_new_suggested():
             workflow.continue_as_new(order)
+        return await workflow.execute_activity(activity, order, result_type=answer, **OPTIONS[activity])
+
+    return await until_done(
+        attempt, lambda error: workflow.logger.warning("%s: not yet: %s", what, why(error))
+    )

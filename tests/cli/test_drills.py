@@ -22,9 +22,14 @@ def test_a_hostile_station_draws_nothing_with_its_readiness(run: Callable[..., R
         age=timedelta(days=90),
         levers=(),
     )
-    shown = Shown(running=(), results=(), readiness=(ready,), doubts=())
+    changed = ready.changed(runbook="cost", standing="changed", levers=("cap",), kinds=("cost-spike",))
+    shown = Shown(running=(), results=(), readiness=(ready, changed), doubts=())
     station.override = (200, json.dumps(shown.model_dump(mode="json")).encode())
     result = run("drill", "report")
     assert result.exit_code == 0, result.output
     assert "last drilled on 2026-11-26, in time" in " ".join(result.output.split())
+    assert "it was changed since; drilled by cost-spike" in " ".join(result.output.split())
+    assert "$ firestation drill run cost-spike --system refund-agent" in result.output, (
+        "it is what to do next"
+    )
     assert not {"\x1b", "\u202e"} & set(result.output)

@@ -64,6 +64,10 @@ def test_what_waits_says_until_when_and_what_to_type(run: Run, station: Any) -> 
     assert f"firestation triage open {NAME}" in text
     assert "\x1b[31m" not in run("triage").output
     assert json.loads(run("triage", "--json").stdout)["not_shown"] == ["x-1"]
+    assert "others wait" not in text
+    answers(station, WaitList(waiting=(wait(),), more=True).model_dump(mode="json"))
+    assert "Still others wait than are shown here" in " ".join(run("triage").output.split())
+    assert json.loads(run("triage", "--json").stdout)["more"] is True
     answers(station, {"waiting": []})
     assert "No alarm waits for a person." in run("triage").output
 

@@ -63,6 +63,7 @@ class Remembering:
         self.asked: list[tuple[str | None, bool]] = []
         self.finished: list[tuple[Finish, str, str | None]] = []
         self.waiting: list[Wait] = []
+        self.more_wait = False
         self.decided: list[tuple[Verdict, str | None]] = []
         self.course = course(World().incident)
         self.away: Exception | None = None
@@ -132,7 +133,7 @@ class Remembering:
         return Finished(accepted=missing is None, task=word.task, missing=missing)
 
     async def waits(self) -> WaitList:
-        return WaitList(waiting=tuple(self.waiting))
+        return WaitList(waiting=tuple(self.waiting), more=self.more_wait)
 
     async def decide(self, incident: str, verdict: Verdict, key: str | None = None) -> Decided:
         self._known(incident)

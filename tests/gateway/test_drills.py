@@ -14,9 +14,11 @@ from firestation.errors import InvalidInput, Refused, Unreachable
 from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
-from gateway.drills import DrillBody, DrillDesk, ScheduleBody
+from gateway.drills import DrillBody, DrillDesk, LastDrilled, ScheduleBody
 from gateway.front import Front
 from tests.gateway.conftest import TOKENS, Remembering, books_of
+from tests.property.test_drill import DONE
+from tests.property.worlds import START, brief, runbook
 from workflows.messages import WORKFLOW
 
 
@@ -53,6 +55,23 @@ async def test_whoever_writes_ends_a_drill_that_they_did_not_order(drills: Drill
         await drills.stop("drill-stale-policy-1a2b3c4d", "cara")
     with pytest.raises(Unreachable):
         await drills.unschedule("stale-policy-on-refund-agent", "cara")
+
+
+async def test_an_incident_is_told_of_drills_of_its_runbooks_as_they_are_pinned() -> None:
+    async def shelved(system: str | None) -> tuple[Any, Any]:
+        assert system is None
+        return (DONE,), ()
+
+    told, pinned = LastDrilled(shelved), brief()
+    assert told(pinned) == {}, "an alarm does not wait for the shelf"
+    assert told.looking
+    await told.looking
+    day = START.date()
+    steps = {"stale-policy/stop-refunds": day, "stale-policy/reranker-on": day}
+    assert told(pinned) == steps
+    assert told(pinned.changed(runbook=runbook(title="Another"))) == {}
+    other = pinned.changed(runbook=runbook(runbook="other"), alternatives=(pinned.runbook,))
+    assert told(other) == steps, "the captain may switch to it"
 
 
 async def test_a_schedule_of_a_system_with_a_long_id_can_be_removed(

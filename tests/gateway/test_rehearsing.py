@@ -48,10 +48,11 @@ class Told(DrillDesk):
             levers=("reranker-on",),
         )
         never = ready.changed(runbook="other", standing="never drilled", last=None, kinds=("judge-drift",))
+        changed = ready.changed(runbook="another", standing="changed", kinds=("cost-spike",))
         self.drills = Drills(
             running=(),
             results=(done, failed),
-            readiness=(ready, never),
+            readiness=(ready, changed, never),
             doubts=(Doubt(name=HOSTILE, why="it is signed by nobody"),),
         )
         self.away = False
@@ -90,10 +91,13 @@ async def test_whoever_may_look_reads_how_drills_went_and_what_is_ready(
     await log_in(http)
     assert "/board/drills" in (await http.get("/board")).text
     page = text(await http.get("/board/drills"))
-    assert "refund-agent: 1 of 2 runbooks ready" in page
+    assert "refund-agent: 1 of 3 runbooks ready" in page
     assert page.index("never drilled") < page.index("good until"), "what is not ready comes first"
     assert "Drilled by judge-drift." in page
-    assert "Levers not drilled in that time: reranker-on." in page
+    assert page.index("never drilled") < page.index("it was changed since. Drilled by cost-spike.")
+    assert page.count("Not drilled in that time, as it is now: reranker-on.") == 1, (
+        "of a changed one it is plain"
+    )
     assert "Unreachable" not in page
     assert "Not believed" in page
 

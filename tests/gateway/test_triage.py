@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from firestation.alarm import OWN_BELL, Alarm, Alarms, Batch, incident_id
-from firestation.authority import Bell
+from firestation.authority import Bell, Station
 from firestation.bell.formats import hear
 from firestation.bell.heard import Ear
 from firestation.errors import Gone, NotConfigured, Refused, Unreachable
@@ -26,8 +28,8 @@ from gateway.forms import Field, Form
 from gateway.ringing import Rang
 from gateway.same_fire import offered
 from gateway.spool import Left
-from gateway.waiting import WaitDesk
-from tests.gateway.conftest import BELL, INCIDENT, TOKENS, Remembering, Standing, bearer
+from gateway.waiting import SHOWN, WaitDesk
+from tests.gateway.conftest import BELL, INCIDENT, TOKENS, Remembering, Standing, bearer, books_of
 from tests.gateway.desks import a_desk
 from tests.gateway.test_desk import book
 from tests.gateway.test_sessions import ORIGIN, csrf, log_in
@@ -405,6 +407,8 @@ async def test_the_board_shows_what_waits_with_its_two_words(
 
     page = await until(listed)
     assert "Refund &lt;agent&gt;" in page.text
+    assert "1 alarm waits for a person" in page.text
+    assert "others wait" not in page.text
     path = f"/board/triage/{INCIDENT}"
     forged = await http.post(f"{path}/open", data={}, headers={"Origin": "http://elsewhere"})
     assert forged.status_code == 403
@@ -416,6 +420,42 @@ async def test_the_board_shows_what_waits_with_its_two_words(
     assert [(each.word, each.by, each.reason) for each, _ in desk.decided] == [
         ("dismiss", "ana", "a load test")
     ]
+
+
+class Crowd:
+    """A Temporal at which so much of this station waits, and as much of another one."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    async def list_workflows(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
+        for number in range(2 * self.number):
+            id_, station = triage_id(f"refund-agent-{number:08x}"), ("elsewhere", "test")[number % 2]
+            memo = AsyncMock(return_value={messages.STATION: station})
+            yield SimpleNamespace(id=id_, workflow_type=messages.TRIAGE, memo=memo)
+
+    def get_workflow_handle(self, _: str) -> Any:
+        return SimpleNamespace(query=AsyncMock(return_value=a_wait()))
+
+
+@pytest.mark.parametrize(("number", "more"), [(SHOWN - 1, False), (SHOWN, False), (SHOWN + 1, True)])
+async def test_the_list_says_when_more_waits_than_it_has(
+    station: Station, number: int, *, more: bool
+) -> None:
+    found = await WaitDesk(cast("Client", Crowd(number)), books_of(station)).listing()
+    assert (len(found.waiting), found.more) == (min(number, SHOWN), more)
+
+
+async def test_the_board_says_that_more_waits_than_it_shows(
+    http: httpx.AsyncClient, desk: Remembering
+) -> None:
+    desk.waiting.append(a_wait())
+    desk.more_wait = True
+    await log_in(http, TOKENS["ana"])
+    page = await http.get("/board")
+    assert "More than 1 alarm waits for a person" in page.text
+    assert "Still others wait than are shown here" in page.text
+    assert (await http.get("/triage", headers=bearer(TOKENS["ana"]))).json()["more"] is True
 
 
 async def test_an_alarm_that_waits_is_answered_so(http: httpx.AsyncClient, desk: Remembering) -> None:

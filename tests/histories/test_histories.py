@@ -82,6 +82,12 @@ async def test_a_drill_from_before_there_were_guards_goes_on_as_it_began() -> No
     assert await replay(load(runs(drilled))) is None
 
 
+async def test_a_guard_that_cleared_up_before_guards_told_the_drill_goes_on_as_it_began() -> None:
+    """Its drill was terminated."""
+    (guarded,) = FOLDER.glob("_*-guarded")
+    assert await replay(load(runs(guarded))) is None
+
+
 def test_what_comes_after_an_incident_is_kept() -> None:
     assert list(FOLDER.glob("_*-followed"))
 

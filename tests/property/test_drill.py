@@ -1,9 +1,11 @@
 """A drill is marked wherever it is told of, reaches nobody outside, and is scored by its record alone."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
@@ -14,10 +16,11 @@ from firestation.aftermath import is_left, unopened
 from firestation.audit import recomputed
 from firestation.authority import Bell, Member, Role, Station
 from firestation.drill import DrillMark
-from firestation.drill_report import DrillResult, drilled_steps, readiness
+from firestation.drill_report import DrillResult, Readiness, by_system, drilled_steps, readiness
 from firestation.drill_score import score
 from firestation.errors import InvalidInput, NotConfigured, Refused
 from firestation.firebreak import Lease
+from firestation.loader import load_runbook
 from firestation.opening import drill_opened
 from firestation.picture import picture
 from firestation.postmortem import draft
@@ -25,6 +28,7 @@ from firestation.public_page.part import public_part
 from firestation.record import Brief, Probed, Soaked
 from firestation.recurrence import owed, recall_is_owed
 from firestation.rehearsal import RehearsalFitting, RehearsedAlarm
+from firestation.runbook import Runbook
 from tests.property.recorded import Recorded
 from tests.property.test_agreement import walk
 from tests.property.test_house_rules import House
@@ -299,6 +303,9 @@ def result(world: World, mark: DrillMark = DRILL) -> DrillResult:
     )
 
 
+DONE = result(ended([]))
+
+
 def test_a_drill_that_was_held_and_could_not_be_scored_says_so() -> None:
     done = result(ended([]))
     assert done.changed(score=None).told == "not scored"
@@ -320,16 +327,76 @@ def test_what_was_not_drilled_for_too_long_is_stale_and_so_it_is_in_the_plan() -
         "a clock was wrong, and tomorrow proves nothing"
     )
     assert readiness({"refund-agent": system()}, walls, (done,), START.date()) == (), "it cannot be rehearsed"
-    steps = drilled_steps((done,), "refund-agent", START.date())
+    steps = drilled_steps((done,), "refund-agent", (runbook(),), START.date())
     assert steps == dict.fromkeys(("stale-policy/stop-refunds", "stale-policy/reranker-on"), START.date())
-    assert drilled_steps((done,), "another", START.date()) == {}
-    assert drilled_steps((done,), "refund-agent", START.date() - timedelta(days=1)) == {}, (
+    assert drilled_steps((done,), "another", (runbook(),), START.date()) == {}
+    assert drilled_steps((done,), "refund-agent", (runbook(),), START.date() - timedelta(days=1)) == {}, (
         "nor does it for a lever"
     )
     unfinished = result(World(drill=True))
     first, other = readiness(protected, walls, (unfinished,), START.date())
     assert first.standing == "never drilled"
     assert {first.kinds, other.kinds} == {(), ("stale-policy",)}, "the alarm of the drill finds one of them"
+
+
+def stands(today: Runbook, *results: DrillResult, after: timedelta = timedelta()) -> Readiness:
+    """How ready the system is by this runbook of today."""
+    protected, day = {"refund-agent": system().changed(rehearsal=(PLAN,))}, (START + after).date()
+    (found,) = readiness(protected, {"refund-agent": (today,)}, results, day)
+    return found
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_another_order_and_a_comment_are_no_change_of_a_runbook(tmp_path: Path, data: st.DataObject) -> None:
+    def mixed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: mixed(value[name]) for name in data.draw(st.permutations(sorted(value)))}
+        return [mixed(each) for each in value] if isinstance(value, list) else value
+
+    file = tmp_path / "runbook.yaml"
+    file.write_text(f"# a word\n{yaml.safe_dump(mixed(runbook().model_dump(mode='json')), sort_keys=False)}")
+    found = stands(load_runbook(file), DONE)
+    assert (found.standing, found.levers) == ("ready", ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": "Another title"},
+        {"firebreaks": tuple(each.changed(lever="tool", to="off") for each in runbook().firebreaks)},
+        {"recovery": runbook().recovery.changed(soak=timedelta(minutes=6))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_was_drilled_before_the_runbook_was_changed_proves_nothing(changes: dict[str, Any]) -> None:
+    today = runbook(**changes)
+    found = stands(today, DONE)
+    assert (found.standing, found.last, found.went) == ("changed", START.date(), DONE.told)
+    assert found.levers == ("stop-refunds", "reranker-on")
+    assert stands(today, DONE, after=timedelta(days=400)).standing == "changed", "and so it stays"
+    assert drilled_steps((DONE,), "refund-agent", (today,), START.date()) == {}
+    assert by_system((stands(runbook(), DONE), found))["refund-agent"][0] == found, "it comes first"
+
+
+def test_whose_a_runbook_is_and_when_it_was_gone_through_is_no_change() -> None:
+    steps = tuple(each.changed(drilled=START.date()) for each in runbook().firebreaks)
+    today = runbook(firebreaks=steps, validated=START.date(), owners=("ana",), stale_after=timedelta(days=30))
+    assert stands(today, DONE).standing == "ready"
+    assert DONE.score
+    before = DONE.changed(score=DONE.score.changed(runbook_digest=runbook().sha256()))
+    assert stands(runbook(), before).standing == "ready", (
+        "a score from before has the digest of all that it said"
+    )
+    assert stands(today, before).standing == "changed"
+
+
+def test_a_runbook_that_is_as_it_was_again_was_drilled_as_it_was() -> None:
+    assert DONE.score
+    later = START + timedelta(days=9)
+    other = DONE.score.changed(runbook_digest=runbook(title="Tried").to_do(), opened_at=later)
+    found = stands(runbook(), DONE.changed(score=other), DONE, after=timedelta(days=10))
+    assert (found.standing, found.last, found.levers) == ("ready", START.date(), ())
 
 
 def test_why_a_drill_was_not_held_is_said_without_the_name_of_our_error() -> None:

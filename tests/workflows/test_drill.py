@@ -1,7 +1,7 @@
 """A drill on a real server: whatever happens to it, the fault is cleared, it is scored, and its incident ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.workflows.stage import PATIENCE, SERVERS, Stage, short_brief, staged,
 from worker.drills import TemporalGround
 from workflows import messages
 from workflows.client import TASK_QUEUE
-from workflows.drill import NOT_BEGUN, STILL_THERE
+from workflows.drill import NO_GUARD, NOT_BEGUN, STILL_THERE
 from workflows.drill_guard import ENDED
 
 SHORT, LONG = timedelta(seconds=1), timedelta(minutes=5)
@@ -78,6 +78,11 @@ class Drilling:
         )
         self.stage.brief = self.stage.brief.changed(incident=order.drill)
         return handle
+
+    def guard(self) -> WorkflowHandle[Any, Any]:
+        """The guard beside the drill, or the last one."""
+        name = messages.drill_guard("refund-agent")
+        return self.stage.client.get_workflow_handle(name, result_type=bool)
 
     async def over(self, handle: WorkflowHandle[Any, Any]) -> DrillResult:
         """Its result, once it has ended; it is kept, the fault is cleared, and its history is sound."""
@@ -218,9 +223,8 @@ async def test_what_a_terminated_drill_leaves_is_cleared_away_by_its_guard(drill
     stage.town.fault.errors.append(Unreachable("not now"))
     await handle.terminate("by hand, in Temporal")
     drill = stage.brief.incident
-    guard = stage.client.get_workflow_handle(messages.drill_guard("refund-agent"), result_type=bool)
     async with asyncio.timeout(PATIENCE):
-        assert await guard.result()
+        assert await drilling.guard().result()
     await stage.proved()
     fault = stage.town.fault
     assert (fault.set, fault.cleared) == (set(), [drill, drill])
@@ -230,6 +234,34 @@ async def test_what_a_terminated_drill_leaves_is_cleared_away_by_its_guard(drill
     again = await drilling.begin()
     await again.signal(messages.STOP)
     assert (await drilling.over(again)).trouble == NOT_BEGUN
+
+
+async def test_a_drill_whose_guard_is_cancelled_is_stopped_and_says_so(drilling: Drilling) -> None:
+    stage = drilling.stage
+    handle, guard = await drilling.begin(), drilling.guard()
+    await tool_is_stopped(stage)
+    await guard.cancel()
+    result = await drilling.over(handle)
+    assert (result.told, result.trouble) == ("not finished", NO_GUARD)
+    assert (stage.town.tool.position.value, (await stage.picture()).phase) == ("enabled", Phase.DISMISSED)
+    async with asyncio.timeout(PATIENCE):
+        assert not await guard.result(), "the drill has cleared up itself"
+
+
+async def test_a_guard_that_is_cancelled_outlasts_its_drill(drilling: Drilling) -> None:
+    """Temporal tells it nothing any more when the drill is terminated after that."""
+    fault, guard = drilling.stage.town.fault, drilling.guard()
+    handle = await drilling.begin()
+    await rung(drilling)
+    fault.errors.append(Denied("not now"))  # the drill tries again in five seconds
+    await guard.cancel()
+    await seen(lambda: not fault.errors)
+    await handle.terminate("by hand, in Temporal")
+    async with asyncio.timeout(PATIENCE):
+        assert await guard.result()
+    kept, _ = await read(drilling.stage.town.shelf, (KeySigner(drilling.key).public_key,))
+    assert ([each.trouble for each in kept], fault.set) == ([ENDED], set())
+    assert (await drilling.stage.picture()).phase is Phase.DISMISSED
 
 
 async def test_no_drill_begins_before_the_one_before_is_cleared_away(drilling: Drilling) -> None:
@@ -263,8 +295,13 @@ async def tool_is_stopped(stage: Stage) -> None:
 
 async def rung(drilling: Drilling) -> None:
     """Whoever is on call has been paged."""
+    await seen(lambda: bool(drilling.stage.town.pager.sent))
+
+
+async def seen(what: Callable[[], bool]) -> None:
+    """Wait until it is so."""
     async with asyncio.timeout(PATIENCE):
-        while not drilling.stage.town.pager.sent:  # noqa: ASYNC110 - what is waited for has no event
+        while not what():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.05)
 
 
