@@ -50,7 +50,7 @@ async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = ""
 
 def _late(seconds: float) -> str:
     """Which of the two it is nobody can tell from here: Temporal answers a question when a worker has."""
-    return f"Temporal, or a worker behind it, has not answered within {seconds:.0f} s"
+    return f"Temporal, or a worker behind it, has not answered within {int(seconds)} s"
 
 
 async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] | None:
