@@ -5,7 +5,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -37,6 +37,7 @@ BUNDLE_SECONDS = 1800.0
 TRIES = 5
 PAUSE_SECONDS = 1.0
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 DOCUMENT = {"incident", "version", "kind", "by", "at", "etag", "text"}
 
 
@@ -44,10 +45,23 @@ class Newer(FirestationError):
     """There is a newer version than the one that was begun from."""
 
 
-class Gateway:
-    """A client of one station's gateway, speaking as whoever owns the token."""
+class Unanswered(Unreachable):
+    """It was sent, and nobody knows what became of it. `said` is what the station said."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, said: str, todo: str = "Try again in a moment") -> None:
+        super().__init__(f"{said}. {todo}")
+        self.said = said
+
+
+class Gateway:
+    """A client of one station's gateway, speaking as whoever owns the token.
+
+    `tell` is told of each attempt that was not answered; who gives one has time, so that looks are repeated too. An act
+    is repeated in any case.
+    """
+
+    def __init__(self, url: str, token: str | None, tell: Callable[[str], None] | None = None) -> None:
+        self.tell, self.patient = tell, tell is not None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
         if not self.url.startswith(("http://", "https://")):
@@ -70,7 +84,7 @@ class Gateway:
     def same_fire(self, incident: str) -> list[str]:
         """The other open incidents that may be the same fire; none from a station that cannot say."""
         try:
-            answer = self._ask("GET", f"/incidents/{_segment(incident)}/same-fire")
+            answer = self._asked("GET", f"/incidents/{_segment(incident)}/same-fire")
             return [str(each["incident"]) for each in answer["incidents"]]
         except (FirestationError, LookupError, TypeError):
             return []
@@ -185,28 +199,54 @@ class Gateway:
 
     def act(self, incident: str, act: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Do something in an incident. Raises `Refused` with the rule and what is missing."""
-        return self._once(f"/incidents/{_segment(incident)}/{act}", fields)
+        path = f"/incidents/{_segment(incident)}/{act}"
+        return _accepted(self.url, self._once(path, fields, f"firestation show {incident}"))
 
-    def _once(self, path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        for _ in range(TRIES - 1):
+    def _once(self, path: str, fields: Mapping[str, Any], look: str) -> Any:
+        """Send it, again and again while nobody answers: under one key, so that it is done once.
+
+        `look` is where to see whether it was done. Raises `Unanswered`, which says so, when nobody knows in the end.
+        """
+        key, lost = {"Idempotency-Key": uuid.uuid4().hex}, False
+
+        def send() -> Any:
+            nonlocal lost
             try:
-                answer = self._ask("POST", path, json=fields, headers=key)
-                break
-            except Unreachable:
-                # Nobody knows whether it was done. Under the same key it is done once, however often it is sent.
+                return self._ask("POST", path, json=fields, headers=key)
+            except Unanswered:
+                lost = True
+                raise
+
+        try:
+            return self._again(send, Unreachable)
+        except Unreachable as error:
+            if not lost:
+                raise
+            said = error.said if isinstance(error, Unanswered) else str(error)
+            raise Unanswered(
+                said, f"It may have been done all the same. Look before you type it again: {look}"
+            ) from error
+
+    def _again(self, send: Callable[[], T], expected: type[Unreachable]) -> T:
+        """What is answered, after some attempts perhaps."""
+        for tried in range(1, TRIES):
+            try:
+                return send()
+            except expected as error:
+                if self.tell:
+                    said = error.said if isinstance(error, Unanswered) else str(error)
+                    self.tell(f"{said}. I try again, {tried + 1} of {TRIES}")
                 time.sleep(PAUSE_SECONDS)
-        else:
-            answer = self._ask("POST", path, json=fields, headers=key)
-        if not isinstance(answer, dict):
-            raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
-        if answer.get("accepted") is False:
-            raise _refusal(answer)
-        return answer
+        return send()
 
     def ring(self, alarm: Mapping[str, Any]) -> dict[str, Any]:
         """Ring the alarm bell."""
-        answer = self._ask("POST", "/alarms/generic", json=alarm)
+        # Sent again it is the same alarm again, by its id.
+        same = f"The same alarm is not rung twice: type it again with --id {alarm.get('id')}"
+        try:
+            answer = self._again(lambda: self._ask("POST", "/alarms/generic", json=alarm), Unanswered)
+        except Unanswered as error:
+            raise Unanswered(error.said, f"It may have rung all the same. {same}") from error
         if not isinstance(answer, dict) or "incidents" not in answer:
             raise Nonsense(f"{self.url} did not answer like a station; is the address right?")
         return answer
@@ -230,11 +270,13 @@ class Gateway:
 
     def order_drill(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Begin a drill; where it is."""
-        return self._told("POST", "/drills", {"mark"}, json=fields)
+        answer = self._once("/drills", fields, "firestation drill report")
+        return self._like_ours(answer, "/drills", {"mark"})
 
     def stop_drill(self, drill: str) -> dict[str, Any]:
         """Let a drill be over; where it was."""
-        return self._told("POST", f"/drills/{_segment(drill)}/stop", {"mark"})
+        path = f"/drills/{_segment(drill)}/stop"
+        return self._like_ours(self._once(path, {}, "firestation drill report"), path, {"mark"})
 
     def schedules(self) -> dict[str, Any]:
         """The drills that come by themselves."""
@@ -249,7 +291,9 @@ class Gateway:
         return self._told("DELETE", f"/drills/schedules/{_segment(name)}", {"name"})
 
     def _told(self, method: str, path: str, fields: set[str], **request: Any) -> dict[str, Any]:
-        answer = self._ask(method, path, **request)
+        return self._like_ours(self._ask(method, path, **request), path, fields)
+
+    def _like_ours(self, answer: Any, path: str, fields: set[str]) -> dict[str, Any]:
         if not isinstance(answer, dict) or not answer.keys() >= fields:
             raise Nonsense(f"{self.url}{path} did not answer like a station of this version")
         return answer
@@ -262,7 +306,8 @@ class Gateway:
 
     def decide(self, incident: str, word: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Open or dismiss what waits for a person. Raises `Refused` with what is missing."""
-        return self._once(f"/triage/{_segment(incident)}/{word}", fields)
+        path = f"/triage/{_segment(incident)}/{word}"
+        return _accepted(self.url, self._once(path, fields, "firestation triage"))
 
     def ready(self) -> bool:
         """Whether the station takes alarms now."""
@@ -280,6 +325,11 @@ class Gateway:
         return isinstance(found, dict) and found.get("status") == "spooling"
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
+        if method == "GET" and self.patient:
+            return self._again(lambda: self._asked(method, path, **request), Unanswered)
+        return self._asked(method, path, **request)
+
+    def _asked(self, method: str, path: str, **request: Any) -> Any:
         answer = self._answer(method, path, **request)
         body = _body(answer)
         if answer.is_success and body is not None:
@@ -294,15 +344,24 @@ class Gateway:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
-            return Unreachable(
-                f"the station at {self.url} is there, and has not answered in time. See whether it is ready: "
-                f"{self.url}/readyz"
+            return Unanswered(
+                f"the station at {self.url} is there, and has not answered within {SECONDS:.0f} s",
+                f"See whether it is ready: {self.url}/readyz",
             )
         detail = str(error) or type(error).__name__
         return Unreachable(
             f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
             "or say where it is with --url or FIRESTATION_URL"
         )
+
+
+def _accepted(url: str, answer: Any) -> dict[str, Any]:
+    """The answer to what was accepted. Raises `Refused` for any other, `Nonsense` for none of a station's."""
+    if not isinstance(answer, dict):
+        raise Nonsense(f"{url} did not answer like a station; is the address right?")
+    if answer.get("accepted") is False:
+        raise _refusal(answer)
+    return answer
 
 
 def _body(answer: httpx.Response) -> Any:
@@ -351,8 +410,10 @@ def _problem(answer: httpx.Response, body: dict[str, Any]) -> Exception:
             return _refusal(body)
         case 400 | 413 | 415 | 422:
             return _invalid(body, detail)
-        case 429 | 502 | 503 | 504:
+        case 429:
             return Unreachable(f"the station cannot do it now: {detail}. Try again in a moment")
+        case 502 | 503 | 504:
+            return Unanswered(f"the station cannot do it now: {detail}")
         case _:
             return Nonsense(f"the station at {answer.url.host} answered HTTP {answer.status_code}: {detail}")
 

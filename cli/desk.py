@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cli.client import Gateway
+from cli.plain import plain
 from firestation.errors import Denied, InvalidInput, NotConfigured
 
 DEFAULT_URL = "http://127.0.0.1:8420"
@@ -78,7 +79,13 @@ class Desk:
         return Gateway(
             self.options.url or self.options.where("gateway") or DEFAULT_URL,
             self._token(token_name or self.person),
+            self._waits,
         )
+
+    def _waits(self, why: str) -> None:
+        """Tell whoever sits there, and no machine, that it takes longer."""
+        if not self.json:
+            print(f"firestation: {plain(why)}", file=sys.stderr)
 
     def answer(self, data: Any) -> None:
         """Print for a machine: ASCII JSON on standard output."""

@@ -30,6 +30,10 @@ M = TypeVar("M", bound=Model)
 
 PACE_SECONDS = 0.2
 GIVE_UP = 60.0
+GOES_ON = (
+    "The drill goes on without this command; see where it is with: firestation show {drill}; "
+    "and how it went with: firestation drill report {drill}"
+)
 REPAIRED = frozenset({"repaired", "scoring", "calling it off", "over"})
 
 drill = typer.Typer(
@@ -78,6 +82,8 @@ def run(
     now = _read(DrillNow, gateway.order_drill(order))
     tell: Tell = _nothing if as_json else partial(say, desk.console)
     tell(Text(f"DRILL {now.mark.drill} on {plain(now.system)}: {KINDS[now.mark.kind]}", style="bold"))
+    if now.trouble:
+        tell(Text(plain(now.trouble), style="yellow"))
     if not auto and not as_json:
         goes_on = "It goes on without this command: Ctrl-C leaves it running. Who drills goes by what is waited for:"
         tell(Text(goes_on))
@@ -101,14 +107,15 @@ class Watch:
         self.desk, self.gateway, self.now, self.auto = desk, gateway, now, auto
         self.players: Players | None = None
         self.told = 0
+        gateway.patient = False  # this is patient enough, and says so
 
     def to_the_end(self, tell: Tell) -> DrillResult:
         """The result, once it is kept. A station that is away for a while is waited for."""
-        name, step, silent_since = self.now.mark.drill, "", time.monotonic()
+        name, step, silent_since, silent = self.now.mark.drill, "", time.monotonic(), False
         while True:
             try:
                 found = self.gateway.drills(self.now.system)
-                silent_since = time.monotonic()
+                silent_since, silent = time.monotonic(), False
                 for each in found["results"]:
                     if each["mark"]["drill"] == name:
                         return _read(DrillResult, each)
@@ -118,9 +125,12 @@ class Watch:
                     step = self.now.step
                     tell(Text(f"-- {step}" + (f": {plain(self.now.trouble)}" if self.now.trouble else "")))
                 self._look(tell)
-            except Unreachable:
+            except Unreachable as error:
+                if not silent:
+                    silent = True
+                    tell(Text(f"still watching: {plain(error)}", style="yellow"))
                 if time.monotonic() - silent_since > GIVE_UP:
-                    raise
+                    raise Unreachable(f"{error}. {GOES_ON.format(drill=name)}") from error
             time.sleep(PACE_SECONDS)  # the pace of looking
 
     def _look(self, tell: Tell) -> None:

@@ -26,6 +26,7 @@ def perform(desk: Desk, incident: str, act: str, **fields: Any) -> None:
     name = gateway.find(incident)
     given = {field: value for field, value in fields.items() if value is not None}
     answer = gateway.act(name, act, given)
+    gateway.patient = False  # that it was taken is told at once
     try:
         seen = gateway.picture(name)
     except FirestationError as error:

@@ -165,7 +165,7 @@ def _follow(desk: Desk, gateway: Gateway, seen: Picture) -> None:
 
 def pictures(desk: Desk, gateway: Gateway, seen: Picture) -> Iterator[Picture]:
     """This picture, and each newer one until the incident has ended. A station that is away is waited for."""
-    silent = 0
+    silent, gateway.patient = 0, False  # this is patient enough, and says so
     while True:
         yield seen
         if seen.phase in ENDS:

@@ -12,12 +12,12 @@ from fastapi.responses import Response
 
 from firestation import links
 from firestation.acts import Acknowledge, Act
-from firestation.errors import LinkAltered, LinkExpired, Refused
+from firestation.errors import LinkAltered, LinkExpired, Refused, Unreachable
 from firestation.links import Link
 from firestation.picture import Picture
 from firestation.state import ENDS
 from gateway.auth import Doorkeeper, address_of
-from gateway.pages import page_router, render
+from gateway.pages import page_router, render, trouble
 from gateway.problems import Problem
 from workflows.messages import Answer
 
@@ -89,12 +89,23 @@ def acknowledging(desk: Acts, door: Doorkeeper, key: bytes) -> APIRouter:
     async def take(request: Request, token: str) -> Response:
         """Take it. Sent twice at once, as an impatient thumb does, it is done once."""
         link = await opened(request, token)
-        seen = await desk.picture(link.incident)
-        refusal = _refusal(link, seen)
-        if refusal is None:
-            refusal = await _take(desk, link)
-            log.info("ack by link", incident=link.incident, page=link.page, by=link.person, refusal=refusal)
+        told = "nobody knows yet whether you have it; look again"
+        try:
             seen = await desk.picture(link.incident)
+            refusal = _refusal(link, seen)
+            if refusal is None:
+                refusal = await _take(desk, link)
+                log.info(
+                    "ack by link", incident=link.incident, page=link.page, by=link.person, refusal=refusal
+                )
+                told = f"you took it: you are the captain of {link.incident}" if refusal is None else refusal
+                seen = await desk.picture(link.incident)
+        except Unreachable as error:
+            answer = trouble(
+                request, Problem(503, "the station cannot show it now", f"{told}: {error}"), look=True
+            )
+            answer.headers.update(HEADERS)
+            return answer
         return shown(request, link, seen, refusal)
 
     return router

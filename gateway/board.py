@@ -7,7 +7,8 @@ and what was typed stays. Without JavaScript nothing is missing; with it the pag
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from datetime import timedelta
 from typing import Annotated, NamedTuple, Protocol, get_args
 
 import structlog
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from firestation.acts import ACTS, Act
 from firestation.authority import Role
 from firestation.differing import levers
-from firestation.errors import ORDER, FirestationError, Gone, InvalidInput
+from firestation.errors import ORDER, FirestationError, Gone, InvalidInput, Unreachable
 from firestation.follow_up import Finish
 from firestation.model import Id, Text
 from firestation.picture import Picture, attached
@@ -54,7 +55,7 @@ LIFE_SECONDS = 900.0
 """So long one stream lives; the browser opens the next one by itself, and nothing grows over a night."""
 
 RETRY = "retry: 2000\n\n"
-NOTHING = 204
+OK, NOTHING = 200, 204
 ID: TypeAdapter[str] = TypeAdapter(Id)
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
 
@@ -144,13 +145,13 @@ def _add_list(router: APIRouter, board: Board, *, rehearses: bool) -> None:
     @router.get("/board")
     async def listing(request: Request, caller: person) -> Response:
         """What burns, the gravest first; with `all=1` also what has ended. No workflow is woken for it."""
-        reader, rows, trouble = reader_of(board.door, caller), list[Row](), None
-        waits = WaitList(waiting=())
+        reader, trouble, age = reader_of(board.door, caller), None, None
         whole = request.query_params.get("all") == "1"
         try:
             rows, waits = await asyncio.gather(board.rows.get(not whole), board.waits.get(""))
         except FirestationError as error:
             trouble = str(error)
+            rows, waits, age = _as_before(board, open_only=not whole)
         rows = sorted(rows, key=lambda row: (not row.open, row.severity if row.open else "", _age(row)))
         station = board.door.station.station
         return _live(
@@ -161,6 +162,7 @@ def _add_list(router: APIRouter, board: Board, *, rehearses: bool) -> None:
                 rows=rows,
                 waits=waits,
                 trouble=trouble,
+                age=age,
                 whole=whole,
                 reader=reader,
                 rings=Scope.RING in caller.scopes,
@@ -169,6 +171,14 @@ def _add_list(router: APIRouter, board: Board, *, rehearses: bool) -> None:
                 now=board.door.clock(),
             )
         )
+
+
+def _as_before(board: Board, *, open_only: bool) -> tuple[list[Row], WaitList, timedelta | None]:
+    """The list as it was last seen here, and how long ago; None where it was not."""
+    rows, waits = board.rows.last(open_only), board.waits.last("")
+    if rows is None or waits is None:
+        return [], WaitList(waiting=()), None
+    return rows[1], waits[1], timedelta(seconds=max(rows[0], waits[0]))
 
 
 def _age(row: Row) -> float:
@@ -218,7 +228,7 @@ async def _page(
 ) -> Response:
     """The page of an incident for this person; `refused` is what they sent and why not."""
     reader = reader_of(board.door, caller)
-    look = await board.looks.get(incident)
+    look, trouble, age = await _look_at(board, incident)
     seen, now = look.seen, board.door.clock()
     near = await _near(board, seen)
     forms = offered(draw(seen, could(seen, reader), reader.id, board.captains(), refused), near)
@@ -227,8 +237,10 @@ async def _page(
     answer = render(
         request,
         "incident.html",
-        status,
+        503 if trouble and status == OK else status,
         seen=seen,
+        trouble=trouble,
+        age=age,
         version=look.version,
         reader=reader,
         attached=attached(seen),
@@ -243,6 +255,25 @@ async def _page(
         console=f"{board.console}/{seen.incident}" if board.console else None,
     )
     return _live(answer)
+
+
+async def _look_at(board: Board, incident: str) -> tuple[Look, str, timedelta]:
+    """How it is; or how it was last seen here, why it cannot be seen now, and how long ago that was.
+
+    Raises what stood in the way where it was never seen here.
+    """
+    try:
+        return await board.looks.get(incident), "", timedelta()
+    except Unreachable as error:
+        last = board.looks.last(incident)
+        if last is None:
+            raise
+        age, look = last
+        return (
+            look._replace(version=""),
+            str(error),
+            timedelta(seconds=age),
+        )  # whatever comes is news to that page
 
 
 async def _near(board: Board, seen: Picture) -> tuple[Row, ...]:
@@ -389,7 +420,8 @@ def _add_events(router: APIRouter, board: Board) -> None:
             return Response(status_code=NOTHING)
         caller.need(Scope.LOOK)
         person = person_of(caller)
-        await board.desk.version(incident)
+        with suppress(Unreachable):  # whoever watches waits for it to answer again
+            await board.desk.version(incident)
         if board.watching.full(person):
             detail = "too many pages are open here; this one is shown, and does not renew itself"
             raise Problem(503, "the station cannot do it now", detail, headers={"Retry-After": "60"})

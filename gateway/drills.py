@@ -1,10 +1,11 @@
 """Drills, seen from the gateway: one is ordered, stopped, looked at, or put on a schedule that nobody is told of."""
 
 import asyncio
+import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter
@@ -19,6 +20,8 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
     WorkflowQueryFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
@@ -32,9 +35,9 @@ from firestation.errors import ORDER, FirestationError, Gone, InvalidInput, Refu
 from firestation.model import Duration, Id, Model, show_duration
 from firestation.record import Brief
 from firestation.wall import Doubt
-from gateway.acting import person_of
+from gateway.acting import KeyHeader, person_of
 from gateway.book import Books
-from gateway.temporal import CALL
+from gateway.temporal import CALL, latest_of
 from workflows import messages
 from workflows.asking import in_the_way, in_time
 from workflows.client import TASK_QUEUE
@@ -51,6 +54,8 @@ Shelved = Callable[[str | None], Awaitable[FOUND]]
 
 SCHEDULE, ORDERED, EVERY, WINDOW = "drill/", "order", "every", "window"
 OVER = "it is over"
+UNSEEN = "it has begun, and no worker says now where it is"
+T = TypeVar("T")
 
 
 ScheduleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,100}$")]
@@ -102,36 +107,49 @@ class DrillDesk:
     def __init__(self, client: Client, books: Books, shelved: Shelved) -> None:
         self.client, self.books, self.shelved = client, books, shelved
 
-    async def order(self, body: DrillBody, by: str) -> DrillNow:
-        """Begin a drill. Raises `InvalidInput`, `NotConfigured`, and `Refused` when something speaks against it now."""
+    async def order(self, body: DrillBody, by: str, key: str | None = None) -> DrillNow:
+        """Begin a drill. Raises `InvalidInput`, `NotConfigured`, and `Refused` when something speaks against it now.
+
+        Ordered again under the same `key` it is the same drill, as long as it is held.
+        """
         order = await self._order(body, by)
+        mark = hashlib.sha256(f"{by}/{key}".encode()).hexdigest()[:8] if key else secrets.token_hex(4)
+        order = order.changed(drill=drill_id(body.kind, mark))
+        if key and (begun := await self._begun(order)):
+            return begun
         on_call = not body.drillers
         if why := await in_the_way(self.client, body.system, order.station, CALL, on_call=on_call):
             raise Refused(0, ORDER, why)
-        order = order.changed(drill=drill_id(body.kind, secrets.token_hex(4)))
         try:
-            handle = await in_time(
+            await in_time(
                 self.client.start_workflow(
                     messages.DRILL,
                     order,
                     id=messages.drill_workflow(body.system),
                     task_queue=TASK_QUEUE,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                    memo={messages.STATION: order.station},
+                    memo={messages.STATION: order.station, ORDERED: order.model_dump(mode="json")},
                     static_summary=f"{body.kind} on {body.system}, ordered by {by}",
                     rpc_timeout=CALL,
                 )
             )
         except WorkflowAlreadyStartedError:
+            if key and (begun := await self._begun(order)):
+                return begun
             held = f"a drill is held on {body.system} already"
             fix = "wait for it, or stop it: firestation drill report names it"
             raise Refused(0, ORDER, f"{held}; {fix}") from None
-        try:
-            return await in_time(
-                handle.query(messages.PICTURE, result_type=DrillNow, rpc_timeout=CALL), gone=OVER
-            )
-        except Unreachable as error:
-            raise Unreachable(f"the drill has begun, and cannot be shown now: {error}") from error
+        return await self._now(messages.drill_workflow(body.system)) or _unseen(order, datetime.now(UTC))
+
+    async def _begun(self, order: DrillOrder) -> DrillNow | None:
+        """This drill, where it is held already: the order was taken, and its answer was lost."""
+        name = messages.drill_workflow(order.system)
+        found = await in_time(latest_of(self.client, name))
+        if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+            return None
+        if (told := await _order_of(found)) is None or told.drill != order.drill:
+            return None
+        return await self._held_now(found, told)
 
     async def _order(self, body: DrillBody, by: str) -> DrillOrder:
         """The order, once all is seen that could be wrong with it."""
@@ -167,15 +185,23 @@ class DrillDesk:
         )
 
     async def _running(self, station: str, system: str | None) -> tuple[DrillNow, ...]:
+        held = [
+            await self._held_now(each, order)
+            async for each, order in self._held(station)
+            if system in {None, _system_of(each)}
+        ]
+        return tuple(each for each in held if each)
+
+    async def _held(self, station: str) -> AsyncIterator[tuple[WorkflowExecution, DrillOrder | None]]:
+        """The drills that are held, each with its order; without one it came by schedule, and a worker names it."""
         query = f"WorkflowType = '{messages.DRILL}' AND ExecutionStatus = 'Running'"
-        running = list[DrillNow]()
         async for found in self.client.list_workflows(query, rpc_timeout=CALL):
-            ours = (await found.memo()).get(messages.STATION) == station
-            if ours and system in {None, found.id.removeprefix(messages.drill_workflow(""))}:
-                now = await self._now(found.id)
-                if now:
-                    running.append(now)
-        return tuple(running)
+            if (await found.memo()).get(messages.STATION) == station:
+                yield found, await _order_of(found)
+
+    async def _held_now(self, found: WorkflowExecution, order: DrillOrder | None) -> DrillNow | None:
+        """Where it is, as far as anybody can say: what was ordered is told without a worker, too."""
+        return await self._now(found.id) or (_unseen(order, found.start_time) if order else None)
 
     async def _now(self, workflow: str) -> DrillNow | None:
         """Where it is; None when it is over, or no worker can say it now."""
@@ -189,12 +215,23 @@ class DrillDesk:
     async def stop(self, drill: str, by: str) -> DrillNow:
         """Let a drill be over. Raises `Refused` for an auditor, `Gone` when it is not held now."""
         await self._may_end(by)
-        for now in (await self.look(None)).running:
-            if now.mark.drill == drill:
-                handle = self.client.get_workflow_handle(messages.drill_workflow(now.system))
+        station = (await self.books.latest()).station.station
+        unseen = list[str]()
+        for each, order in await in_time(_all(self._held(station))):
+            if order and order.drill != drill:
+                continue
+            now = await self._held_now(each, order)
+            if now is None:
+                unseen.append(_system_of(each))
+            elif now.mark.drill == drill:
+                handle = self.client.get_workflow_handle(each.id)
                 await in_time(handle.signal(messages.STOP, rpc_timeout=CALL), gone=OVER)
                 log.info("a drill is stopped", drill=drill, by=by)
                 return now
+        if unseen:
+            raise Unreachable(
+                f"the drill on {' and on '.join(unseen)} does not say its name now: no worker answers"
+            )
         raise Gone(f"no drill {drill!r} is held now. See which is: firestation drill report")
 
     async def _may_end(self, by: str) -> None:
@@ -278,6 +315,33 @@ class DrillDesk:
         )
 
 
+async def _order_of(found: WorkflowExecution) -> DrillOrder | None:
+    """What a drill was ordered by, with its name; None for one by schedule, or of a gateway of before."""
+    told = (await found.memo()).get(ORDERED)
+    return DrillOrder.model_validate(told) if told else None
+
+
+def _unseen(order: DrillOrder, since: datetime) -> DrillNow:
+    """A drill that is held, and of which no worker says now where it is."""
+    assert order.drill is not None  # given by `order`, above
+    mark = DrillMark(
+        drill=order.drill,
+        kind=order.kind,
+        drillers=order.drillers,
+        ordered_by=order.ordered_by,
+        ordered_at=since,
+    )
+    return DrillNow(mark=mark, system=order.system, step="opening", since=since, trouble=UNSEEN)
+
+
+def _system_of(found: WorkflowExecution) -> str:
+    return found.id.removeprefix(messages.drill_workflow(""))
+
+
+async def _all(found: AsyncIterator[T]) -> list[T]:
+    return [each async for each in found]
+
+
 def _sound(body: ScheduleBody) -> None:
     """Raises `InvalidInput` for spans of which nothing unannounced can come."""
     every, window = show_duration(body.every), show_duration(body.window)
@@ -331,9 +395,9 @@ def drills(desk: DrillDesk, *, looks: Any, acts: Any, route_class: type[APIRoute
         return await desk.look(system)
 
     @router.post("", status_code=202)
-    async def order(caller: acts, body: DrillBody) -> DrillNow:
+    async def order(caller: acts, body: DrillBody, idempotency_key: KeyHeader = None) -> DrillNow:
         """Begin a drill."""
-        return await desk.order(body, person_of(caller))
+        return await desk.order(body, person_of(caller), idempotency_key)
 
     @router.get("/schedules")
     async def schedules(caller: looks) -> Schedules:

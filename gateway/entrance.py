@@ -13,7 +13,7 @@ from gateway.auth import SESSION, Caller, Doorkeeper, address_of
 from gateway.csrf import read_form
 from gateway.desk import Row
 from gateway.front import Front
-from gateway.pages import SEE_OTHER, page_router, render, signed_in, visitor
+from gateway.pages import SEE_OTHER, page_router, render, signed_in, trouble, visitor
 from gateway.problems import Problem
 from gateway.provider import CALLBACK, Provider
 from gateway.returning import HOME, NEXT, asked_for, own_page
@@ -143,7 +143,7 @@ def _add_provider(router: APIRouter, door: Doorkeeper, front: Front) -> None:
         except Problem as problem:
             if problem.status in {401, 403}:
                 door.failed(address, f"by the provider: {problem.detail}")
-                return render(request, "problem.html", problem.status, problem=problem)
+                return trouble(request, problem)
             raise
         person = next((each for each in door.station.people if each.login == claim), None)
         if person is None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -53,7 +54,7 @@ HEADERS = {
 }
 LIVE = HEADERS["Content-Security-Policy"] + "; script-src 'self'; connect-src 'self'"
 """The policy of a page that a script of ours keeps up to date: from our own files only, and none within the page."""
-SEE_OTHER, UNKNOWN = 303, 401
+SEE_OTHER, UNKNOWN, FAILED = 303, 401, 500
 
 
 def render(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
@@ -65,6 +66,13 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> HT
 
     given = {"person": caller.name if caller else None, "csrf_field": csrf_field, **context}
     return HTMLResponse(TEMPLATES.get_template(name).render(given), status, HEADERS)
+
+
+def trouble(request: Request, problem: Problem, *, look: bool = False) -> HTMLResponse:
+    """An error as a page. `look`: it can be looked at again, at the same address."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    again = f"{quote(request.url.path)}{query}" if look else ""
+    return render(request, "problem.html", problem.status, problem=problem, again=again)
 
 
 class PageRoute(APIRoute):
@@ -81,7 +89,7 @@ class PageRoute(APIRoute):
                 problem = problem_of(error)
             if problem.status == UNKNOWN and request.method == "GET" and request.url.path != "/login":
                 return RedirectResponse(login_for(request), SEE_OTHER)
-            answer = render(request, "problem.html", problem.status, problem=problem)
+            answer = trouble(request, problem, look=request.method == "GET" and problem.status >= FAILED)
             answer.headers.update(problem.headers)
             return answer
 

@@ -10,8 +10,10 @@ from gateway.auth import Caller
 from gateway.csrf import check_origin, fields_of, read_form
 from gateway.forms import KEY, Wrong, sent_of
 from gateway.front import Front
-from gateway.pages import render
+from gateway.pages import FAILED, render
 from gateway.problems import Problem
+
+AGAIN = "It may have been done all the same; sent again from here, unchanged, it is done once"
 
 
 class Unsent(Exception):
@@ -48,13 +50,15 @@ def kept(request: Request, kind: str, problem: Problem, fields: Mapping[str, str
     hidden = {name: fields[name] for name in ("subject", "fire") if name in fields}
     typed = {name: text for name, text in sent.fields.items() if name not in hidden}
     hidden["key"] = fields.get(KEY, "")
-    back = request.url.path.split("/")[2]
+    part = request.url.path.split("/")[2]
+    back = "#waits" if part == "triage" else f"/{part}"
     answer = render(
         request,
         "unsent.html",
         problem.status,
         kind=kind,
         wrong=wrong_of(problem),
+        perhaps=problem.status >= FAILED,
         typed=typed,
         hidden=hidden,
         back=back,
@@ -68,4 +72,5 @@ def wrong_of(problem: Problem) -> Wrong:
     """The refusal as a page tells it: with its rule and the field, where there is one."""
     errors = problem.more.get("errors") or [{}]
     rule = problem.more.get("rule", 0)
-    return Wrong(problem.title, problem.detail or "", int(rule), str(errors[0].get("field", "")))
+    again = f". {AGAIN}" if problem.status >= FAILED else ""
+    return Wrong(problem.title, f"{problem.detail or ''}{again}", int(rule), str(errors[0].get("field", "")))

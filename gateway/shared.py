@@ -24,13 +24,15 @@ class Shared(Generic[Key, Value]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ask, self.fresh_seconds, self.clock = ask, fresh_seconds, clock
+        self._changed = set[Key]()
         self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[Value]] = {}
 
     async def get(self, key: Key) -> Value:
         """The answer of just now, or a new one. Who goes away meanwhile takes it from nobody else."""
         at, value = self._kept.get(key, (None, None))
-        if at is not None and value is not None and self.clock() - at < self.fresh_seconds:
+        changed = key in self._changed
+        if at is not None and value is not None and not changed and self.clock() - at < self.fresh_seconds:
             return value
         task = self._asking.get(key)
         if task is None:
@@ -39,9 +41,15 @@ class Shared(Generic[Key, Value]):
             task.add_done_callback(lambda done: self._asked(key, done))
         return await asyncio.shield(task)
 
+    def last(self, key: Key) -> tuple[float, Value] | None:
+        """The last answer, however old, with its age in seconds: for when there is no newer one to be had."""
+        kept = self._kept.get(key)
+        return None if kept is None else (self.clock() - kept[0], kept[1])
+
     def forget(self, key: Key) -> None:
         """It has changed: who asks from now on gets an answer that was asked for from now on."""
-        self._kept.pop(key, None)
+        if key in self._kept:
+            self._changed.add(key)
         self._asking.pop(key, None)
 
     async def _ask(self, key: Key) -> Value:
@@ -50,8 +58,10 @@ class Shared(Generic[Key, Value]):
         if self._asking.get(key) is task:  # else it was asked before something changed
             self._kept.pop(key, None)
             self._kept[key] = (self.clock(), value)
+            self._changed.discard(key)
             while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+                oldest, _ = self._kept.popitem(last=False)
+                self._changed.discard(oldest)
         return value
 
     def _asked(self, key: Key, task: asyncio.Task[Value]) -> None:

@@ -1,5 +1,6 @@
 """Asking Temporal from outside of a workflow: its troubles as ours. The gateway and the worker ask in these words."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,27 +20,37 @@ from workflows import messages, search
 Result = TypeVar("Result")
 
 RECOVERED = frozenset({Phase.RESTORED, Phase.AFTER_ACTION})
+LATE = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED})
+"""What the SDK says when its own time for a call is over, and the server when the time of a worker is."""
+
 BURNING = f"{search.PHASE.name} IN {tuple(str(each) for each in Phase if each not in RECOVERED | ENDS)}"
 
 
 async def in_time(call: Awaitable[Result], incident: str = "", *, gone: str = "") -> Result:
     """The result; Temporal's troubles as ours. Raises `Gone`, which says `gone` where that is given; `Unreachable`."""
+    clock = asyncio.get_running_loop().time
+    asked = clock()
     try:
         return await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Gone(gone or f"there is no incident {incident!r}") from error
+        if error.status in LATE:
+            raise Unreachable(_late(clock() - asked)) from error
         raise Unreachable(f"Temporal does not answer ({error.status.name})") from error
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
-        raise Unreachable(
-            "no worker has answered in time; it may still happen, so look before you repeat"
-        ) from error
+        raise Unreachable(f"{_late(clock() - asked)}; it may still happen") from error
     except WorkflowQueryFailedError as error:
         raise Unreachable(f"the incident cannot be shown now: {error}") from error
     except RuntimeError as error:  # of the SDK, when the first connection of a client fails
         if "client connect" not in str(error):
             raise
         raise Unreachable("Temporal does not answer (no connection)") from error
+
+
+def _late(seconds: float) -> str:
+    """Which of the two it is nobody can tell from here: Temporal answers a question when a worker has."""
+    return f"Temporal, or a worker behind it, has not answered within {int(seconds)} s"
 
 
 async def our_memo(found: WorkflowExecution, station: str) -> Mapping[str, Any] | None:

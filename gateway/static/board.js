@@ -11,6 +11,8 @@
   let fetching = false;
   let again = false;
   let later = 0;
+  let watching = false;
+  let pause = 3000;
 
   const tell = (text) => {
     const place = live();
@@ -20,7 +22,15 @@
   // Nobody tells of the same change again, so what was missed is fetched in a moment.
   function missed(why) {
     tell(`Not live: ${why}`);
-    if (source) later = setTimeout(renew, 3000);
+    soon();
+  }
+
+  // Longer and longer apart: what is full, or away for an hour, is not asked twenty times a minute.
+  function soon() {
+    if (!watching) return;
+    clearTimeout(later);
+    later = setTimeout(renew, pause);
+    pause = Math.min(pause * 2, 60000);
   }
 
   // What was refused was typed too, though the form came with it.
@@ -78,12 +88,12 @@
       }
       const nav = page.querySelector('.thumb');
       if (nav) document.querySelector('.thumb').replaceWith(document.adoptNode(nav));
-      tell('● Live');
+      listen();
     } catch {
       missed('no connection');
     } finally {
       fetching = false;
-      if (again) { again = false; renew(); }
+      if (again) { again = false; if (watching) renew(); }
     }
   }
 
@@ -93,21 +103,35 @@
   }
 
   function close() {
+    watching = false;
     clearTimeout(later);
     source?.close();
     source = null;
   }
 
   function open() {
-    if (source) return;
+    watching = true;
+    listen();
+  }
+
+  // What the page says of itself is what it knows: while one of the two does not answer, it is not live.
+  function listen() {
+    if (source) { if (source.readyState === EventSource.OPEN) live_again(); return; }
+    if (!watching) return;
     source = new EventSource(`${events}?seen=${encodeURIComponent(version)}`);
-    source.addEventListener('open', () => tell('● Live'));
+    source.addEventListener('open', live_again);
     source.addEventListener('changed', (event) => { if (event.data !== version) renew(); });
     source.addEventListener('over', over);
     source.addEventListener('error', () => {
-      const ended = source && source.readyState === EventSource.CLOSED;
-      tell(ended ? 'Not live: load the page again' : 'Not live: connecting again…');
+      tell('Not live: connecting again…');
+      // An answer that is no stream ends it for good, though it be a gateway that is just being started again.
+      if (source?.readyState === EventSource.CLOSED) { source = null; soon(); }
     });
+  }
+
+  function live_again() {
+    pause = 3000;
+    tell(version ? '● Live' : 'Not live: it is shown anew as soon as it can be');
   }
 
   // A page that nobody looks at holds nothing open; it catches up when somebody does.

@@ -322,3 +322,27 @@ def test_the_spool_says_what_waits_and_what_could_not_be_told(run: Run, station:
     assert json.loads(run("spool", "--json").stdout)["waiting"][0]["alarms"] == 12
     station.spooled = {"waiting": [], "untold": []}
     assert "Temporal has every alarm" in run("spool").output
+
+
+def test_what_nobody_answers_is_sent_again_as_one_and_that_is_told(
+    run: Run, station: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.client.PAUSE_SECONDS", 0)
+    station.outages = 2
+    result = run("ack", NAME)
+    assert (result.exit_code, station.incident.captain) == (0, "ana")
+    assert [line[-6:] for line in result.stderr.splitlines()] == ["2 of 5", "3 of 5"]
+    station.outages = 5
+    result = run("note", NAME, "seen at three")
+    said = " ".join(result.stderr.split())
+    assert result.exit_code == 5
+    assert (
+        f"It may have been done all the same. Look before you type it again: firestation show {NAME}" in said
+    )
+    station.outages = 4
+    result = run("incidents", "--json")
+    assert (result.exit_code, result.stderr) == (0, ""), "a machine is told nothing on the way"
+    station.outages = 5
+    result = run("ring", "refund-agent", "WrongRefund", "a refund on day 45", "--id", "w-1")
+    assert "It may have rung all the same" in " ".join(result.stderr.split())
+    assert "--id w-1" in " ".join(result.stderr.split())

@@ -132,7 +132,10 @@ def test_5_no_station_there(run: Run) -> None:
     "answer",
     [(503, b'{"detail": "Temporal is away"}'), (500, b"<html>oops"), (200, b"<html>hello"), (200, b"{}")],
 )
-def test_5_a_station_that_cannot_answer(run: Run, station: Any, answer: tuple[int, bytes]) -> None:
+def test_5_a_station_that_cannot_answer(
+    run: Run, station: Any, answer: tuple[int, bytes], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("cli.client.TRIES", 1)
     station.override = answer
     for words in (("show", NAME), ("incidents",)):
         result = run(*words)

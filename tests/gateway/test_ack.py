@@ -257,7 +257,25 @@ async def test_what_the_incident_decides_in_the_last_moment_is_told(
     desk.refuses = Unreachable("Temporal does not answer")
     answer = await phone.post(address())
     assert (answer.status_code, "Temporal does not answer" in answer.text) == (503, True)
+    assert "nobody knows yet whether you have it" in answer.text.lower()
+    assert f'href="{address()}">Look again' in answer.text
     assert desk.world.incident.captain is None
+
+
+async def test_who_took_it_is_told_so_though_it_cannot_be_shown(
+    phone: httpx.AsyncClient, desk: Burning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = desk.picture
+
+    async def picture(incident: str) -> Picture:
+        if desk.acted:
+            raise Unreachable("Temporal does not answer")
+        return await shown(incident)
+
+    monkeypatch.setattr(desk, "picture", picture)
+    answer = await phone.post(address())
+    assert (answer.status_code, desk.world.incident.captain) == (503, "ana")
+    assert "You took it: you are the captain of" in answer.text
 
 
 async def test_who_guesses_too_often_waits_and_nobody_is_locked_out_by_it(

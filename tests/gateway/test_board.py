@@ -160,6 +160,24 @@ async def test_what_cannot_be_listed_or_shown_is_said(ana: httpx.AsyncClient, de
     assert (await ana.get(PAGE)).status_code == 200, "a trouble is not kept"
 
 
+async def test_what_was_seen_before_is_shown_with_its_age_while_nobody_answers(
+    ana: httpx.AsyncClient, desk: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.rows = [row("grave", "sev1")]
+    for where in ("/board", PAGE):
+        assert (await ana.get(where)).status_code == 200
+    monkeypatch.setattr("gateway.shared.Shared.get", _nobody)
+    for where, told in (("/board", "This is the list as it was 0s ago"), (PAGE, "This is how it was 0s ago")):
+        page = await ana.get(where)
+        assert (page.status_code, told in text_of(page), "Look again" in page.text) == (503, True, True)
+    assert 'data-version=""' in (await ana.get(PAGE)).text, "whatever comes is news to it"
+    assert "/board/grave" in (await ana.get("/board")).text
+
+
+async def _nobody(*_: object) -> None:
+    raise Unreachable("Temporal, or a worker behind it, has not answered within 4 s")
+
+
 @pytest.mark.parametrize("where", ["/board/none-1", "/board/NO%20SUCH", "/board/a'b", "/board/%3Cscript%3E"])
 async def test_what_is_not_there_is_a_page_that_says_so(ana: httpx.AsyncClient, where: str) -> None:
     page = await ana.get(where)
@@ -300,7 +318,10 @@ async def test_what_nobody_answered_is_sent_again_under_its_own_key(
     assert f'name="key" value="{KEY}"' in answer.text
     desk.away = Unreachable("Temporal does not answer")
     answer = await send(ana, "note", page, text="seen at three", standing="fact")
-    assert (answer.status_code, "Nothing that you typed is lost" in text_of(answer)) == (503, True)
+    assert (answer.status_code, "This is how it was" in text_of(answer)) == (503, True)
+    assert "It may have been done all the same; sent again from here, unchanged, it is done once" in text_of(
+        answer
+    )
     assert "seen at three</textarea>" in answer.text
     assert f'name="key" value="{KEY}"' in answer.text
 

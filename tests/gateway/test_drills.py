@@ -1,25 +1,26 @@
 """Who may end a drill, or its schedule: everybody who writes, and nobody who only reads."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any, Self, cast
 
 import httpx
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from firestation.authority import Station
 from firestation.drill_orders import DrillOrder
-from firestation.errors import InvalidInput, Refused, Unreachable
+from firestation.errors import Gone, InvalidInput, Refused, Unreachable
 from firestation.testing import MemoryEvidence, MemoryShelf
 from gateway.app import create_app
 from gateway.auth import Doorkeeper
-from gateway.drills import DrillBody, DrillDesk, LastDrilled, ScheduleBody
+from gateway.drills import UNSEEN, DrillBody, DrillDesk, LastDrilled, ScheduleBody
 from gateway.front import Front
 from tests.gateway.conftest import TOKENS, Remembering, books_of
 from tests.property.test_drill import DONE
 from tests.property.worlds import START, brief, runbook
-from workflows.messages import WORKFLOW
+from workflows.messages import DRILL, STATION, STOP, WORKFLOW
 
 
 class Away:
@@ -111,6 +112,70 @@ async def test_no_drill_is_begun_beside_a_fire(station: Station) -> None:
     desk = Rehearsable(cast("Client", Burning()), books_of(station), nothing)
     with pytest.raises(Refused, match="the incident refund-agent-1a2b3c4d of refund-agent is open"):
         await desk.order(DrillBody(kind="stale-policy", system="refund-agent", drillers=("cara",)), "ana")
+
+
+class Stalled:
+    """A Temporal that keeps what it is sent, and whose answers and workers come too late."""
+
+    status, start_time = WorkflowExecutionStatus.RUNNING, datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Mapping[str, Any]] = {}
+        self.signals: list[str] = []
+        self.id = ""
+
+    async def list_workflows(self, query: str, **_: Any) -> AsyncIterator[Any]:
+        if f"'{DRILL}'" in query and self.kept:
+            yield self
+
+    async def start_workflow(self, _: str, order: DrillOrder, **said: Any) -> None:
+        assert not self.kept, "it was begun twice"
+        self.id = str(said["id"])
+        self.kept[self.id] = said["memo"]
+        raise RPCError("Timeout expired", RPCStatusCode.CANCELLED, b"")
+
+    def get_workflow_handle(self, _: str) -> Self:
+        return self
+
+    async def describe(self, **_: Any) -> Self:
+        if not self.kept:
+            raise RPCError("none", RPCStatusCode.NOT_FOUND, b"")
+        return self
+
+    async def memo(self) -> Mapping[str, Any]:
+        return self.kept[self.id]
+
+    async def query(self, *_: Any, **__: Any) -> None:
+        raise RPCError("Timeout expired", RPCStatusCode.CANCELLED, b"")
+
+    async def signal(self, name: str, **_: Any) -> None:
+        self.signals.append(name)
+
+
+async def test_an_order_whose_answer_was_lost_is_given_again_and_is_one_drill(station: Station) -> None:
+    temporal = Stalled()
+    desk = Rehearsable(cast("Client", temporal), books_of(station), nothing)
+    body = DrillBody(kind="stale-policy", system="refund-agent", drillers=("cara",))
+    with pytest.raises(Unreachable, match=r"has not answered within \d+ s"):
+        await desk.order(body, "ana", "one-key-of-ana")
+    begun = await desk.order(body, "ana", "one-key-of-ana")
+    assert (begun.trouble, begun.since) == (UNSEEN, temporal.start_time)
+    assert [each.mark.drill for each in (await desk.look(None)).running] == [begun.mark.drill]
+
+
+async def test_a_drill_is_stopped_though_no_worker_answers(station: Station) -> None:
+    temporal = Stalled()
+    desk = Rehearsable(cast("Client", temporal), books_of(station), nothing)
+    with pytest.raises(Unreachable):
+        await desk.order(DrillBody(kind="stale-policy", system="refund-agent"), "ana", "one-key-of-ana")
+    drill = (await desk.look(None)).running[0].mark.drill
+    with pytest.raises(Gone):
+        await desk.stop("drill-stale-policy-00000000", "cara")
+    assert (await desk.stop(drill, "cara")).mark.drill == drill
+    assert temporal.signals == [STOP]
+    temporal.kept[temporal.id] = {STATION: "test"}
+    with pytest.raises(Unreachable, match="the drill on refund-agent does not say its name now"):
+        await desk.stop(drill, "cara")
 
 
 @pytest.mark.parametrize(
