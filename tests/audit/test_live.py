@@ -101,6 +101,7 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
     """This gateway on a port; its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # so that nobody is turned away who comes before it serves
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:

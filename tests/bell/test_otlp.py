@@ -402,7 +402,7 @@ class Exporter(OTLPLogExporter):
     def __init__(self, url: str, key: str) -> None:
         self.outcomes: list[LogRecordExportResult] = []
         headers = {"Authorization": f"Bearer {key}"}
-        super().__init__(endpoint=url, headers=headers, compression=Compression.Gzip, timeout=9)
+        super().__init__(endpoint=url, headers=headers, compression=Compression.Gzip, timeout=60)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         outcome = super().export(batch)

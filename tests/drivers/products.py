@@ -181,7 +181,7 @@ def postgresql(folder: Path) -> Iterator[int]:
     with running(
         [*who, initdb, "-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync"], folder, "initdb"
     ) as made:
-        assert made.wait(60) == 0, (folder / "initdb.log").read_text()
+        assert made.wait(SECONDS) == 0, (folder / "initdb.log").read_text()
     command = [*who, postgres, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
     command += ["-c", "unix_socket_directories=", "-c", "fsync=off"]
     with running(command, folder, "postgres"):
@@ -260,11 +260,11 @@ class Synapse:
     def join(self, name: str) -> str:
         """Register a user of this name; their access token."""
         register = f"{self.url}/_synapse/admin/v1/register"
-        nonce = httpx.get(register, trust_env=False).raise_for_status().json()["nonce"]
+        nonce = httpx.get(register, trust_env=False, timeout=60).raise_for_status().json()["nonce"]
         told = f"{nonce}\0{name}\0a password\0notadmin".encode()
         mac = hmac.new(b"registration-secret-of-the-test", told, hashlib.sha1).hexdigest()
         body = {"nonce": nonce, "username": name, "password": "a password", "admin": False, "mac": mac}
-        made = httpx.post(register, json=body, trust_env=False).raise_for_status().json()
+        made = httpx.post(register, json=body, trust_env=False, timeout=60).raise_for_status().json()
         return str(made["access_token"])
 
 
@@ -276,7 +276,7 @@ def synapse(folder: Path) -> Iterator[Synapse]:
     (folder / "log.yaml").write_text(SYNAPSE_LOG)
     command = [program("synapse", "synapse_homeserver"), "--config-path", str(config)]
     with running([*command, "--generate-keys"], folder, "keys") as made:
-        assert made.wait(60) == 0, (folder / "keys.log").read_text()
+        assert made.wait(SECONDS) == 0, (folder / "keys.log").read_text()
     with running(command, folder, "synapse", grace=STOPS_WITHIN):
         url = f"http://127.0.0.1:{port}"
         wait_for("Synapse", answers(f"{url}/health"), SECONDS)

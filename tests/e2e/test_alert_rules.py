@@ -11,7 +11,7 @@ from tests.e2e.fires import FIRES, Fire
 from tests.e2e.processes import Agent, an_agent, free_port, needs, running, wait_for
 from tests.e2e.prometheus import ready, settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 class Watch:
@@ -23,7 +23,7 @@ class Watch:
 
     def alerts(self) -> list[dict[str, Any]]:
         """The alerts that fire now."""
-        answer = httpx.get(f"{self.url}/api/v1/alerts").json()
+        answer = httpx.get(f"{self.url}/api/v1/alerts", timeout=30).json()
         return [alert for alert in answer["data"]["alerts"] if alert["state"] == "firing"]
 
 

@@ -158,6 +158,7 @@ def ring_hostile(station: Station, agent: Agent) -> str:
         json=alarm,
         headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
+        timeout=30,
     )
     assert answer.is_success, answer.text
     incident = str(answer.json()["incidents"][0]["incident"])

@@ -17,7 +17,7 @@ from tests.e2e.fires import IN_TIME, LARGE, LATE
 from tests.e2e.processes import TOKEN, Agent, system_text
 from workflows.watch import counted
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 HARM = {
     "golden": ("stale_policy", IN_TIME),

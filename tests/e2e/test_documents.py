@@ -12,7 +12,7 @@ import pytest
 from firestation.firebreak import Lease
 from tests.docs.documents import ROOT, blocks, commands
 from tests.e2e.captain import approve, finish, firebreak, stands, take
-from tests.e2e.processes import Agent, Station, a_station, free_port, wait_for, write_station
+from tests.e2e.processes import Agent, Station, a_station, free_port, reached, wait_for, write_station
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -31,13 +31,15 @@ def surroundings(more: Mapping[str, str]) -> dict[str, str]:
 
 def run(command: str, **environment: str) -> str:
     """Its output; it must end as the document leads one to expect."""
-    done = subprocess.run(
-        shlex.split(command),
-        cwd=ROOT,
-        env=surroundings(environment),
-        capture_output=True,
-        text=True,
-        check=False,
+    done = reached(
+        lambda: subprocess.run(
+            shlex.split(command),
+            cwd=ROOT,
+            env=surroundings(environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     )
     assert done.returncode == EXPECTED.get(command, 0), f"$ {command}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr

@@ -14,10 +14,10 @@ import pytest
 from firestation.drill import KINDS
 from firestation.picture import Picture
 from tests.docs.documents import commands
-from tests.e2e.processes import ROOT, Place, Station, a_place, wait_for
+from tests.e2e.processes import ROOT, Place, Station, a_place, reached, wait_for
 from workflows.drill import NOT_BEGUN
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,15 @@ def firestation(station: Station, *words: str, person: str = "ana") -> subproces
         key: value for key, value in os.environ.items() if not key.startswith(("FIRESTATION_", "TEMPORAL_"))
     }
     here = {"FIRESTATION_STATE": str(station.state), "FIRESTATION_AS": person, "COLUMNS": "100"}
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *words],
-        cwd=ROOT,
-        env=kept | here | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
+    return reached(
+        lambda: subprocess.run(
+            [sys.executable, "-m", "cli", *words],
+            cwd=ROOT,
+            env=kept | here | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     )
 
 

@@ -12,21 +12,23 @@ from pyrage import x25519  # type: ignore[import-untyped]  # it has no types
 
 from firestation.picture import attached
 from tests.docs.documents import ROOT
-from tests.e2e.processes import Agent, Station, a_station
+from tests.e2e.processes import Agent, Station, a_station, reached
 from tests.e2e.test_documents import surroundings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 def firestation(station: Station, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli", "--state", str(station.state), *words]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=surroundings({"FIRESTATION_AS": "ana"}),
-        capture_output=True,
-        text=True,
-        check=False,
+    return reached(
+        lambda: subprocess.run(
+            command,
+            cwd=ROOT,
+            env=surroundings({"FIRESTATION_AS": "ana"}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     )
 
 

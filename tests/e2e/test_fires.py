@@ -18,7 +18,7 @@ from tests.e2e.captain import firebreak, stands
 from tests.e2e.fires import FIRES, STOP, Fire
 from tests.e2e.processes import ROOT, Agent, Place, Station, a_place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 NUMBER = count(1)
 

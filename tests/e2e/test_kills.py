@@ -146,13 +146,13 @@ def test_a_storm_is_counted_whatever_dies(agent: Agent, station: Station) -> Non
             with suppress(httpx.HTTPError):
                 key = {"Idempotency-Key": f"storm-{number:04}"}
                 answer = httpx.post(
-                    f"{station.url}/alarms/generic", json=alarm, headers=headers | key, timeout=5
+                    f"{station.url}/alarms/generic", json=alarm, headers=headers | key, timeout=30
                 )
                 if answer.status_code == 202:
                     return str(answer.json()["incidents"][0]["incident"])
             return None
 
-        return wait_for(f"alarm {number} to be answered", answered)
+        return wait_for(f"alarm {number} to be answered", answered, 120)
 
     with ThreadPoolExecutor(8) as pool:
         first = [pool.submit(ring, number) for number in range(60)]

@@ -13,7 +13,7 @@ from cli.main import app
 from firestation.loader import load_system
 from tests.e2e.processes import TOKEN, Agent, write_station
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 TYPED = re.compile(r"^([A-Z`][^\n]*):\n\n```bash\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 

@@ -13,9 +13,9 @@ from firestation.picture import Picture
 from firestation.watch.view import DetectorView
 from tests.docs.documents import ROOT, commands
 from tests.e2e.fires import LATE
-from tests.e2e.processes import Agent, Station, a_station, wait_for
+from tests.e2e.processes import Agent, Station, a_station, reached, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 EACH_SECOND = {
     "check: golden\n    at_least: 0.98\n    matters: 0.05\n    every: 5m": (
@@ -25,7 +25,8 @@ EACH_SECOND = {
         "check: fresh-policy\n    at_least: 0.99\n    matters: 0.02\n    every: 1s"
     ),
 }
-FAST_SECONDS = 0.5
+FAST_SECONDS = 10.0
+"""An answer takes milliseconds; a machine under load may stall for seconds."""
 
 
 def customer(agent: Agent) -> str:
@@ -48,9 +49,9 @@ def dashboards(agent: Agent) -> None:
 def run(station: Station, command: str) -> str:
     found = {"FIRESTATION_STATE": str(station.state), "FIRESTATION_AS": "ana", "COLUMNS": "200"}
     path = f"{ROOT / '.venv/app/bin'}:{os.environ['PATH']}"
-    words = shlex.split(command)
-    done = subprocess.run(
-        words, cwd=ROOT, env=os.environ | found | {"PATH": path}, capture_output=True, text=True, check=False
+    words, around = shlex.split(command), os.environ | found | {"PATH": path}
+    done = reached(
+        lambda: subprocess.run(words, cwd=ROOT, env=around, capture_output=True, text=True, check=False)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

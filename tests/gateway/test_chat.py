@@ -439,7 +439,7 @@ async def test_the_files_say_whom_to_listen_as(
     books.book = without.changed(systems={system.system: system.changed(channels=channels)})
 
     async def until(look: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not look():  # noqa: ASYNC110 - what is waited for is another task's
                 await asyncio.sleep(0.01)
 

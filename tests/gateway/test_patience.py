@@ -18,7 +18,7 @@ from gateway.guard import Guard
 from gateway.patience import Impatient
 from gateway.problems import install
 
-SOON = 10.0
+SOON = 30.0
 LONG = 20_000_000
 """Bytes of an answer, more than the kernel takes for somebody who does not read."""
 
@@ -151,7 +151,8 @@ async def test_who_does_not_take_the_answer_is_hung_up_on(
                 await asyncio.sleep(0.05)
 
 
-async def test_who_takes_a_long_answer_has_all_of_it(address: int) -> None:
+async def test_who_takes_a_long_answer_has_all_of_it(address: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SLOWEST", LONG / SOON)
     async with calling(address) as (reader, writer):
         writer.write(b"GET /long HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
         async with asyncio.timeout(SOON):

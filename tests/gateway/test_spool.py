@@ -351,7 +351,7 @@ async def test_an_incident_that_has_ended_is_seen_to_be_over_though_it_rings_all
 ) -> None:
     monkeypatch.setattr(pumps, "LOOK_SECONDS", 0.2)
     spool = Spool(tmp_path / "alarms.sqlite")
-    async with pumping(spool, runs=False) as (pump, told), asyncio.timeout(20):
+    async with pumping(spool, runs=False) as (pump, told), asyncio.timeout(60):
         number = 0
         while len(told) < 2:
             await spool.keep("fire-1", alarm("k1"), str(number), WINDOW)
@@ -363,7 +363,7 @@ async def test_an_incident_that_has_ended_is_seen_to_be_over_though_it_rings_all
 async def test_what_is_kept_and_was_never_woken_for_is_told_nevertheless(tmp_path: Path) -> None:
     """Its ring was called off just then, or the disk was away when the gateway began."""
     spool = Spool(tmp_path / "alarms.sqlite")
-    async with pumping(spool, runs=True) as (pump, told), asyncio.timeout(20):
+    async with pumping(spool, runs=True) as (pump, told), asyncio.timeout(60):
         await spool.keep("fire-1", alarm("k1"), "one", WINDOW)
         keeper = asyncio.create_task(pump.keep_on(0.05))
         while not told:  # noqa: ASYNC110
@@ -404,7 +404,7 @@ async def test_incidents_that_do_not_answer_hold_up_no_other(tmp_path: Path) -> 
 
     pump = Pump(spool, tell, is_open, WINDOW)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for number in range(2 * pumps.AT_ONCE):
                 await spool.keep(f"bad-{number}", alarm("k1"), str(number), WINDOW)
                 pump.wake(f"bad-{number}")

@@ -52,7 +52,7 @@ class Post:
 
     async def came(self) -> str:
         """The link of the next mail."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.arrived.wait()
         self.arrived.clear()
         (link,) = [each for each in self.sent[-1][1].split() if each.startswith(ADDRESS)]

@@ -20,7 +20,7 @@ from gateway.watching import MOST_OF_ONE, Watching
 from tests.gateway.conftest import INCIDENT
 from tests.gateway.test_board import Counting
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Versions:

@@ -112,7 +112,7 @@ async def test_a_pager_that_is_down_does_not_hold_the_board(stage: Stage) -> Non
 
 
 async def test_a_check_that_nobody_answers_is_no_recovery(stage: Stage) -> None:
-    recovery = stage.brief.runbook.recovery.changed(soak=timedelta(seconds=6))
+    recovery = stage.brief.runbook.recovery.changed(soak=timedelta(seconds=12))
     stage.brief = stage.brief.changed(runbook=stage.brief.runbook.changed(recovery=recovery))
     await live(stage, until=Phase.RECOVERING)
     await stage.until("the probe", stands("reranker", Lease.EFFECTIVE))

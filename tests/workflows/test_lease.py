@@ -208,15 +208,17 @@ async def test_what_was_read_for_a_waiver_is_handed_on_as_the_audit_makes_it(sta
 
 
 async def test_the_captain_is_asked_before_the_expiry_and_silence_has_its_rule(stage: Stage) -> None:
-    changed(stage, at_expiry="lift", expires_after=timedelta(seconds=8), ask_before=timedelta(seconds=4))
+    changed(stage, at_expiry="lift", expires_after=timedelta(minutes=10), ask_before=timedelta(minutes=5))
+    soon = timedelta(minutes=7)  # after the question, and before the expiry
     await live(stage, until=Phase.OPEN)
     await stage.do(acts.Acknowledge(by="ana"))
     await approve(stage)
-    await stage.until("the question", lambda seen: _asked(seen, "reranker"))
+    await stage.until("the move", stands("reranker", Lease.EFFECTIVE))
+    await stage.later("the question", lambda seen: _asked(seen, "reranker"), soon)
     await stage.do(acts.Extend(by="ana", action=await _digest(stage, "reranker"), reason="not yet"))
     assert not _asked(await stage.picture(), "reranker")
-    await stage.until("the question again", lambda seen: _asked(seen, "reranker"))
-    seen = await stage.until("the way back", stands("reranker", Lease.LIFTED))
+    await stage.later("the question again", lambda seen: _asked(seen, "reranker"), soon)
+    seen = await stage.later("the way back", stands("reranker", Lease.LIFTED), soon)
     assert [moment.kind for moment in seen.timeline].count("asked") == 2
     assert stage.town.reranker.position.value == "off"
     await stage.proved()

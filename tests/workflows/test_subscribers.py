@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from obstore.store import MemoryStore
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import Worker
@@ -236,6 +237,15 @@ def start(address: str, folder: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
+class Filling(Mailbox):
+    """When it has some mails it takes no more, until it is told to go on."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if len(self.mails) >= MAILS:
+            self.holds = "RCPT"
+        return await super().handle_DATA(server, session, envelope)
+
+
 @pytest.mark.kill
 async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
     tmp_path: Path, notice: Notice, monkeypatch: pytest.MonkeyPatch
@@ -246,7 +256,7 @@ async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
         await join(book, f"zq{number}@example.org")
     async with AsyncExitStack() as stack:
         client = (await stack.enter_async_context(SERVERS["real"]())).client
-        box = stack.enter_context(mail_server(Mailbox()))
+        box = stack.enter_context(mail_server(Filling()))
         monkeypatch.setenv("STATUS_MAIL", mail_url(box.port))
         tellers = Worker(
             client, task_queue=queue, workflows=[SubscriberTeller], workflow_runner=workflow_runner()
@@ -257,10 +267,11 @@ async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
         )
         dying = start(client.service_client.config.target_host, folder)
         try:
-            await asyncio.to_thread(wait_for, "some mails", lambda: len(box.mails) >= MAILS, 60)
+            await asyncio.to_thread(wait_for, "some mails", box.holding.is_set)
         finally:
             dying.send_signal(signal.SIGKILL)
             dying.wait()
+            box.go_on.set()
         before = len(box.mails)
         herald = Herald(book, mailer, Hooks(), "https://fire.example.org")
         next_one = PublicPageActivities(None, None, herald)

@@ -1,7 +1,7 @@
 // A captain takes an incident, declares it and approves a move, by the keyboard alone on a small telephone without
 // JavaScript; then other pages with JavaScript see a note of somebody else come by itself. The facts as one line of JSON.
 //   node board.mjs MODULES CHROMIUM URL INCIDENT ANA BEN
-import { launch, phone } from './chromium.mjs';
+import { SLOW, arrived, go, launch, phone, sought } from './chromium.mjs';
 
 const [modules, chromium, url, incident, ana, ben] = process.argv.slice(2);
 const browser = await launch(modules, chromium);
@@ -45,13 +45,6 @@ async function press(page, name, locator) {
 
 const text = (page) => page.locator('main').innerText();
 
-// A page without JavaScript is looked at again until this is there: a station under load says that it cannot now.
-async function sought(locator) {
-  for (const end = Date.now() + 90_000; !(await locator.count()) && Date.now() < end;) {
-    await locator.page().goto(`${url}/board/${incident}`);
-  }
-}
-
 // Ana, without JavaScript and without a mouse.
 const phoned = await phone(browser);
 const page = await logIn(phoned, ana);
@@ -59,22 +52,21 @@ await page.keyboard.press('Tab');
 facts.skip = await page.evaluate(() => document.activeElement.textContent);
 await press(page, 'board', page.getByRole('link', { name: 'The whole board' }));
 await page.waitForURL(`${url}/board`);
+await sought(page.locator('.incident').filter({ hasText: 'SEV2' }).filter({ hasText: 'Waits for' }));
 facts.list = await text(page);
 await press(page, 'incident', page.getByRole('link', { name: 'Refund agent' }));
-await page.waitForURL(`${url}/board/${incident}`);
-const take = page.getByRole('button', { name: 'Take it: I am the captain' });
-await sought(take);
+await arrived(page, `${url}/board/${incident}`);
 facts.opened = await text(page);
 
-await press(page, 'take', take);
-await page.waitForURL(/done=acknowledge/);
+await press(page, 'take', page.getByRole('button', { name: 'Take it: I am the captain' }));
+await arrived(page, /done=acknowledge/);
 facts.taken = await text(page);
 await press(page, 'declare', page.getByRole('link', { name: /^Declare/ }));
-await page.waitForURL(/unfold=declare/);
+await arrived(page, /unfold=declare/);
 await tab(page, 'why', page.locator('#declare textarea')); // the severity is proposed already
 await page.keyboard.type('refunds are paid that should be denied');
 await press(page, 'declared', page.locator('#declare').getByRole('button', { name: 'Declare' }));
-await page.waitForURL(/done=declare/);
+await arrived(page, /done=declare/);
 
 // The engine freezes the scene first.
 const approve = page.getByRole('button', { name: /^Approve [0-9a-f]{12}$/ });
@@ -82,35 +74,35 @@ await sought(approve);
 facts.plan = await page.locator('.plan').first().innerText();
 facts.digest = (await page.locator('.plan .digest').first().innerText()).replace(/\s/g, '');
 await press(page, 'plan', page.getByRole('link', { name: /^See the plan/ }));
-await page.waitForURL(/unfold=approve/);
+await arrived(page, /unfold=approve/);
 await press(page, 'approve', approve);
-await page.waitForURL(/done=approve/);
+await arrived(page, /done=approve/);
 facts.approved = await text(page);
 
 // With JavaScript, at a desk: what Ben notes comes by itself, and what is being typed stays.
 async function seated(token) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-  context.setDefaultTimeout(90_000);
+  context.setDefaultTimeout(SLOW);
   return logIn(context, token);
 }
 
 const desk = await seated(ben);
-await desk.goto(`${url}/board/${incident}`);
+await go(desk, `${url}/board/${incident}`);
 await desk.getByText('● Live').waitFor();
 await desk.locator('#fold-note > summary').click();
 await desk.locator('#note-text').fill('half a sentence');
 // A public word with a cause that is no fact is refused in its place; what was typed outlives the news.
 const own = await seated(ana);
-await own.goto(`${url}/board/${incident}?unfold=update#update`);
+await go(own, `${url}/board/${incident}?unfold=update#update`);
 await own.locator('#update select').selectOption('public');
 await own.locator('#update textarea').first().fill('It broke because of the new index.');
 await own.getByRole('button', { name: 'Send this word' }).click();
 await own.locator('#update [role=alert]').waitFor();
 await own.getByText('● Live').waitFor();
-await page.goto(`${url}/board/${incident}?unfold=note#note`);
+await go(page, `${url}/board/${incident}?unfold=note#note`);
 await page.locator('#note-text').fill('the index was rebuilt at two');
 await page.getByRole('button', { name: 'Note it' }).click();
-await page.waitForURL(/done=note/);
+await arrived(page, /done=note/);
 await desk.locator('#timeline').getByText('the index was rebuilt at two').waitFor();
 facts.live = await desk.locator('#timeline').innerText();
 facts.typing = await desk.locator('#note-text').inputValue();
@@ -121,10 +113,10 @@ facts.kept = await own.locator('#update textarea').first().inputValue();
 
 // Hostile words: nothing of them happens on either page, and they break no line out of it.
 const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>\u202e${'W'.repeat(900)}`;
-await page.goto(`${url}/board/${incident}?unfold=note#note`);
+await go(page, `${url}/board/${incident}?unfold=note#note`);
 await page.locator('#note-text').fill(hostile);
 await page.getByRole('button', { name: 'Note it' }).click();
-await page.waitForURL(/done=note/);
+await arrived(page, /done=note/);
 await desk.locator('#timeline').getByText('WWWWWWWW').waitFor();
 facts.pwned = await desk.evaluate(() => window.pwned ?? null);
 facts.hostile = await page.locator('#timeline').innerText();
@@ -132,10 +124,10 @@ facts.hostile = await page.locator('#timeline').innerText();
 // News that a page could not fetch is fetched when it can, though nothing new happens.
 const news = (at) => at.pathname === `/board/${incident}`;
 await desk.route(news, (route) => route.fulfill({ status: 503 }));
-await page.goto(`${url}/board/${incident}?unfold=note#note`);
+await go(page, `${url}/board/${incident}?unfold=note#note`);
 await page.locator('#note-text').fill('nothing happens after this');
 await page.getByRole('button', { name: 'Note it' }).click();
-await page.waitForURL(/done=note/);
+await arrived(page, /done=note/);
 await desk.getByText('Not live: the station does not answer').waitFor();
 await desk.unroute(news);
 await desk.locator('#timeline').getByText('nothing happens after this').waitFor();

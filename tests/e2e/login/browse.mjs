@@ -1,7 +1,7 @@
 // What people do with a browser, in headless Chromium without JavaScript in the pages; the facts as one line of JSON.
 //   node browse.mjs MODULES CHROMIUM URL INCIDENT TOKEN FOLDER
 import { createServer } from 'node:http';
-import { launch, phone } from './chromium.mjs';
+import { launch, phone, sought } from './chromium.mjs';
 
 const [modules, chromium, url, incident, token, folder] = process.argv.slice(2);
 const browser = await launch(modules, chromium);
@@ -11,9 +11,9 @@ async function visit() {
   const context = await phone(browser);
   const page = await context.newPage();
   page.on('console', (said) => {
-    // A page that is refused is an error to the console, and expected; anything else of our own pages is not.
+    // A page that is refused, or not to be had now, is an error to the console, and expected; nothing else of ours is.
     const ours = said.location().url.startsWith(url) && !said.location().url.endsWith('/favicon.ico');
-    if (said.type() === 'error' && ours && !/status of 40[13]/.test(said.text())) complaints.push(said.text());
+    if (said.type() === 'error' && ours && !/status of (40[13]|503)/.test(said.text())) complaints.push(said.text());
   });
   await page.goto(url);
   return { context, page };
@@ -52,7 +52,9 @@ const facts = { widths: {} };
 const ana = await visit();
 facts.first = await seen(ana.page);
 facts.widths.login = await picture(ana.page, 'login');
-facts.home = await through(ana.page, 'ana');
+await through(ana.page, 'ana');
+await sought(ana.page.locator('.incident').filter({ hasText: incident }));
+facts.home = await seen(ana.page);
 facts.widths.home = await picture(ana.page, 'home');
 facts.cookies = await ana.context.cookies(url);
 

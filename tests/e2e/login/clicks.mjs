@@ -2,10 +2,9 @@
 // from the list to the lock. With JavaScript a page is never loaded again; without it by its own link only.
 //   node clicks.mjs MODULES CHROMIUM PLAN.json      (see test_clicks.py for what the plan has)
 import { readFileSync } from 'node:fs';
-import { launch } from './chromium.mjs';
+import { SLOW, arrived, go, launch, shown, sought } from './chromium.mjs';
 import { Looker } from './look.mjs';
 
-const SLOW = 90_000;
 const [modules, chromium, planned] = process.argv.slice(2);
 const plan = JSON.parse(readFileSync(planned, 'utf8'));
 const { url, folder, tokens } = plan;
@@ -48,9 +47,11 @@ class Reader {
   async enter() {
     await this.page.getByRole('link', { name: 'The whole board' }).click();
     await this.page.waitForURL(`${url}/board`);
+    const link = this.page.locator(`a[href="/board/${this.way.incident}"]`);
+    await sought(link);
     await this.look('list');
-    await this.page.locator(`a[href="/board/${this.way.incident}"]`).click();
-    await this.page.waitForURL(`${url}/board/${this.way.incident}`);
+    await link.click();
+    await arrived(this.page, `${url}/board/${this.way.incident}`);
     if (this.way.js) await this.page.getByText('● Live').waitFor();
   }
 
@@ -64,7 +65,8 @@ class Reader {
     if (this.way.js) { await locator.first().waitFor(); return locator.first(); }
     for (const end = Date.now() + SLOW; !(await locator.count()); await this.page.waitForTimeout(100)) {
       if (Date.now() > end) throw new Error(`${this.way.name}: waited for ${locator}; there is:\n${await text(this.page)}`);
-      await this.page.getByRole('link', { name: 'look again' }).click();
+      const again = this.page.getByRole('link', { name: 'look again' });
+      await ((await again.count()) ? again.click() : shown(this.page));
     }
     return locator.first();
   }
@@ -80,7 +82,7 @@ class Reader {
     }
     for (const name of ticked) await form.locator(`[name="${name}"]`).check();
     await form.getByRole('button').click();
-    if (act) await this.page.waitForURL(new RegExp(`done=${act}`));
+    if (act) await arrived(this.page, new RegExp(`done=${act}`));
   }
 
   card(lever, state) {
@@ -102,21 +104,21 @@ async function captaincy(way) {
 
   // Who is it, and how bad is it?
   await page.getByRole('button', { name: 'Take it: I am the captain' }).first().click();
-  await page.waitForURL(/done=acknowledge/);
+  await arrived(page, /done=acknowledge/);
   await ben.send('acknowledge-scribe', 'acknowledge');
   await page.getByRole('link', { name: /^Declare/ }).click();
-  await page.waitForURL(/unfold=declare/);
+  await arrived(page, /unfold=declare/);
   await ana.send('declare', 'declare', { severity: 'sev2', reason: 'wrong refunds are being paid out' });
 
   // The evidence, its gaps, and what differs.
   await (await ana.until(page.locator('#evidence').getByText('Sealed manifest'))).waitFor();
   told.evidence = await page.locator('#evidence').innerText();
   await page.getByRole('link', { name: 'What differs from a healthy request?' }).click();
-  await page.waitForURL(/\/diff$/);
+  await arrived(page, /\/diff$/);
   told.diff = await text(page);
   await ana.look('diff');
   await page.getByRole('link', { name: '← ' }).click();
-  await page.waitForURL(/\/board\/[^/]+(#.*)?$/);
+  await arrived(page, /\/board\/[^/]+(#.*)?$/);
   if (way.js) await page.getByText('● Live').waitFor();
 
   // The firebreak that was authorized before, and the plan that only the captain can approve.
@@ -135,7 +137,7 @@ async function captaincy(way) {
   told.kept = await page.locator('#update [name=known]').inputValue();
   await ana.look('refused');
   await page.locator('.plan').getByRole('button', { name: /^Approve/ }).first().click();
-  await page.waitForURL(/done=approve/);
+  await arrived(page, /done=approve/);
   await ana.until(ana.card('reranker', 'effective'));
   await ana.look('contained');
 
@@ -158,7 +160,7 @@ async function captaincy(way) {
   await ana.send('update', 'update', { audience: 'internal', known: 'The lock is proved; closing.' });
   await ana.until(page.locator('#now').getByRole('button', { name: 'Close the incident' }));
   await page.locator('#now').getByRole('button', { name: 'Close the incident' }).click();
-  await page.waitForURL(/done=close/);
+  await arrived(page, /done=close/);
   await ana.until(page.getByText('It is over: closed'));
   told.closed = await text(page);
   await ana.look('closed');
@@ -180,7 +182,7 @@ async function others(way, page) {
 
 // What is sent when the session has ended: it is shown again, and can be sent from there.
 async function unsent(way, page) {
-  await page.goto(`${url}/board/${plan.hostile}?unfold=note#note`);
+  await go(page, `${url}/board/${plan.hostile}?unfold=note#note`);
   await page.locator('#note [name=text]').fill('typed before the session ended');
   await page.context().clearCookies();
   await page.locator('#note').getByRole('button').click();
@@ -211,13 +213,13 @@ async function hostile() {
     await page.addInitScript(() => document.addEventListener('securitypolicyviolation', (event) => {
       console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
     }));
-    await page.goto(`${url}/board/${plan.hostile}`);
+    await go(page, `${url}/board/${plan.hostile}`);
     await page.getByText('● Live').waitFor();
     await page.getByText('Sealed manifest').waitFor();
     await page.evaluate(() => document.querySelectorAll('details').forEach((each) => { each.open = true; }));
     await looker.fits(page, way.name);
     seen.page = await text(page);
-    await page.goto(`${url}/board/${plan.hostile}/diff`);
+    await go(page, `${url}/board/${plan.hostile}/diff`);
     await looker.fits(page, `${way.name} diff`);
     if (way.width === 360) await looker.bars(page, `${way.name} diff`);
     seen.diff = await text(page);

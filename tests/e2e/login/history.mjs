@@ -1,8 +1,7 @@
 // People look at an encrypted history in Temporal's own UI; what they saw as one line of JSON.
 //   node history.mjs MODULES CHROMIUM GATEWAY UI INCIDENT WORDS FOLDER NAME=TOKEN...
-import { launch } from './chromium.mjs';
+import { SLOW, launch } from './chromium.mjs';
 
-const SLOW = 90_000;
 const [modules, chromium, gateway, ui, incident, words, folder, ...people] = process.argv.slice(2);
 const browser = await launch(modules, chromium);
 const facts = {};

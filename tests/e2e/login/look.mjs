@@ -18,8 +18,8 @@ export class Looker {
     const { complaints, strangers, dialogs } = this.facts;
     page.on('console', (said) => {
       const icon = said.location().url.endsWith('/favicon.ico');
-      // A page that is refused is an error to the console, and expected.
-      if (said.type() === 'error' && !icon && !/status of 4\d\d/.test(said.text())) complaints.push(said.text());
+      // A page that is refused, or not to be had now, is an error to the console, and expected.
+      if (said.type() === 'error' && !icon && !/status of (4\d\d|503)/.test(said.text())) complaints.push(said.text());
     });
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('request', (asked) => { if (!asked.url().startsWith(this.url)) strangers.push(asked.url()); });

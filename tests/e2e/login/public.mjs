@@ -1,6 +1,6 @@
 // Customers read the public page, on a phone and on a desk, with JavaScript and without; what they see as one line of JSON.
 //   node public.mjs MODULES CHROMIUM URL NOW FOLDER PATH...      (NOW: the reader's clock, an ISO time)
-import { launch } from './chromium.mjs';
+import { SLOW, launch } from './chromium.mjs';
 
 const [modules, chromium, url, now, folder, ...paths] = process.argv.slice(2);
 const browser = await launch(modules, chromium);
@@ -20,7 +20,7 @@ for (const width of [360, 1280]) {
     const context = await browser.newContext({
       viewport: { width, height: 800 }, javaScriptEnabled, colorScheme: width === 360 ? 'dark' : 'light',
     });
-    context.setDefaultTimeout(90_000);
+    context.setDefaultTimeout(SLOW);
     for (const path of paths) {
       const page = await context.newPage();
       const complaints = [];

@@ -1,6 +1,6 @@
 // A phone opens the link of a page and presses its one button; what it saw as one line of JSON.
 //   node tap.mjs MODULES CHROMIUM LINK FOLDER
-import { launch, phone } from './chromium.mjs';
+import { go, launch, phone } from './chromium.mjs';
 
 const [modules, chromium, link, folder] = process.argv.slice(2);
 const browser = await launch(modules, chromium);
@@ -15,15 +15,15 @@ async function seen(name) {
   };
 }
 
-await page.goto(link);
+await go(page, link);
 const opened = await seen('opened');
 const button = page.getByRole('button');
 const buttons = await button.count();
 const place = await button.boundingBox();
-await button.click();
+await Promise.all([page.waitForEvent('framenavigated'), button.click()]);
 await page.waitForLoadState();
 const pressed = await seen('pressed');
-await page.goto(link);
+await go(page, link);
 const again = await seen('again');
 const left = await button.count();
 await browser.close();
