@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
+from firestation.bell.view import Bells
 from firestation.errors import (
     ORDER,
     Denied,
@@ -100,6 +101,15 @@ class Gateway:
         """The watch, of one system or of all."""
         answer = self._ask("GET", "/detectors", params={"system": system} if system else {})
         return _shown(answer, "detectors", DetectorView, "the station's detectors")[0]
+
+    def bells(self) -> Bells:
+        """The bells of the station file, as its gateway heard them."""
+        answer = self._ask("GET", "/bells")
+        try:
+            return Bells.model_validate(answer)
+        except ValidationError as error:
+            problem = "the station's bells cannot be read"
+            raise Nonsense(f"{problem}: use the firestation command of the station's own version") from error
 
     def picture(self, incident: str) -> Picture:
         """Everything that is known of one incident."""

@@ -13,6 +13,7 @@ from cli import (
     acts,
     audits,
     bell,
+    bells,
     decisions,
     detectors,
     drills,
@@ -100,6 +101,7 @@ teach(app, "show", watch.show_incident, SEE)
 teach(app, "briefing", watch.brief, SEE)
 teach(app, "locks", locks.locks, SEE)
 teach(app, "detectors", detectors.detectors, SEE)
+teach(app, "bells", bells.bells, SEE)
 for panel, commands in acts.PANELS.items():
     for act in commands:
         teach(app, act.__name__, act, panel)

@@ -34,9 +34,11 @@ from gateway.csrf import check_call
 from gateway.desk import Picked, Row
 from gateway.detectors import Detectors, DetectorsPort
 from gateway.drills import DrillDesk, drills
+from gateway.earshot import earshot
 from gateway.entrance import entrance
 from gateway.front import Front
 from gateway.guard import Guard
+from gateway.hearing import Ears, Hearing, Sent
 from gateway.pages import STATIC
 from gateway.plan import plans
 from gateway.postmortem import postmortems
@@ -67,7 +69,12 @@ PICKS: dict[str, Picked] = {
 class DeskPort(Protocol):
     """What the routes ask of the desk."""
 
-    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
+    @property
+    def hearing(self) -> Hearing: ...  # noqa: D102 - see Desk
+    async def ears(self) -> Ears: ...  # noqa: D102
+    async def ring(  # noqa: D102
+        self, alarm: Alarm, delivery: str | None = None, sent: Sent | None = None
+    ) -> Rang: ...
     async def act(self, incident: str, act: Act, key: str | None = None) -> Answer: ...  # noqa: D102
     async def picture(self, incident: str) -> Picture: ...  # noqa: D102
     async def whole_digest(self, incident: str, prefix: str, of: Picked = "action") -> str: ...  # noqa: D102
@@ -153,7 +160,7 @@ def create_app(
     )
     install(app)
     app.include_router(_health(desk, warnings))
-    ringers = Ringers(door)
+    ringers = Ringers(door, desk.hearing)
     rings, looks = _caller(door, front, Scope.RING), _caller(door, front, Scope.LOOK)
     attachments = Attachments(store, shelf)
     app.include_router(alarms(desk, ringers, attachments, rings=rings, looks=looks))
@@ -167,6 +174,7 @@ def create_app(
     app.include_router(bundles(desk, door, _caller(door, front, Scope.LOOK), store, sealing))
     app.include_router(entrance(desk, door, front))
     app.include_router(bellpull(desk, door, front, attachments))
+    app.include_router(earshot(desk, door, front, looks))  # before the board, as are the drills
     if drill_desk:  # before the board, which takes the word for the name of an incident
         app.include_router(reports(drill_desk, door, front))
     app.include_router(boards(desk, door, front, store, console, rehearses=drill_desk is not None))
@@ -191,7 +199,7 @@ def create_app(
         max_age=VISIT_SECONDS,
         https_only=front.secure,
     )
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, sent_away=ringers.sent_away)
     return app
 
 

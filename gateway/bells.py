@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
@@ -24,6 +24,7 @@ from gateway.acting import KeyHeader, person_of
 from gateway.attachments import Attachments
 from gateway.auth import Caller, address_of
 from gateway.guard import LARGEST_BODY
+from gateway.hearing import Hearing, Sent
 from gateway.otlp import PROTOBUF, decoded, is_protobuf, refused, taken
 from gateway.problems import Problem, problem_of, unusable
 from gateway.reading import parsed, unpacked
@@ -61,7 +62,11 @@ ANY_DELIVERY: dict[str, Any] = {
 class Ringing(Protocol):
     """What the bell asks of the desk."""
 
-    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang: ...  # noqa: D102 - see Desk
+    @property
+    def hearing(self) -> Hearing: ...  # noqa: D102 - see Desk
+    async def ring(  # noqa: D102
+        self, alarm: Alarm, delivery: str | None = None, sent: Sent | None = None
+    ) -> Rang: ...
     async def held(self) -> Spooled: ...  # noqa: D102
     async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None: ...  # noqa: D102
     async def remembered(self, bell: str) -> dict[str, Alarm]: ...  # noqa: D102
@@ -90,7 +95,7 @@ class Rope:
 
         Raises `InvalidInput` and `NotConfigured` when none could be, `Problem` 422 when some could not.
         """
-        with said_why(bell.id):
+        with said_why(self.desk.hearing, bell):
             rung = await self._remembered(bell) if bell.format in BY_KEY else OrderedDict[str, Alarm]()
             ear = Ear(bell.id, bell.system, self.clock(), rung, bell.mapping)
             heard = hear(bell.format, body, headers, ear)
@@ -99,7 +104,7 @@ class Rope:
             log.info("a bell rang", bell=bell.id, delivery=heard.delivery, alarms=len(heard.alarms))
             if bell.format in BY_KEY:
                 await self._remember(bell, rung, [each for each in heard.alarms if each.status == "firing"])
-            return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery)
+            return await ring(self.desk, heard.alarms, list(heard.errors), heard.delivery, Sent(bell.id))
 
     async def _remembered(self, bell: authority.Bell) -> OrderedDict[str, Alarm]:
         """What rang at this bell, the oldest first: as the spool knows it from before this process, and since."""
@@ -160,14 +165,15 @@ def alarms(
         name: FormatName, request: Request, ear: Ear, delivery: str | None, bell: authority.Bell
     ) -> Bell:
         raw = await request.body()
-        with said_why(ear.by or bell.id):
+        with said_why(desk.hearing, bell, ear.by):
             small_enough(raw, bell)
             heard = hear(name, parsed(raw, request.headers, bell.largest), request.headers, ear)
             # What the station's own bell rings again was looked for when it rang first.
             if ear.by is not None:
                 for alarm in heard.alarms:
                     await attachments.check(alarm)
-            return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery)
+            sent = None if bell is NOBODY else Sent(bell.id)
+            return await ring(desk, heard.alarms, list(heard.errors), delivery or heard.delivery, sent)
 
     return router
 
@@ -218,22 +224,27 @@ def bells(desk: Ringing, ringers: Ringers) -> APIRouter:
         known = await ringers.by_routing_key(body, address_of(request))
         if known is None:
             return _invalid("Invalid routing key")
-        small_enough(raw, known)
-        unpacked(raw, request.headers, known.largest)
+        with said_why(desk.hearing, known):
+            small_enough(raw, known)
+            unpacked(raw, request.headers, known.largest)
         return await _enqueued(rope, known, body, request.headers)
 
     return router
 
 
 @contextmanager
-def said_why(ringer: str) -> Iterator[None]:
-    """The log says why a delivery could not be used: most senders keep the status of an answer, and drop its words."""
+def said_why(hearing: Hearing, bell: authority.Bell, by: str | None = None) -> Iterator[None]:
+    """The log says why a delivery could not be used: most senders keep the status of an answer, and drop its words.
+
+    What is known of the bell says it too, unless it was `by` a person.
+    """
     try:
-        yield
+        with nullcontext() if by else hearing.noting(bell.id):
+            yield
     except (Problem, InvalidInput, NotConfigured) as error:
         problem = problem_of(error)
         told = (problem.detail or problem.title)[:LONGEST_TOLD]
-        log.warning("a delivery cannot be used", ringer=ringer, status=problem.status, problem=told)
+        log.warning("a delivery cannot be used", ringer=by or bell.id, status=problem.status, problem=told)
         raise
 
 
@@ -242,7 +253,7 @@ async def _delivered(
 ) -> Response | Bell:
     if bell.format == "otlp":
         return await _exported(rope, bell, raw, headers)
-    with said_why(bell.id):
+    with said_why(rope.desk.hearing, bell):
         body = parsed(raw, headers, bell.largest)
     if bell.format == "pagerduty-events":
         return await _enqueued(rope, bell, body, headers)
@@ -274,7 +285,7 @@ def _invalid(*errors: str) -> JSONResponse:
 async def _exported(rope: Rope, bell: authority.Bell, raw: bytes, headers: Mapping[str, str]) -> Response:
     """What an OTLP exporter understands: 200, and how many records could not be used; or why none could."""
     try:
-        with said_why(bell.id):
+        with said_why(rope.desk.hearing, bell):
             if is_protobuf(headers):
                 body = decoded(unpacked(raw, headers, bell.largest))
             else:
@@ -295,15 +306,16 @@ async def ring(
     alarms: tuple[Alarm, ...],
     errors: list[InvalidInput | NotConfigured],
     delivery: str | None = None,
+    sent: Sent | None = None,
 ) -> Bell:
     """Ring at once for every alarm that can be used, whatever is wrong with its neighbours; then say what is wrong.
 
     A desk that can keep nothing is an error at once: the alert system sends the whole notification again, and what was
-    kept of it is known by its `delivery`.
+    kept of it is known by its `delivery`. `sent` is counted as heard, with what is kept or else soon.
     """
     shown, answers = [], list[Rang | BaseException]()
     for first in range(0, len(alarms), AT_ONCE):
-        some = (desk.ring(alarm, delivery) for alarm in alarms[first : first + AT_ONCE])
+        some = (desk.ring(alarm, delivery, sent) for alarm in alarms[first : first + AT_ONCE])
         answers += await asyncio.gather(*some, return_exceptions=True)
     for alarm, rang in zip(alarms, answers, strict=True):
         if isinstance(rang, InvalidInput | NotConfigured):
@@ -324,6 +336,7 @@ async def ring(
     )
     if errors and not shown:
         raise errors[0]
+    desk.hearing.heard(sent)
     if errors:
         raise unusable(errors, **bell.model_dump(mode="json"))
     return bell

@@ -25,6 +25,7 @@ from firestation.picture import Picture
 from firestation.state import ENDS
 from firestation.waits import Verdict, triage_id
 from gateway.book import Books
+from gateway.hearing import Ears, Hearing, Sent
 from gateway.ringing import Health, Rang, Ringing, Spooled
 from gateway.tasks import TaskDesk, TaskList
 from gateway.temporal import CALL, NOT_TAKEN, PAUSE_SECONDS, latest_of, refused
@@ -66,9 +67,18 @@ class Desk:
         self.client, self.books, self.ringing = client, books, ringing
         self.followers = TaskDesk(client, books)
 
-    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
+    async def ring(self, alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
         """Keep an alarm for the incident that it opens or joins; see `Ringing.ring`."""
-        return await self.ringing.ring(alarm, delivery)
+        return await self.ringing.ring(alarm, delivery, sent)
+
+    @property
+    def hearing(self) -> Hearing:
+        """Where it is counted what the bells deliver."""
+        return self.ringing.spool.hearing
+
+    async def ears(self) -> Ears:
+        """What this gateway knows of the bells. Raises `Unreachable` when its spool cannot be used."""
+        return await self.ringing.spool.ears()
 
     async def remember(self, bell: str, alarms: Sequence[Alarm]) -> None:
         """Remember what rang at this bell. Raises `Unreachable` when it cannot be kept."""

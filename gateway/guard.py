@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,8 +41,9 @@ HEADERS = {
 class Guard:
     """Limits how large a body is and how slowly it may come, and sets the headers that every answer has."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, sent_away: Callable[[str, Problem], None] = lambda _, __: None) -> None:
+        """`sent_away` is told the path of what is refused before the app sees it, and why."""
+        self.app, self.sent_away = app, sent_away
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call."""
@@ -83,6 +85,7 @@ class Guard:
 
         if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > limit:
             problem = Problem(413, "this is too large", f"the limit is {limit} bytes")
+            self.sent_away(str(scope["path"]), problem)
             headers = Headers(scope=scope)
             answer = refused(problem, headers) if is_protobuf(headers) else problem.response()
             await answer(scope, receive, with_headers)

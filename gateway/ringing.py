@@ -28,6 +28,7 @@ from firestation.storm import Heap, fewer
 from firestation.triage import classed, rule_for
 from firestation.waits import PREFIX, triage_id
 from gateway.book import Books
+from gateway.hearing import Sent
 from gateway.pump import Pump, Told
 from gateway.shared import Shared
 from gateway.sifting import Sieve, set_aside
@@ -113,11 +114,12 @@ class Ringing:
         self._keeper: asyncio.Task[NoReturn] | None = None
         self._health = Shared[str, Health](self._look, HEALTH_SECONDS)
 
-    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
+    async def ring(self, alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
         """Keep an alarm, and say so once it is on the disk; its incident is told of it as soon as Temporal answers.
 
         `delivery` is the sender's own id of what it sent: the same one again is not counted again. Without one, the
-        same alarm in the same words is the same delivery for as long as repeats are coalesced.
+        same alarm in the same words is the same delivery for as long as repeats are coalesced. `sent` is the delivery
+        of a bell that it came with, which is counted as heard in the same write.
         Raises `InvalidInput` for what cannot be used, `Unreachable` when it cannot be kept.
         """
         system = (await self.books.latest()).system(alarm)
@@ -131,10 +133,10 @@ class Ringing:
         digest = hashlib.sha256(f"{lane}/{identity}".encode()).hexdigest()
         if sifted.then == "record":
             left, named = set_aside(incident, alarm, sifted), bool(delivery)
-            kept = await self.spool.record(left, digest, window, named=named)
+            kept = await self.spool.record(left, digest, window, named=named, sent=sent)
             reason = f"recorded only: {sifted.why}"[:300]
             return Rang(alarm=alarm.name, incident=None, coalesced=not kept, reason=reason)
-        kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery))
+        kept = await self.spool.keep(lane, alarm, digest, window, named=bool(delivery), sent=sent)
         if kept:
             self.pump.wake(lane)
         if sifted.then == "person":

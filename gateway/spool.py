@@ -6,9 +6,7 @@ anew after whatever went wrong; only one thread ever writes.
 """
 
 import asyncio
-import fcntl
 import hashlib
-import os
 import secrets
 import sqlite3
 import time
@@ -19,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import structlog
 from pydantic import Field
@@ -29,6 +27,9 @@ from firestation.errors import NotConfigured, Unreachable
 from firestation.files import make_folder
 from firestation.model import Line, Model, Text, Time
 from firestation.storm import OTHERS, Heap, pile, place, together
+from gateway import hearing
+from gateway.claiming import claim, private
+from gateway.hearing import Ears, Hearing, Sent
 
 log = structlog.get_logger()
 
@@ -50,7 +51,9 @@ CREATE TABLE IF NOT EXISTS kept (
 DROP INDEX IF EXISTS kept_last;
 CREATE INDEX IF NOT EXISTS kept_why ON kept (why, last_at);
 """
-CLAIM_SECONDS = 5.0
+NOTE_SECONDS = 1.0
+"""So long what nobody waits for may wait to be written."""
+
 MOST_ASKED = 150
 """Changes that are written together: more would hold up those who only want to be heard."""
 MOST_HEARD = 50_000
@@ -123,7 +126,7 @@ class Spool:
         self.path = path
         try:
             make_folder(path.parent)
-            self._lock = _claim(path.with_name(f"{path.name}.lock"))
+            self._lock = claim(path.with_name(f"{path.name}.lock"))
         except OSError as error:
             raise NotConfigured(f"the spool {path} cannot be made: {error}; set FIRESTATION_SPOOL") from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
@@ -132,6 +135,8 @@ class Spool:
         self._writes: list[Write] = []
         self._writer: asyncio.Task[None] | None = None
         self._trouble: str | None = None
+        self.hearing = Hearing(self._note_soon)
+        self._noting: asyncio.Task[None] | None = None
         self._name, self._batch, self._row = "", 0, 0
         self._lanes: dict[str, _Lane] = {}
         self._heard: dict[Memory, OrderedDict[str, float]] = {each: OrderedDict() for each in MEMORIES}
@@ -139,7 +144,14 @@ class Spool:
     # What is asked of it ------------------------------------------------------------------------------------
 
     async def keep(
-        self, incident: str, alarm: Alarm, identity: str, window: timedelta, *, named: bool = True
+        self,
+        incident: str,
+        alarm: Alarm,
+        identity: str,
+        window: timedelta,
+        *,
+        named: bool = True,
+        sent: Sent | None = None,
     ) -> bool:
         """Keep an alarm for this incident. False: it is a delivery that is kept already, and is not counted again.
 
@@ -168,6 +180,7 @@ class Spool:
             forming[where] = row
             statement = "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, NULL, ?)"
             self._write(statement, row.number, incident, where, heap.model_dump_json())
+            self.hearing.kept(sent)
             return True
 
         return await self._do(change)
@@ -191,7 +204,9 @@ class Spool:
         rows = await self._read("SELECT key, alarm FROM rung WHERE bell = ? ORDER BY at", bell)
         return {key: Alarm.model_validate_json(alarm) for key, alarm in rows}
 
-    async def record(self, left: Left, identity: str, window: timedelta, *, named: bool = True) -> bool:
+    async def record(
+        self, left: Left, identity: str, window: timedelta, *, named: bool = True, sent: Sent | None = None
+    ) -> bool:
         """Keep an alarm apart at once, as it is told to nobody. False: it is a delivery that is kept already."""
         clock = time.time()
 
@@ -200,6 +215,7 @@ class Spool:
                 return False
             self._hear("named" if named else "heard", identity, clock + window.total_seconds(), clock)
             self._writes.append(partial(_keep, left=left))
+            self.hearing.kept(sent)
             return True
 
         return await self._do(change)
@@ -304,8 +320,17 @@ class Spool:
             )
         )
 
+    async def ears(self) -> Ears:
+        """What is known of the bells. Raises `Unreachable`."""
+        await self._do(self._note)
+        return hearing.ears(await self._read(hearing.QUESTION))
+
     async def close(self) -> None:
         """Let go of the file, once everything that was begun is written."""
+        if self._noting:
+            self._noting.cancel()
+            with suppress(Unreachable):
+                await self._do(self._note)
         if self._writer:
             await self._writer
         await self._in_thread(self._shut)
@@ -340,6 +365,19 @@ class Spool:
         while known and (len(known) > MOST_HEARD or next(iter(known.values())) <= clock):
             self._unhear(memory, next(iter(known)))
 
+    def _note_soon(self) -> None:
+        """Have what nobody waits for be written: with whatever is written next, or by itself a second from now."""
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.create_task(self._note_later())
+
+    async def _note_later(self) -> None:
+        await asyncio.sleep(NOTE_SECONDS)
+        with suppress(Unreachable):  # the log has it, and it is only counts
+            await self._do(self._note)
+
+    def _note(self) -> None:
+        self._writes += self.hearing.writes()
+
     def _write(self, statement: str, *values: object) -> None:
         self._writes.append(lambda disk: disk.execute(statement, values))
 
@@ -359,9 +397,12 @@ class Spool:
                     await self._in_thread(self._load)
                 answers = [change() for change, _ in asked]
                 writes, self._writes = self._writes, []
+                if writes:  # a change that writes nothing waits for no disk
+                    writes += self.hearing.writes()
                 await self._in_thread(partial(self._commit, writes))
             except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told that it is not kept
                 self._writes = []
+                self.hearing.forget()
                 await self._in_thread(self._shut)
                 self._fail(error, [future for _, future in asked])
             else:
@@ -391,12 +432,12 @@ class Spool:
 
     def _open(self) -> sqlite3.Connection:
         if self._disk is None:
-            _private(self.path)  # SQLite gives what it makes beside the file the mode of the file
+            private(self.path)  # SQLite gives what it makes beside the file the mode of the file
             disk = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._disk = disk
             disk.execute("PRAGMA journal_mode = WAL")
             disk.execute("PRAGMA synchronous = FULL")  # a COMMIT returns when it is on the disk
-            disk.executescript(SCHEMA)
+            disk.executescript(SCHEMA + hearing.SCHEMA)
         return self._disk
 
     def _load(self) -> None:
@@ -440,29 +481,3 @@ def _keep(disk: sqlite3.Connection, left: Left) -> None:
     oldest = "SELECT rowid FROM kept WHERE why = ? ORDER BY last_at DESC LIMIT -1 OFFSET ?"
     if disk.execute(f"DELETE FROM kept WHERE rowid IN ({oldest})", (left.why, MOST_KEPT)).rowcount:  # noqa: S608
         log.warning("too much could not be told; the oldest of it is forgotten", why=left.why, most=MOST_KEPT)
-
-
-def _private(path: Path) -> None:
-    """Have the file be there, for its owner only, whatever folder it is in: an alarm may name a customer."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-
-
-def _claim(path: Path) -> IO[str]:
-    """Hold the spool for as long as this process lives; one that was killed just now may still hold it a moment."""
-    _private(path)
-    file, deadline = path.open("w"), time.monotonic() + CLAIM_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if time.monotonic() > deadline:
-                file.close()
-                message = f"another gateway has the spool {path.with_suffix('')}; give this one its own"
-                raise NotConfigured(f"{message} with FIRESTATION_SPOOL") from error
-            time.sleep(0.1)
-        else:
-            return file

@@ -81,13 +81,13 @@ def door(tmp_path: Path, station: Station, register: Register, clock: Clock) -> 
 @pytest.fixture
 def app(desk: Remembering, door: Doorkeeper, front: Front) -> FastAPI:
     """The bell's routes alone: the whole gateway takes half a second to make."""
-    found, ringers = FastAPI(), Ringers(door)
+    found, ringers = FastAPI(), Ringers(door, desk.hearing)
     install(found)
     rings, looks = (gateway.app._caller(door, front, scope) for scope in (Scope.RING, Scope.LOOK))
     attachments = Attachments(MemoryEvidence(), MemoryShelf())
     found.include_router(gateway.bells.alarms(desk, ringers, attachments, rings=rings, looks=looks))
     found.include_router(gateway.bells.bells(desk, ringers))
-    found.add_middleware(Guard)
+    found.add_middleware(Guard, sent_away=ringers.sent_away)
     return found
 
 

@@ -33,6 +33,7 @@ from firestation.bell.reading import MOST_ITEMS
 from firestation.errors import InvalidInput, Unreachable
 from gateway.attempts import MOST_FAILURES
 from gateway.guard import LARGEST_BODY
+from gateway.hearing import Sent
 from gateway.otlp import PROTOBUF, decoded
 from gateway.problems import Problem
 from gateway.ringing import Rang
@@ -449,11 +450,11 @@ def test_opentelemetry_s_own_exporter_comes_again_when_it_is_told_to(
 ) -> None:
     ring, tries = desk.ring, list[Alarm]()
 
-    async def away_at_first(alarm: Alarm, delivery: str | None = None) -> Rang:
+    async def away_at_first(alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
         tries.append(alarm)
         if len(tries) == 1:
             raise Unreachable("the spool cannot be written")
-        return await ring(alarm, delivery)
+        return await ring(alarm, delivery, sent)
 
     monkeypatch.setattr(desk, "ring", away_at_first)
     to = Exporter(url, secret("otlp"))

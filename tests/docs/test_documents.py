@@ -283,8 +283,8 @@ def test_every_command_of_a_document_is_run_by_a_test() -> None:
     tests/e2e/test_captain.py and tests/unit/test_sshsig.py, those of docs/histories.md in tests/e2e/test_history.py,
     those of docs/postmortem.md in tests/cli/test_postmortem.py, those of docs/audit.md in tests/audit/test_live.py,
     those of docs/watch.md in tests/e2e/test_watch.py, those of docs/drills.md in tests/e2e/test_drills.py, those of
-    docs/triage.md in tests/cli/test_triage.py, those of docs/bells.md in tests/cli/test_attach.py, and those of
-    docs/locks.md in tests/e2e/test_locks.py and tests/cli/test_locks.py.
+    docs/triage.md in tests/cli/test_triage.py, those of docs/bells.md in tests/cli/test_attach.py and
+    tests/cli/test_bells.py, and those of docs/locks.md in tests/e2e/test_locks.py and tests/cli/test_locks.py.
     """
     told = {name(document) for document in DOCUMENTS if commands(document)}
     assert told == {

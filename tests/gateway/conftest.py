@@ -15,6 +15,7 @@ from firestation.acts import Act
 from firestation.aftermath import course
 from firestation.alarm import Alarm
 from firestation.authority import Bell, Member, Role, Station
+from firestation.bell.view import Known
 from firestation.drivers.register import Register, open_register
 from firestation.errors import Gone, InvalidInput, Refused
 from firestation.follow_up import Finish, cannot_finish
@@ -29,6 +30,7 @@ from gateway.auth import Doorkeeper
 from gateway.book import Book
 from gateway.desk import Picked, Row
 from gateway.front import Front
+from gateway.hearing import Ears, Hearing, Sent
 from gateway.ringing import Health, Rang, Spooled
 from gateway.tasks import TaskList
 from gateway.waiting import WaitList
@@ -56,6 +58,7 @@ class Remembering:
     """A desk that knows one system and one incident; it keeps what it was given."""
 
     def __init__(self) -> None:
+        self.hearing = Hearing()
         self.rang: list[Alarm] = []
         self.deliveries: list[str | None] = []
         self.known: dict[str, dict[str, Alarm]] = {}
@@ -69,7 +72,11 @@ class Remembering:
         self.away: Exception | None = None
         self.well = Health(status="ready")
 
-    async def ring(self, alarm: Alarm, delivery: str | None = None) -> Rang:
+    async def ears(self) -> Ears:
+        return Ears({}, Known())
+
+    async def ring(self, alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
+        self.hearing.kept(sent)
         if self.away:
             raise self.away
         if alarm.system != "refund-agent":

@@ -15,6 +15,7 @@ from firestation.drivers.register import Register
 from firestation.errors import Unreachable
 from gateway.auth import Doorkeeper
 from gateway.bells import AT_ONCE
+from gateway.hearing import Sent
 from gateway.ringing import Health, Rang
 from tests.gateway.conftest import BELL, DIGEST, INCIDENT, NOW, TOKENS, Remembering, bearer
 
@@ -317,12 +318,12 @@ async def test_a_long_notification_rings_in_its_order_and_lets_others_in_between
 ) -> None:
     ringing, most, ring = 0, 0, desk.ring
 
-    async def counted(alarm: Alarm, delivery: str | None = None) -> Rang:
+    async def counted(alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
         nonlocal ringing, most
         ringing += 1
         most = max(most, ringing)
         await asyncio.sleep(0)
-        rang = await ring(alarm, delivery)
+        rang = await ring(alarm, delivery, sent)
         ringing -= 1
         return rang
 
@@ -397,7 +398,7 @@ async def test_the_openapi_document_names_every_route(http: httpx.AsyncClient) -
     looks |= {"/incidents/{incident}/evidence/{digest}", "/incidents/{incident}/bundle"}
     looks |= {"/incidents/{incident}/same-fire"}
     tasks = {"/tasks", "/incidents/{incident}/tasks", "/incidents/{incident}/tasks/{task}/finish"}
-    bells = {GENERIC, MANAGER, "/bells/{bell}", "/v2/enqueue", "/alarms/spool", "/attachments"}
+    bells = {GENERIC, MANAGER, "/bells", "/bells/{bell}", "/v2/enqueue", "/alarms/spool", "/attachments"}
     triage = {"/triage", "/triage/{incident}/open", "/triage/{incident}/dismiss"}
     assert acts | looks | tasks | bells | triage | {"/healthz", "/readyz"} == set(paths)
     assert all(paths[path]["post"]["summary"] for path in acts)

@@ -28,6 +28,7 @@ from firestation.errors import NotConfigured, Unreachable
 from firestation.fold import follow
 from firestation.model import Line
 from firestation.storm import CALM, Heap, Pace, fewer, pile
+from gateway import claiming
 from gateway import pump as pumps
 from gateway import spool as spools
 from gateway.pump import Pump, Told
@@ -420,7 +421,7 @@ async def test_incidents_that_do_not_answer_hold_up_no_other(tmp_path: Path) -> 
 
 
 async def test_two_gateways_do_not_share_a_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spools, "CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr(claiming, "CLAIM_SECONDS", 0.0)
     first = Spool(tmp_path / "alarms.sqlite")
     with pytest.raises(NotConfigured, match="FIRESTATION_SPOOL"):
         Spool(tmp_path / "alarms.sqlite")

@@ -25,6 +25,7 @@ from firestation.waits import Verdict, Wait, triage_id
 from gateway.auth import Doorkeeper
 from gateway.desk import Desk, Row
 from gateway.forms import Field, Form
+from gateway.hearing import Sent
 from gateway.ringing import Rang
 from gateway.same_fire import offered
 from gateway.spool import Left
@@ -459,8 +460,8 @@ async def test_the_board_says_that_more_waits_than_it_shows(
 
 
 async def test_an_alarm_that_waits_is_answered_so(http: httpx.AsyncClient, desk: Remembering) -> None:
-    async def waits(alarm: Alarm, delivery: str | None = None) -> Rang:
-        del delivery
+    async def waits(alarm: Alarm, delivery: str | None = None, sent: Sent | None = None) -> Rang:
+        del delivery, sent
         return Rang(alarm=alarm.name, incident=None, reason="waits for a person", waits=INCIDENT)
 
     desk.ring = waits  # type: ignore[method-assign]

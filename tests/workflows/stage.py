@@ -112,8 +112,8 @@ async def a_server(start: Callable[[], Awaitable[WorkflowEnvironment]]) -> Async
 async def at_work(worker: Worker) -> AsyncIterator[None]:
     """A worker, until it is told to stop.
 
-    Before the Java test server, once in a hundred times on a busy machine, the SDK's last step of that (to finalize)
-    waits for ever, with nothing of ours left to do; never in 500 times before the real one. So it is let go.
+    Once in a hundred times on a busy machine, before the Java test server above all, the SDK's last step of that (to
+    finalize) waits for ever, with nothing of ours left to do. That is nothing of ours, so it is let go.
     """
     running = asyncio.create_task(worker.run())
     try:

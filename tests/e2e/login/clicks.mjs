@@ -172,7 +172,7 @@ async function captaincy(way) {
 async function others(way, page) {
   const beside = await page.context().newPage();
   looker.listen(beside);
-  for (const [name, where] of [['home', '/'], ['none', '/board/none-1'], ['ring', '/board/ring'], ['drills', '/board/drills'], ['list, ended too', '/board?all=1'], ['ack', plan.ack]]) {
+  for (const [name, where] of [['home', '/'], ['none', '/board/none-1'], ['ring', '/board/ring'], ['drills', '/board/drills'], ['bells', '/board/bells'], ['list, ended too', '/board?all=1'], ['ack', plan.ack]]) {
     await beside.goto(new URL(where, url).href);
     await looker.fits(beside, `${way.name} ${name}`);
     await looker.bars(beside, `${way.name} ${name}`);
