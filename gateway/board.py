@@ -269,11 +269,8 @@ async def _look_at(board: Board, incident: str) -> tuple[Look, str, timedelta]:
         if last is None:
             raise
         age, look = last
-        return (
-            look._replace(version=""),
-            str(error),
-            timedelta(seconds=age),
-        )  # whatever comes is news to that page
+        behind = look._replace(version="")  # whatever comes is news to that page
+        return behind, str(error), timedelta(seconds=age)
 
 
 async def _near(board: Board, seen: Picture) -> tuple[Row, ...]:
