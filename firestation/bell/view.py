@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from firestation.alarm import OWN_BELL
 from firestation.bell.formats import FormatName
 from firestation.bell.signatures import Scheme
 from firestation.model import Id, Line, Model, Time, count
@@ -84,13 +85,15 @@ def view(
         secret=secret,
         url=url,
         standing=standing,
-        next=_next(standing, found, url, secret=secret),
+        next=_next(bell, standing, found, url, secret=secret),
     )
 
 
-def _next(standing: Standing, known: Known, url: str, *, secret: bool) -> str | None:
+def _next(bell: Id, standing: Standing, known: Known, url: str, *, secret: bool) -> str | None:
     if not secret:
         return "Write its secret where its `token` in the station file says (docs/access.md)"
+    if standing == "never heard" and bell == OWN_BELL:
+        return "Nothing: the station rings it itself, when its watch finds a fire"
     if standing == "never heard":
         return f"Have it send to {url}, as docs/bells.md says, and send a test from it"
     if standing == "refused":

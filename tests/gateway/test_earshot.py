@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firestation.alarm import Alarm
+from firestation.alarm import OWN_BELL, Alarm
 from firestation.authority import Bell, Station
 from firestation.bell.signatures import Signature
 from firestation.bell.view import Known, Refusal, view
@@ -304,6 +304,8 @@ def test_a_bell_stands_as_its_last_delivery_does() -> None:
     assert (stands(None, None), stands(NOW, None), stands(None, NOW)) == ("never heard", "heard", "refused")
     assert (stands(later, NOW), stands(NOW, later)) == ("heard", "refused")
     assert stands(NOW, NOW) == "refused", "of one delivery, a part"
+    own = view(OWN_BELL, "generic", "bearer", secret=True, origin="http://gateway", known=None)
+    assert str(own.next).startswith("Nothing"), "nobody has to set up what the station rings itself"
 
 
 async def test_a_delivery_of_which_a_part_is_wrong_was_heard_and_refused(http: httpx.AsyncClient) -> None:
