@@ -419,7 +419,11 @@ def standing(state: Path, ports: Sequence[int], **environment: str) -> Iterator[
     for option, port in zip(("--port", "--temporal-port", "--ui-port"), ports, strict=True):
         command += [option, str(port)]
     with running(command, state, "station", grace=20.0, PYTHONPATH=str(ROOT), **environment) as process:
-        wait_for("the station", (state / "station.json").exists, 90)
+        try:
+            wait_for("the station", (state / "station.json").exists, 90)
+        except pytest.fail.Exception:
+            print((state / "station.log").read_text()[-4000:])  # why it did not come is seen nowhere else
+            raise
         station = Station(state, process)
         try:
             yield station
