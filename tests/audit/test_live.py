@@ -46,7 +46,7 @@ from tests.gateway.conftest import Standing
 from tests.gateway.desks import a_desk
 from tests.property.signatures import decision, signed
 from tests.property.worlds import KEYS
-from tests.workflows.stage import BIN, Stage, firebreak, live, real_server, staged, stands
+from tests.workflows.stage import BIN, Stage, at_work, firebreak, live, real_server, staged, stands
 from worker.wiring import WORKFLOWS, workflow_runner
 from workflows.histories import fetch_family
 
@@ -247,12 +247,13 @@ class Child:
 async def family() -> AsyncIterator[list[list[dict[str, Any]]]]:
     async with real_server() as environment:
         client: Client = environment.client
-        async with Worker(
+        worker = Worker(
             client,
             task_queue="family",
             workflows=[Parent, Child],
             workflow_runner=UnsandboxedWorkflowRunner(),
-        ):
+        )
+        async with at_work(worker):
             await client.execute_workflow(
                 "Parent",
                 {"brief": {"incident": "a-fire-1a2b3c4d"}},

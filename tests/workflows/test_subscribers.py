@@ -36,7 +36,7 @@ from firestation.system import Component
 from tests.drivers.mailing import Mailbox, mail_server
 from tests.e2e.processes import wait_for
 from tests.property.public_pages import part, word
-from tests.workflows.stage import PATIENCE, SERVERS, Stage, live, short_brief, staged
+from tests.workflows.stage import PATIENCE, SERVERS, Stage, at_work, live, short_brief, staged
 from worker.subscribers import TemporalCriers
 from worker.wiring import workflow_runner
 from workflows.client import TASK_QUEUE
@@ -261,7 +261,7 @@ async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
         tellers = Worker(
             client, task_queue=queue, workflows=[SubscriberTeller], workflow_runner=workflow_runner()
         )
-        await stack.enter_async_context(tellers)
+        await stack.enter_async_context(at_work(tellers))
         handle = await client.start_workflow(
             TELLER, TellOrder(notice=notice), id=teller_id(notice.id), task_queue=queue, result_type=Told
         )
@@ -275,9 +275,8 @@ async def test_a_worker_that_is_killed_in_the_middle_has_told_nobody_twice(
         before = len(box.mails)
         herald = Herald(book, mailer, Hooks(), "https://fire.example.org")
         next_one = PublicPageActivities(None, None, herald)
-        await stack.enter_async_context(
-            Worker(client, task_queue=queue, activities=[next_one.tell_subscribers])
-        )
+        following = Worker(client, task_queue=queue, activities=[next_one.tell_subscribers])
+        await stack.enter_async_context(at_work(following))
         answer = await handle.result()
     recipients = Counter(each.rcpt_tos[0] for each in box.raw)
     assert before < MANY, "it was killed in the middle"

@@ -29,7 +29,7 @@ from gateway.detectors import DetectorsPort, detectors_of
 from tests.docs.documents import ROOT
 from tests.gateway.conftest import Standing
 from tests.property import worlds
-from tests.workflows.stage import PATIENCE, real_server
+from tests.workflows.stage import PATIENCE, at_work, real_server
 from worker.replay import replay
 from worker.watch import keep_schedules, wanted
 from worker.wiring import workflow_runner
@@ -115,13 +115,14 @@ class Post:
     @asynccontextmanager
     async def worker(self, looks: type[Any] = Watch) -> AsyncIterator[None]:
         bench = MemoryBench(checks={"golden": self.golden, "no-wrong-refund": self.quiet})
-        async with Worker(
+        worker = Worker(
             self.client,
             task_queue=TASK_QUEUE,
             workflows=[looks],
             activities=[CheckActivities(bench).measure, BellActivities(self.bell).ring_bell],
             workflow_runner=workflow_runner(),
-        ):
+        )
+        async with at_work(worker):
             yield
 
     async def keep(self, station: str = STATION.station) -> None:
