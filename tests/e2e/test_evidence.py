@@ -19,16 +19,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 def firestation(station: Station, *words: str) -> subprocess.CompletedProcess[str]:
+    return reached(lambda: once(station, *words))
+
+
+def once(station: Station, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli", "--state", str(station.state), *words]
-    return reached(
-        lambda: subprocess.run(
-            command,
-            cwd=ROOT,
-            env=surroundings({"FIRESTATION_AS": "ana"}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=surroundings({"FIRESTATION_AS": "ana"}),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -154,7 +156,7 @@ def test_encrypted_evidence_opens_for_its_recipient_only(agent: Agent, tmp_path:
         show = ("evidence", "show", incident, artifact.digest[:12])
         closed = firestation(station, *show)
         assert (closed.returncode, "--identity FILE" in closed.stderr) == (2, True)
-        refused = firestation(station, *show, "--identity", str(wrong))
+        refused = once(station, *show, "--identity", str(wrong))
         assert refused.returncode != 0
         assert "does not open it" in refused.stderr
         opened = firestation(station, *show, "--raw", "--identity", str(key))
