@@ -25,8 +25,8 @@ EACH_SECOND = {
         "check: fresh-policy\n    at_least: 0.99\n    matters: 0.02\n    every: 1s"
     ),
 }
-FAST_SECONDS = 10.0
-"""An answer takes milliseconds; a machine under load may stall for seconds."""
+FAST_SECONDS, MOST = 0.5, 0.9
+"""A dashboard of latency is green while most answers are fast; a machine under load stalls now and then."""
 
 
 def customer(agent: Agent) -> str:
@@ -43,7 +43,7 @@ def dashboards(agent: Agent) -> None:
     assert not re.findall(r'^http_requests_total\{status="[45]\d\d"\} .+$', told, re.MULTILINE)
     asked = float(re.findall(r"^ask_latency_seconds_count (.+)$", told, re.MULTILINE)[0])
     (fast,) = re.findall(rf'^ask_latency_seconds_bucket\{{le="{FAST_SECONDS}"\}} (.+)$', told, re.MULTILINE)
-    assert float(fast) == asked
+    assert float(fast) >= MOST * asked
 
 
 def run(station: Station, command: str) -> str:
