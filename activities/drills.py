@@ -39,8 +39,7 @@ class DrillActivities:
                 opening = await self.ground.open(order)
                 results, _ = await drill_shelf.read(self.shelf, self.keys, order.system)
                 brief, day = opening.brief, order.mark.ordered_at.date()
-                wall = (brief.runbook, *brief.alternatives)
-                drilled = drilled_steps(results, order.system, wall, day)
+                drilled = drilled_steps(results, order.system, brief.runbooks, day)
                 return opening.changed(brief=brief.changed(drilled=drilled))
 
     @activity.defn(name="inject_fault")

@@ -232,9 +232,8 @@ class Gateway:
         except Unreachable as error:
             if not lost:
                 raise
-            said = error.said if isinstance(error, Unanswered) else str(error)
             raise Unanswered(
-                said, f"It may have been done all the same. Look before you type it again: {look}"
+                _said(error), f"It may have been done all the same. Look before you type it again: {look}"
             ) from error
 
     def _again(self, send: Callable[[], T], expected: type[Unreachable]) -> T:
@@ -244,8 +243,7 @@ class Gateway:
                 return send()
             except expected as error:
                 if self.tell:
-                    said = error.said if isinstance(error, Unanswered) else str(error)
-                    self.tell(f"{said}. I try again, {tried + 1} of {TRIES}")
+                    self.tell(f"{_said(error)}. I try again, {tried + 1} of {TRIES}")
                 time.sleep(PAUSE_SECONDS)
         return send()
 
@@ -363,6 +361,11 @@ class Gateway:
             f"no answer from the station at {self.url} ({detail}). Start it with: firestation up; "
             "or say where it is with --url or FIRESTATION_URL"
         )
+
+
+def _said(error: Unreachable) -> str:
+    """What was in the way, without what to do."""
+    return error.said if isinstance(error, Unanswered) else str(error)
 
 
 def _accepted(url: str, answer: Any) -> dict[str, Any]:

@@ -277,7 +277,7 @@ def _whose(statement: dict[str, Any], seal: Sealed, told: Contents, found: Deriv
     """Whether a manifest is of this incident, and of what it was opened with."""
     said = statement.get("predicate") or {}
     brief = found.judged.opened.brief
-    runbooks = {each.sha256() for each in (brief.runbook, *brief.alternatives)}
+    runbooks = {each.sha256() for each in brief.runbooks}
     wrong = [
         name
         for name, holds in (

@@ -1,7 +1,7 @@
 """What is kept of a drill, and how ready a system is by all that were: which runbook and which lever grew stale."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -91,12 +91,11 @@ def drilled_steps(
     lever. Nor does what was held on a day that is yet to come, by a clock that was wrong.
     """
     found: dict[str, date] = {}
-    wall = {each.runbook: each for each in runbooks}
+    wall = {each.runbook: _digests(each) for each in runbooks}
     for each in results:
         if each.system != system or each.score is None:
             continue
-        runbook = wall.get(each.score.runbook)
-        if runbook is None or not each.score.of(runbook):
+        if each.score.runbook_digest not in wall.get(each.score.runbook, ()):
             continue
         for move in each.score.moves:
             key, day = f"{each.score.runbook}/{move.step}", each.score.opened_at.date()
@@ -149,13 +148,14 @@ def _of_system(
     for runbook in wall:
         if runbook.pattern == GENERAL:
             continue
-        held = _last_held(results, system.system, runbook, today)
+        digests = _digests(runbook)
+        held = _last_held(results, system.system, runbook, digests, today)
         last = held.opened_at.date() if held else None
         yield Readiness(
             system=system.system,
             runbook=runbook.runbook,
             title=runbook.title,
-            standing=_standing(held, runbook, today),
+            standing=_standing(held, runbook, digests, today),
             last=last,
             went=held.verdict if held else None,
             age=runbook.stale_after,
@@ -168,15 +168,22 @@ def _of_system(
         )
 
 
-def _standing(held: Score | None, runbook: Runbook, today: date) -> Standing:
+def _digests(runbook: Runbook) -> frozenset[str]:
+    """Those that the score of a drill may have in which there was the same to do; see `Score`."""
+    return frozenset({runbook.to_do(), runbook.sha256()})
+
+
+def _standing(held: Score | None, runbook: Runbook, digests: Collection[str], today: date) -> Standing:
     if held is None:
         return "never drilled"
-    if not held.of(runbook):
+    if held.runbook_digest not in digests:
         return "changed"
     return "stale" if too_old(held.opened_at.date(), runbook, today) else "ready"
 
 
-def _last_held(results: Iterable[DrillResult], system: str, runbook: Runbook, today: date) -> Score | None:
+def _last_held(
+    results: Iterable[DrillResult], system: str, runbook: Runbook, digests: Collection[str], today: date
+) -> Score | None:
     """The last drill of this runbook that was finished, of it as it is now if there is one.
 
     See `drilled_steps` for one of a day that is yet to come.
@@ -187,7 +194,7 @@ def _last_held(results: Iterable[DrillResult], system: str, runbook: Runbook, to
         if each.score and (each.system, each.score.runbook) == (system, runbook.runbook)
     )
     held = (each for each in ours if each.verdict != "not finished" and each.opened_at.date() <= today)
-    return max(held, key=lambda each: (each.of(runbook), each.opened_at), default=None)
+    return max(held, key=lambda each: (each.runbook_digest in digests, each.opened_at), default=None)
 
 
 def too_old(day: date | None, runbook: Runbook, today: date) -> bool:

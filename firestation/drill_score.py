@@ -17,7 +17,6 @@ from firestation.firebreak import Firebreak
 from firestation.fold import begin, fold, follow
 from firestation.model import Duration, Id, Line, Model, Sha256, Text, Time, count, show_duration
 from firestation.record import Record
-from firestation.runbook import Runbook
 from firestation.state import Incident
 
 What = Literal[
@@ -120,10 +119,6 @@ class Score(Model):
     moves: tuple[DrilledMove, ...]
     refused: tuple[TurnedDown, ...]
     updates_missed: int
-
-    def of(self, runbook: Runbook) -> bool:
-        """Whether it was this runbook, with the same to do, that was drilled."""
-        return self.runbook == runbook.runbook and self.runbook_digest in {runbook.to_do(), runbook.sha256()}
 
     @property
     def verdict(self) -> Verdict:

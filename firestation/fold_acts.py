@@ -212,7 +212,7 @@ def _(act: acts.Switch, incident: Incident) -> Incident:
     runbook = next((each for each in brief.alternatives if each.runbook == act.to), None)
     if runbook is None:
         return incident
-    others = tuple(each for each in (brief.runbook, *brief.alternatives) if each is not runbook)
+    others = tuple(each for each in brief.runbooks if each is not runbook)
     matched = (f"chosen by {act.by}: {act.reason}",)
     incident = incident.changed(brief=brief.changed(runbook=runbook, alternatives=others, matched=matched))
     incident = weighed(incident, act.by, f"the runbook {act.to}: {act.reason}"[:4000])

@@ -62,6 +62,11 @@ class Brief(Model):
     drill: DrillMark | None = Field(default=None, exclude_if=lambda value: value is None)
     drilled: dict[Line, date] = Field(default_factory=dict, exclude_if=lambda value: not value)
 
+    @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """The one that is gone by, and its alternatives."""
+        return (self.runbook, *self.alternatives)
+
     @model_validator(mode="after")
     def _drill_is_whole(self) -> Self:
         drill = self.drill

@@ -228,7 +228,7 @@ async def _page(
 ) -> Response:
     """The page of an incident for this person; `refused` is what they sent and why not."""
     reader = reader_of(board.door, caller)
-    look, trouble, age = await _look_at(board, incident)
+    look, age, trouble = await board.looks.seen(incident)
     seen, now = look.seen, board.door.clock()
     near = await _near(board, seen)
     forms = offered(draw(seen, could(seen, reader), reader.id, board.captains(), refused), near)
@@ -241,7 +241,7 @@ async def _page(
         seen=seen,
         trouble=trouble,
         age=age,
-        version=look.version,
+        version="" if trouble else look.version,  # whatever comes is news to a page of before
         reader=reader,
         attached=attached(seen),
         forms=forms,
@@ -255,22 +255,6 @@ async def _page(
         console=f"{board.console}/{seen.incident}" if board.console else None,
     )
     return _live(answer)
-
-
-async def _look_at(board: Board, incident: str) -> tuple[Look, str, timedelta]:
-    """How it is; or how it was last seen here, why it cannot be seen now, and how long ago that was.
-
-    Raises what stood in the way where it was never seen here.
-    """
-    try:
-        return await board.looks.get(incident), "", timedelta()
-    except Unreachable as error:
-        last = board.looks.last(incident)
-        if last is None:
-            raise
-        age, look = last
-        behind = look._replace(version="")  # whatever comes is news to that page
-        return behind, str(error), timedelta(seconds=age)
 
 
 async def _near(board: Board, seen: Picture) -> tuple[Row, ...]:

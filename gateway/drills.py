@@ -366,8 +366,7 @@ class LastDrilled:
     def __call__(self, brief: Brief) -> Mapping[str, date]:
         """What is known now; where that is old, it is read again meanwhile."""
         self.look()
-        wall = (brief.runbook, *brief.alternatives)
-        return drilled_steps(self.results, brief.system.system, wall, datetime.now(UTC).date())
+        return drilled_steps(self.results, brief.system.system, brief.runbooks, datetime.now(UTC).date())
 
     def look(self) -> None:
         """Begin to read the shelf, where what is known is old."""

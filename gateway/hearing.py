@@ -6,13 +6,14 @@ deliveries costs no more disk than one.
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from firestation.bell.reading import cut
+from firestation.bell.reading import LONGEST_LINE, cut
 from firestation.bell.view import Known, Refusal
 from firestation.errors import InvalidInput, NotConfigured
 from gateway.problems import Problem, problem_of
@@ -31,8 +32,6 @@ INSERT INTO bells VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bell) DO UPDATE SET
 """
 STRANGERS = ""
 """The place of all that came to no bell of the station file: what they called themselves is written nowhere."""
-
-LONGEST = 300
 
 
 class Sent:
@@ -68,7 +67,7 @@ class Hearing:
 
     def __init__(self, later: Callable[[], None] = lambda: None) -> None:
         self.later = later
-        self._news: dict[str, _News] = {}
+        self._news = defaultdict[str, _News](_News)
 
     def kept(self, sent: Sent | None) -> None:
         """An alarm of this delivery is being kept; part of the same change of the spool."""
@@ -83,7 +82,7 @@ class Hearing:
 
     def refused(self, bell: str, problem: Problem) -> None:
         """A delivery to this bell was refused."""
-        news = self._of(bell)
+        news = self._news[bell]
         news.refusals += 1
         news.refused = _refusal(problem)
         self.later()
@@ -97,27 +96,22 @@ class Hearing:
             self.refused(bell, problem_of(error))
             raise
 
-    def writes(self) -> list[Callable[[sqlite3.Connection], object]]:
+    def writes(self) -> Sequence[Callable[[sqlite3.Connection], object]]:
         """What is not written yet, to be written with something else; it counts as written."""
-        news, self._news = self._news, {}
-        return [partial(_add, row=each.row(bell)) for bell, each in news.items()]
+        rows = [partial(_add, row=each.row(bell)) for bell, each in self._news.items()]
+        self._news.clear()
+        return rows
 
     def forget(self) -> None:
         """What was being counted could not be written; what was taken with it is sent again."""
-        self._news = {}
+        self._news.clear()
 
     def _taken(self, sent: Sent) -> _News:
-        news = self._of(sent.bell)
+        news = self._news[sent.bell]
         news.heard = datetime.now(UTC).timestamp()
         news.deliveries += not sent.counted
         sent.counted = True
         return news
-
-    def _of(self, bell: str) -> _News:
-        found = self._news.get(bell)
-        if found is None:
-            found = self._news[bell] = _News()
-        return found
 
 
 def ears(rows: Sequence[tuple[Any, ...]]) -> Ears:
@@ -146,7 +140,7 @@ def _refusal(problem: Problem) -> Refusal:
 
 def _line(text: str | None) -> str | None:
     """As much as a line holds, of what may hold half a character."""
-    return cut(text.encode(errors="replace").decode(), LONGEST) or None if text else None
+    return cut(text.encode(errors="replace").decode(), LONGEST_LINE) or None if text else None
 
 
 def _add(disk: sqlite3.Connection, row: tuple[Any, ...]) -> None:

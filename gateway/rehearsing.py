@@ -1,6 +1,5 @@
 """How drills went and how ready that makes each system, as pages for those who have no terminal: `/board/drills`."""
 
-from datetime import timedelta
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Request
@@ -9,7 +8,7 @@ from fastapi.responses import Response
 from firestation.drill import KINDS, DrillId
 from firestation.drill_report import by_system
 from firestation.drill_score import WORDS
-from firestation.errors import Gone, Unreachable
+from firestation.errors import Gone
 from gateway.auth import Caller, Doorkeeper
 from gateway.board import reader_of
 from gateway.drills import Drills
@@ -36,7 +35,7 @@ def reports(desk: DrillLook, door: Doorkeeper, front: Front) -> APIRouter:
     async def drills(request: Request, caller: person) -> Response:
         """What is held now, what was held, the newest first, and what is ready."""
         reader_of(door, caller)
-        found, age, trouble = await _found(looks)
+        found, age, trouble = await looks.seen("")
         shown = found.results[:MOST_SHOWN]
         return render(
             request,
@@ -55,20 +54,9 @@ def reports(desk: DrillLook, door: Doorkeeper, front: Front) -> APIRouter:
     async def report(request: Request, drill: DrillId, caller: person) -> Response:
         """One drill: the times beside what the runbook allows, and what to do better."""
         reader_of(door, caller)
-        for each in (await _found(looks))[0].results:
+        for each in (await looks.seen(""))[0].results:
             if each.mark.drill == drill:
                 return render(request, "drill.html", drill=each, kinds=KINDS, words=WORDS)
         raise Gone("there is no report of that drill; while it is held, its incident is on the board")
 
     return router
-
-
-async def _found(looks: Shared[str, Drills]) -> tuple[Drills, timedelta, str]:
-    """What there is of drills; or how it was last seen here, how long ago, and why it cannot be seen now."""
-    try:
-        return await looks.get(""), timedelta(), ""
-    except Unreachable as error:
-        last = looks.last("")
-        if last is None:
-            raise
-        return last[1], timedelta(seconds=last[0]), str(error)

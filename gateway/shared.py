@@ -4,11 +4,20 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from datetime import timedelta
+from typing import Generic, NamedTuple, TypeVar
+
+from firestation.errors import Unreachable
 
 MOST_KEPT = 200
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class _Kept(NamedTuple, Generic[Value]):
+    at: float
+    value: Value
+    changed: bool = False
 
 
 class Shared(Generic[Key, Value]):
@@ -24,16 +33,14 @@ class Shared(Generic[Key, Value]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ask, self.fresh_seconds, self.clock = ask, fresh_seconds, clock
-        self._changed = set[Key]()
-        self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._kept: OrderedDict[Key, _Kept[Value]] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[Value]] = {}
 
     async def get(self, key: Key) -> Value:
         """The answer of just now, or a new one. Who goes away meanwhile takes it from nobody else."""
-        at, value = self._kept.get(key, (None, None))
-        changed = key in self._changed
-        if at is not None and value is not None and not changed and self.clock() - at < self.fresh_seconds:
-            return value
+        kept = self._kept.get(key)
+        if kept and not kept.changed and self.clock() - kept.at < self.fresh_seconds:
+            return kept.value
         task = self._asking.get(key)
         if task is None:
             task = asyncio.create_task(self._ask(key))
@@ -44,12 +51,23 @@ class Shared(Generic[Key, Value]):
     def last(self, key: Key) -> tuple[float, Value] | None:
         """The last answer, however old, with its age in seconds: for when there is no newer one to be had."""
         kept = self._kept.get(key)
-        return None if kept is None else (self.clock() - kept[0], kept[1])
+        return None if kept is None else (self.clock() - kept.at, kept.value)
+
+    async def seen(self, key: Key) -> tuple[Value, timedelta, str]:
+        """What `get` gives; or the last answer, its age, and why there is no newer one: raised where there was none."""
+        try:
+            return await self.get(key), timedelta(), ""
+        except Unreachable as error:
+            last = self.last(key)
+            if last is None:
+                raise
+            age, value = last
+            return value, timedelta(seconds=age), str(error)
 
     def forget(self, key: Key) -> None:
         """It has changed: who asks from now on gets an answer that was asked for from now on."""
-        if key in self._kept:
-            self._changed.add(key)
+        if kept := self._kept.get(key):
+            self._kept[key] = kept._replace(changed=True)
         self._asking.pop(key, None)
 
     async def _ask(self, key: Key) -> Value:
@@ -57,11 +75,9 @@ class Shared(Generic[Key, Value]):
         value = await self.ask(key)
         if self._asking.get(key) is task:  # else it was asked before something changed
             self._kept.pop(key, None)
-            self._kept[key] = (self.clock(), value)
-            self._changed.discard(key)
+            self._kept[key] = _Kept(self.clock(), value)
             while len(self._kept) > MOST_KEPT:
-                oldest, _ = self._kept.popitem(last=False)
-                self._changed.discard(oldest)
+                self._kept.popitem(last=False)
         return value
 
     def _asked(self, key: Key, task: asyncio.Task[Value]) -> None:
